@@ -1,0 +1,1 @@
+"""GraphQL over the read models, with the proven staleness of every field."""

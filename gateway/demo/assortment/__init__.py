@@ -1,0 +1,1 @@
+"""What the demo wholesaler sells, one category a file, each a few hand-written tables."""

@@ -1,0 +1,109 @@
+"""Judging demands: against the board while waiting, and against pinned readings for good.
+
+Waiting comes first, pinning second, data third. What was judged on a pinned reading holds for the
+data, which may be newer than the reading and never older.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+
+import msgspec
+
+from gateway.freshness.demands import Demand
+from gateway.freshness.directives import OnStale
+from gateway.freshness.paths import Keys
+from gateway.freshness.plan import Origin, Place
+from gateway.freshness.stale import Stale
+from slackwater.clock import Clock
+from slackwater.freshness.board import FreshnessBoard
+from slackwater.freshness.bound import Reading
+
+Named = tuple[Keys, str]
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """Which fields fail or become null, by path and object type, and which the source answers.
+
+    `fields` are found before they are resolved; `values` when the type of what was read is known.
+    """
+
+    fields: dict[Named, Stale] = {}
+    values: dict[Named, Stale] = {}
+    to_source: frozenset[Keys] = frozenset()
+
+
+def judged(
+    places: Iterable[Place],
+    demands: Sequence[Demand],
+    readings: Mapping[str, Reading],
+    now_s: float,
+) -> Judgement:
+    """Judge the places that are under a demand."""
+    judgement = Judgement()
+    to_source: set[Keys] = set()
+    for place, stale in _stale(places, demands, readings, now_s):
+        if stale.demand.on_stale is OnStale.SOURCE:
+            to_source.add(place.reader or place.path)
+        else:
+            found = judgement.values if place.of_value else judgement.fields
+            found[place.path, place.type_name] = stale
+    return msgspec.structs.replace(judgement, to_source=frozenset(to_source))
+
+
+def stale_as_served(
+    place: Place, demands: Sequence[Demand], reading: Reading, now_s: float
+) -> Stale | None:
+    """Judge a place by the read model that has answered it in the place of the declared one."""
+    if place.demand is None or demands[place.demand].on_stale is OnStale.SERVE:
+        return None
+    return _judge(place, demands[place.demand], reading, place.sources, now_s)
+
+
+async def wait_until_met(
+    wanted: Iterable[tuple[Demand, Origin]], board: FreshnessBoard, clock: Clock, asked_s: float
+) -> None:
+    """Wait until all that ask for WAIT are met at one moment, each until its own deadline."""
+    waiting = {one for one in wanted if one[0].on_stale is OnStale.WAIT}
+    while waiting:
+        timeout_ms = min(demand.timeout_ms for demand, _ in waiting)
+        met = await board.wait_for(
+            partial(_are_met, tuple(waiting), board, clock),
+            deadline_s=asked_s + timeout_ms / 1000,
+        )
+        waiting = {one for one in waiting if not met and one[0].timeout_ms > timeout_ms}
+
+
+def _are_met(wanted: Iterable[tuple[Demand, Origin]], board: FreshnessBoard, clock: Clock) -> bool:
+    now_s = clock.monotonic()
+    return all(
+        demand.is_met(board.reading(read_model), sources, now_s)
+        for demand, (read_model, sources) in wanted
+    )
+
+
+def _stale(
+    places: Iterable[Place],
+    demands: Sequence[Demand],
+    readings: Mapping[str, Reading],
+    now_s: float,
+) -> Iterator[tuple[Place, Stale]]:
+    for place in places:
+        stale = stale_as_served(place, demands, readings[place.read_model], now_s)
+        if stale is not None:
+            yield place, stale
+
+
+def _judge(
+    place: Place, demand: Demand, reading: Reading, sources: tuple[str, ...], now_s: float
+) -> Stale | None:
+    if demand.is_met(reading, sources, now_s):
+        return None
+    return Stale(
+        name=place.name,
+        demand=demand,
+        reading=reading,
+        sources=sources,
+        bound_ms=reading.staleness_ms(sources, now_s),
+    )

@@ -1,0 +1,64 @@
+"""Documents that the gateway knows: parsed and validated once, within the limits.
+
+A document that is too costly is refused before the validation rules see it, since some of those
+take time that grows with the square of the document.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    MaxIntrospectionDepthRule,
+    parse,
+)
+from graphql.validation.validate import ValidationAbortedError
+from strawberry.schema.schema import validate_document
+
+from gateway.errors import OperationTooCostly
+from gateway.http.document_cost import excess
+from gateway.http.limits import Limits
+
+Rules = tuple[type[ASTValidationRule], ...]
+
+
+class Documents:
+    """The documents of one schema, the least recently used ones forgotten."""
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._parsed = lru_cache(limits.documents_cached_max)(self._parse)
+        self._refusals = lru_cache(limits.documents_cached_max)(self._validate)
+
+    def parsed(self, query: str) -> DocumentNode:
+        """Return the document of a query.
+
+        Raises:
+            GraphQLSyntaxError: it is malformed or has too many tokens.
+        """
+        small = len(query) <= self._limits.document_cached_chars_max
+        return self._parsed(query) if small else self._parse(query)
+
+    def refusals(self, document: DocumentNode, rules: Rules) -> list[GraphQLError]:
+        """Return why the document may not be executed; nothing if it may."""
+        return list(self._refusals(document, rules))
+
+    def _parse(self, query: str) -> DocumentNode:
+        return parse(query, max_tokens=self._limits.tokens_max)
+
+    def _validate(self, document: DocumentNode, rules: Rules) -> list[GraphQLError]:
+        too_costly = excess(document, self._limits)
+        if too_costly:
+            return [too_costly]
+        refusals = validate_document(self._schema, document, (*rules, MaxIntrospectionDepthRule))
+        return [_costly_if_aborted(refusal) for refusal in refusals]
+
+
+def _costly_if_aborted(error: GraphQLError) -> GraphQLError:
+    """Validation gives up on documents that would take it too long."""
+    return OperationTooCostly() if isinstance(error, ValidationAbortedError) else error

@@ -1,0 +1,204 @@
+"""Queries: roots of everything that can be read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import strawberry
+
+from contracts.timestamps import to_text
+from gateway.errors import BadUserInput
+from gateway.identity import any_key, key_of, values_of
+from gateway.projected import Projection, reads
+from gateway.readers import bounded, of_customer, with_status
+from gateway.schema.customer import (
+    CUSTOMER,
+    Customer,
+    CustomerConnection,
+    customer_connection,
+    find_customer,
+)
+from gateway.schema.enums import SearchKind
+from gateway.schema.history import OrderEvent, to_order_event
+from gateway.schema.info import Info
+from gateway.schema.inputs import CustomerFilter, OrderFilter
+from gateway.schema.node import Node, served_by_source
+from gateway.schema.order import ORDER, Order, OrderConnection, order_connection
+from gateway.schema.product import PRODUCT, Product, ProductConnection, product_connection
+from gateway.schema.read_models import ReadModelStatus, all_statuses
+from gateway.schema.search import SEARCH, SearchConnection, search_connection
+from slackwater.read_models.documents import Condition, Operator
+
+NODE = Projection(
+    read_model=CUSTOMER.read_model,
+    sources=CUSTOMER.sources,
+    reads=True,
+    reads_by_type={
+        "Customer": (CUSTOMER.read_model, CUSTOMER.sources),
+        "Order": (ORDER.read_model, ORDER.sources),
+        "Product": (PRODUCT.read_model, PRODUCT.sources),
+    },
+)
+
+
+def _listed(projection: Projection) -> Projection:
+    """A list of a read model: no write service can answer it."""
+    return msgspec.structs.replace(projection, source_answers=False)
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="Anything by its id.", **reads(NODE))
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
+        type_name, key = any_key(id)
+        if type_name == "Customer":
+            return await find_customer(info, key)
+        if type_name == "Order":
+            return await _find_order(info, key)
+        if type_name == "Product":
+            return await _find_product(info, key)
+        raise BadUserInput(f"{id!r} is the id of nothing that can be found; use one of the API's")
+
+    @strawberry.field(description="A customer with its orders.", **reads(CUSTOMER))
+    async def customer(self, info: Info, id: strawberry.ID) -> Customer | None:  # noqa: A002
+        return await find_customer(info, key_of(id, "Customer"))
+
+    @strawberry.field(description="Customers, ordered by id.", **reads(_listed(CUSTOMER)))
+    async def customers(
+        self,
+        info: Info,
+        first: int | None = 20,
+        after: str | None = None,
+        filter: CustomerFilter | None = None,  # noqa: A002
+    ) -> CustomerConnection:
+        place = values_of(after, 1)
+        page = await info.context.readers.customer_page(first, place, _customers_where(filter))
+        return customer_connection(page, after)
+
+    @strawberry.field(
+        description="An order; with `asOf`, as it stood then, from its own events.",
+        **reads(ORDER),
+    )
+    async def order(
+        self,
+        info: Info,
+        id: strawberry.ID,  # noqa: A002
+        as_of: datetime | None = None,
+    ) -> Order | None:
+        key = key_of(id, "Order")
+        return await (_find_order(info, key) if as_of is None else _past(info, key, as_of))
+
+    @strawberry.field(description="Orders, newest first.", **reads(_listed(ORDER)))
+    async def orders(
+        self,
+        info: Info,
+        first: int | None = 20,
+        after: str | None = None,
+        filter: OrderFilter | None = None,  # noqa: A002
+    ) -> OrderConnection:
+        place = values_of(after, 2)
+        page = await info.context.readers.order_page(first, place, _orders_where(filter))
+        return order_connection(page, after)
+
+    @strawberry.field(description="A product by its sku.", **reads(PRODUCT))
+    async def product(self, info: Info, sku: str) -> Product | None:
+        return await _find_product(info, sku)
+
+    @strawberry.field(description="Products, ordered by sku.", **reads(_listed(PRODUCT)))
+    async def products(
+        self, info: Info, first: int | None = 20, after: str | None = None
+    ) -> ProductConnection:
+        page = await info.context.readers.product_page(first, values_of(after, 1))
+        return product_connection(page, after)
+
+    @strawberry.field(
+        description="All words must match, the last one also as a beginning; best first.",
+        **reads(SEARCH),
+    )
+    async def search(
+        self,
+        info: Info,
+        text: str,
+        kinds: list[SearchKind] | None = None,
+        first: int | None = 20,
+        after: str | None = None,
+    ) -> SearchConnection:
+        size = bounded(first)
+        result = await info.context.readers.search(text, kinds or [], size, after)
+        return await search_connection(info, result, size, after)
+
+    @strawberry.field(description="Everything that happened to an order, oldest first.")
+    async def order_history(self, info: Info, id: strawberry.ID) -> list[OrderEvent]:  # noqa: A002
+        asked_s = info.context.freshness.now_s()
+        events = await info.context.services.query(
+            "orders", "order-history", id=key_of(id, "Order")
+        )
+        served_by_source(info, ("orders",), asked_s)
+        return [to_order_event(event) for event in events or []]
+
+    @strawberry.field(description="Every read model, and how far it has come.")
+    async def read_models(self, info: Info) -> list[ReadModelStatus]:
+        return await all_statuses(info)
+
+
+async def _find_order(info: Info, order_id: str) -> Order | None:
+    if info.context.freshness.asks_source(info):
+        return await _order_from_source(info, id=order_id)
+    document = await info.context.readers.orders.load(order_id)
+    return Order(document=document) if document is not None else None
+
+
+async def _past(info: Info, order_id: str, as_of: datetime) -> Order | None:
+    if as_of.tzinfo is None:
+        raise BadUserInput("`asOf` has no offset; write it like 2026-11-24T10:00:00Z")
+    return await _order_from_source(info, id=order_id, as_of=as_of.isoformat())
+
+
+async def _order_from_source(info: Info, **parameters: str) -> Order | None:
+    asked_s = info.context.freshness.now_s()
+    document = await info.context.services.query("orders", "order", **parameters)
+    served_by_source(info, ORDER.sources, asked_s)
+    return Order(document=document) if document is not None else None
+
+
+async def _find_product(info: Info, sku: str) -> Product | None:
+    document: dict[str, Any] | None
+    if info.context.freshness.asks_source(info):
+        asked_s = info.context.freshness.now_s()
+        document = await info.context.services.query("inventory", "product", sku=sku)
+        served_by_source(info, PRODUCT.sources, asked_s)
+    else:
+        document = await info.context.readers.products.load(sku)
+    return Product(document=document) if document is not None else None
+
+
+def _customers_where(wanted: CustomerFilter | None) -> list[Condition]:
+    where = []
+    if wanted is not None and wanted.email is not None:
+        where.append(Condition(path="email", operator=Operator.EQUAL, value=wanted.email))
+    if wanted is not None and wanted.name_starts_with is not None:
+        where.append(
+            Condition(path="name", operator=Operator.STARTS_WITH, value=wanted.name_starts_with)
+        )
+    return where
+
+
+def _orders_where(wanted: OrderFilter | None) -> list[Condition]:
+    if wanted is None:
+        return []
+    where = with_status(wanted.status)
+    if wanted.customer_id is not None:
+        where.append(of_customer(key_of(wanted.customer_id, "Customer")))
+    if wanted.placed_after is not None:
+        where.append(_placed(Operator.AT_LEAST, wanted.placed_after))
+    if wanted.placed_before is not None:
+        where.append(_placed(Operator.BELOW, wanted.placed_before))
+    return where
+
+
+def _placed(operator: Operator, moment: datetime) -> Condition:
+    if moment.tzinfo is None:
+        raise BadUserInput("a time has no offset; write it like 2026-11-24T10:00:00Z")
+    return Condition(path="placed_at", operator=operator, value=to_text(moment))

@@ -1,0 +1,76 @@
+"""The state of the read models themselves."""
+
+from __future__ import annotations
+
+import strawberry
+
+from contracts.documents.customers import CUSTOMERS_COLLECTION
+from contracts.documents.orders import ORDERS_COLLECTION
+from contracts.documents.products import PRODUCTS_COLLECTION
+from contracts.read_models import (
+    CUSTOMER_ORDERS,
+    ORDER_SEARCH,
+    ORDERS_MODEL,
+    PRODUCTS_MODEL,
+    READ_MODELS,
+)
+from gateway.freshness.types import SourceFreshness, describe
+from gateway.schema.info import Info
+from slackwater.freshness.bound import FreshnessStatus
+from slackwater.read_models.read_model import ReadModel
+
+_COLLECTIONS = {
+    CUSTOMER_ORDERS.name: CUSTOMERS_COLLECTION.name,
+    ORDERS_MODEL.name: ORDERS_COLLECTION.name,
+    PRODUCTS_MODEL.name: PRODUCTS_COLLECTION.name,
+}
+
+
+@strawberry.type(description="How far the building of a new version has come.")
+class RebuildProgress:
+    version: int
+    events_done: int
+    events_total: int
+    seconds_left: int | None
+
+
+@strawberry.type(description="A read model, and how far it has come.")
+class ReadModelStatus:
+    name: str
+    version: int
+    status: FreshnessStatus
+    max_staleness_ms: int | None
+    lag_events: int | None
+    holes: int
+    events_per_second: float
+    documents: int | None
+    rebuild: RebuildProgress | None
+    sources: list[SourceFreshness]
+
+
+async def all_statuses(info: Info) -> list[ReadModelStatus]:
+    """Return the state of every read model."""
+    return [await status_of(info, read_model) for read_model in READ_MODELS]
+
+
+async def status_of(info: Info, read_model: ReadModel) -> ReadModelStatus:
+    """Return the state of one read model."""
+    freshness = describe(info, read_model=read_model.name, sources=read_model.sources)
+    return ReadModelStatus(
+        name=read_model.name,
+        version=read_model.version,
+        status=freshness.status,
+        max_staleness_ms=freshness.max_staleness_ms,
+        lag_events=freshness.lag_events,
+        holes=freshness.holes,
+        events_per_second=info.context.meter.per_second(read_model.name),
+        documents=await _documents(info, read_model),
+        rebuild=None,
+        sources=freshness.sources,
+    )
+
+
+async def _documents(info: Info, read_model: ReadModel) -> int:
+    if read_model.name == ORDER_SEARCH.name:
+        return await info.context.readers.count_found()
+    return await info.context.readers.count(_COLLECTIONS[read_model.name])

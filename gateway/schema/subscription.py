@@ -1,0 +1,93 @@
+"""Subscriptions: the current value first, then each change that has been projected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+import strawberry
+
+from contracts.read_models import CUSTOMER_ORDERS, ORDERS_MODEL, READ_MODELS
+from gateway.errors import BadUserInput
+from gateway.identity import key_of
+from gateway.projected import reads
+from gateway.schema.customer import CUSTOMER, Customer
+from gateway.schema.info import Info
+from gateway.schema.order import ORDER, Order
+from gateway.schema.read_models import ReadModelStatus, status_of
+from slackwater.freshness.board import FreshnessBoard
+from slackwater.read_models.documents import Row
+
+_PROGRESS_INTERVAL_S = 1.0
+_LOOK_AGAIN_S = 5.0
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription(
+        description="The order now, and again whenever it changes.", **reads(ORDER)
+    )
+    async def order_changed(
+        self,
+        info: Info,
+        id: strawberry.ID,  # noqa: A002
+    ) -> AsyncIterator[Order]:
+        key = key_of(id, "Order")
+        async for row in _changes(info, ORDERS_MODEL.name, lambda: _order_row(info, key)):
+            yield Order(document=row.document)
+
+    @strawberry.subscription(
+        description="The customer now, and again whenever it changes.", **reads(CUSTOMER)
+    )
+    async def customer_changed(
+        self,
+        info: Info,
+        id: strawberry.ID,  # noqa: A002
+    ) -> AsyncIterator[Customer]:
+        key = key_of(id, "Customer")
+        async for row in _changes(info, CUSTOMER_ORDERS.name, lambda: _customer_row(info, key)):
+            yield Customer(document=row.document)
+
+    @strawberry.subscription(description="Every second, how far a read model (or each) has come.")
+    async def read_model_progress(
+        self, info: Info, name: str | None = None
+    ) -> AsyncIterator[ReadModelStatus]:
+        wanted = [model for model in READ_MODELS if name is None or model.name == name]
+        if not wanted:
+            known = ", ".join(model.name for model in READ_MODELS)
+            raise BadUserInput(f"there is no read model {name!r}; there are {known}")
+        while True:
+            for read_model in wanted:
+                info.context.renew()
+                yield await status_of(info, read_model)
+            await asyncio.sleep(_PROGRESS_INTERVAL_S)
+
+
+async def _order_row(info: Info, order_id: str) -> Row | None:
+    return await info.context.readers.order_row(order_id)
+
+
+async def _customer_row(info: Info, customer_id: str) -> Row | None:
+    return await info.context.readers.customer_row(customer_id)
+
+
+async def _changes(
+    info: Info, read_model: str, read: Callable[[], Awaitable[Row | None]]
+) -> AsyncIterator[Row]:
+    """Yield the row, then again whenever it was written anew; each time with new loaders."""
+    board = info.context.board
+    seen_revision = 0
+    while True:
+        applied = board.applied(read_model)
+        info.context.renew()
+        row = await read()
+        if row is not None and row.revision != seen_revision:
+            seen_revision = row.revision
+            yield row
+        deadline_s = info.context.freshness.now_s() + _LOOK_AGAIN_S
+        await board.wait_for(partial(_has_moved, board, read_model, applied), deadline_s=deadline_s)
+
+
+def _has_moved(board: FreshnessBoard, read_model: str, applied: int) -> bool:
+    return board.applied(read_model) != applied

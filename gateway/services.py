@@ -1,0 +1,163 @@
+"""The write services as the gateway sees them: commands and queries over HTTP, with deadlines.
+
+A command is sent once; whether an unanswered one was executed is not known, and the error says how
+to find out: send it again with the same idempotency key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import msgspec
+
+from gateway.errors import BadUserInput, IdempotencyKeyMismatch, SourceUnavailable, StaleRead
+from slackwater.events.event import Cause
+from slackwater.freshness.token import ConsistencyToken
+from slackwater.watermarks.tick import Tick
+
+_TIMEOUT_S = 10.0
+_CONNECTIONS_MAX = 100
+
+
+class CommandRefusal(msgspec.Struct, frozen=True):
+    """A domain's no."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command came to, and the token that demands it from later reads."""
+
+    result: dict[str, Any] | None
+    refusal: CommandRefusal | None
+    token: ConsistencyToken
+
+
+def service_client() -> httpx2.AsyncClient:
+    """Return the client that a process keeps for all its calls."""
+    limits = httpx2.Limits(
+        max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX
+    )
+    return httpx2.AsyncClient(timeout=_TIMEOUT_S, limits=limits)
+
+
+class Services:
+    """Talks to the services at their addresses."""
+
+    def __init__(self, client: httpx2.AsyncClient, urls: Mapping[str, str]) -> None:
+        self._client = client
+        self._urls = urls
+
+    async def command(
+        self,
+        service: str,
+        name: str,
+        body: Mapping[str, Any],
+        *,
+        cause: Cause,
+        idempotency_key: str | None = None,
+        read_after: ConsistencyToken | None = None,
+    ) -> CommandAnswer:
+        """Send a command.
+
+        Raises:
+            SourceUnavailable: no answer came, or the service cannot answer now.
+            StaleRead: the service has not yet taken in what `read_after` demands.
+            IdempotencyKeyMismatch: the key was used for another command.
+            BadUserInput: the service cannot read the command.
+        """
+        headers = _headers(cause, idempotency_key, read_after)
+        content = msgspec.json.encode(body)
+        response = await self._send(service, "POST", f"commands/{name}", headers, content=content)
+        answer = _decoded(service, response)
+        if response.status_code == httpx2.codes.OK:
+            return CommandAnswer(result=answer["result"], refusal=None, token=_token(answer))
+        if response.status_code == httpx2.codes.CONFLICT:
+            return _refused(answer)
+        raise _failed(service, answer)
+
+    async def query(self, service: str, name: str, **parameters: str) -> Any:
+        """Ask a service for its own truth; None where there is nothing.
+
+        Raises:
+            SourceUnavailable: no answer came, or the service cannot answer now.
+            BadUserInput: the service cannot use the parameters.
+        """
+        response = await self._send(service, "GET", f"queries/{name}", {}, params=parameters)
+        if response.status_code == httpx2.codes.NOT_FOUND:
+            return None
+        answer = _decoded(service, response)
+        if response.status_code == httpx2.codes.OK:
+            return answer
+        raise _failed(service, answer)
+
+    async def _send(
+        self, service: str, method: str, path: str, headers: dict[str, str], **options: Any
+    ) -> httpx2.Response:
+        url = f"{self._urls[service]}/{path}"
+        try:
+            return await self._client.request(method, url, headers=headers, **options)
+        except httpx2.HTTPError as error:
+            raise SourceUnavailable(
+                f"the {service} service does not answer; repeat a mutation with the same "
+                "idempotency key, it is done at most once",
+                extensions={"source": service},
+                original_error=error,
+            ) from error
+
+
+def _headers(
+    cause: Cause, idempotency_key: str | None, read_after: ConsistencyToken | None
+) -> dict[str, str]:
+    demanded = ",".join(f"{source}={tick}" for source, tick in _ticks(read_after))
+    values = {
+        "Content-Type": "application/json",
+        "Slackwater-Correlation-Id": cause.correlation_id,
+        "Slackwater-Causation-Id": cause.causation_id,
+        "Slackwater-Actor": cause.actor,
+        "traceparent": cause.traceparent,
+        "Idempotency-Key": idempotency_key,
+        "Slackwater-Read-After": demanded or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _ticks(token: ConsistencyToken | None) -> list[tuple[str, Tick]]:
+    return sorted(token.ticks.items()) if token is not None else []
+
+
+def _decoded(service: str, response: httpx2.Response) -> Any:
+    try:
+        return msgspec.json.decode(response.content)
+    except msgspec.MsgspecError as error:
+        raise SourceUnavailable(
+            f"the {service} service gave no answer that can be read; try again",
+            extensions={"source": service},
+            original_error=error,
+        ) from error
+
+
+def _token(answer: Mapping[str, Any]) -> ConsistencyToken:
+    tick = answer["tick"]
+    return ConsistencyToken(ticks={tick["source"]: Tick(tick["epoch"], tick["n"])})
+
+
+def _refused(answer: Mapping[str, Any]) -> CommandAnswer:
+    if answer["code"] == IdempotencyKeyMismatch.code:
+        raise IdempotencyKeyMismatch
+    refusal = CommandRefusal(answer["code"], answer["detail"], answer["details"])
+    return CommandAnswer(result=None, refusal=refusal, token=_token(answer))
+
+
+def _failed(service: str, answer: Mapping[str, Any]) -> Exception:
+    """Return the error that says what a service's problem means to a client."""
+    detail = f"{service}: {answer.get('detail', 'no reason given')}"
+    if answer.get("code") == StaleRead.code:
+        return StaleRead(detail, extensions={"source": service})
+    if answer.get("code") == BadUserInput.code:
+        return BadUserInput(detail)
+    return SourceUnavailable(detail, extensions={"source": service})

@@ -1,0 +1,137 @@
+"""The consumer runner: polls, hands batches to a handler, and decides by kind when one fails.
+
+The handler makes effect and progress durable in one step; the runner never acknowledges anything to
+the log. After a crash, a rebalance or a fence it goes on where the handler's own store says, so an
+event is handled at least once, and the handler's guards make that effectively once.
+
+    subscribe ─► assigned: claim, seek ─► poll ─► handle ─┬─► poll …
+        ▲                                                 ├─ transient: again, with backoff
+        └──────────── fenced, or rows changed ◄───────────┤
+                                     halted, and says so ◄┘ poisonous or structural
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from slackwater.backoff import backoff
+from slackwater.errors import (
+    FencedError,
+    PoisonousEventError,
+    SlackwaterError,
+    StructuralError,
+    TransientError,
+)
+from slackwater.event_log.port import (
+    Assignment,
+    EventLog,
+    Record,
+    Subscription,
+    TopicPartition,
+)
+from slackwater.logs import logger
+
+_BATCH_MAX = 500
+_POLL_TIMEOUT_MS = 1_000
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_MAX_S = 5.0
+
+_log = logger("consumer")
+
+
+class BatchHandler(Protocol):
+    """What is done with the records; its own store is the truth about how far it has come."""
+
+    async def assigned(
+        self, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        """Claim the partitions against earlier owners; return the next offset of each."""
+        ...
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Make the effects of the records and the progress behind them durable as one.
+
+        Raises:
+            TransientError: nothing was done and it is worth another try.
+            FencedError: another consumer owns a partition by now.
+            PoisonousEventError, StructuralError: no retry will help.
+        """
+        ...
+
+    async def halted(self, reason: str) -> None:
+        """Make it known that consuming has stopped for the reason given."""
+        ...
+
+
+class ConsumerRunner:
+    """One member of a consumer group with its handler."""
+
+    def __init__(
+        self, group: str, *, topics: Sequence[str], log: EventLog, handler: BatchHandler
+    ) -> None:
+        self._group = group
+        self._topics = topics
+        self._event_log = log
+        self._handler = handler
+
+    async def run(self) -> None:
+        """Consume until cancelled; when halted, stay so until restarted."""
+        while True:
+            try:
+                await self._consume()
+            except FencedError as error:
+                _log.warning("consumer rejoins", group=self._group, reason=str(error))
+            except (PoisonousEventError, StructuralError) as error:
+                await self._halt(error)
+
+    async def _consume(self) -> None:
+        subscription = await self._event_log.subscribe(self._topics, group=self._group)
+        try:
+            while True:
+                await self._step(subscription)
+        finally:
+            await subscription.close()
+
+    async def _step(self, subscription: Subscription) -> None:
+        polled = await subscription.poll(max_records=_BATCH_MAX, timeout_ms=_POLL_TIMEOUT_MS)
+        if isinstance(polled, Assignment):
+            await subscription.seek(await self._claim(polled))
+        elif polled:
+            await self._handle_up_to_poison(polled)
+
+    async def _claim(self, assignment: Assignment) -> Mapping[TopicPartition, int]:
+        for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
+            try:
+                return await self._handler.assigned(assignment.partitions)
+            except TransientError as error:
+                await self._wait(error, delay_s)
+        raise AssertionError("the backoff never ends")
+
+    async def _handle_up_to_poison(self, records: Sequence[Record]) -> None:
+        """Handle a batch; when one record poisons it, everything before that one still counts."""
+        try:
+            await self._handle(records)
+        except PoisonousEventError:
+            if len(records) == 1:
+                raise
+            for record in records:
+                await self._handle([record])
+
+    async def _handle(self, records: Sequence[Record]) -> None:
+        for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
+            try:
+                return await self._handler.handle(records)
+            except TransientError as error:
+                await self._wait(error, delay_s)
+        return None
+
+    async def _wait(self, error: TransientError, delay_s: float) -> None:
+        _log.warning("consumer retries", group=self._group, reason=str(error), in_s=delay_s)
+        await asyncio.sleep(delay_s)
+
+    async def _halt(self, error: SlackwaterError) -> None:
+        _log.error("consumer halted", group=self._group, reason=str(error))
+        await self._handler.halted(str(error))
+        await asyncio.Event().wait()

@@ -1,0 +1,66 @@
+"""A service's private database in an SQLite file, through SQLAlchemy Core."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine
+from sqlalchemy.pool import NullPool
+
+from slackwater.outbox.unit_of_work import watch_state_changes
+from slackwater.sqlite import driver
+from slackwater.sqlite.readers import Readers
+from slackwater.sqlite.writer import Opened, Writer
+
+T = TypeVar("T")
+
+
+class SqliteDatabase:
+    """Implements `slackwater.database.port.Database`; a commit has reached the disk."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.engine = sqlalchemy.create_engine(
+            "sqlite+pysqlite://",
+            creator=lambda: driver.connect(path),
+            module=driver.dbapi2,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+        )
+        _leave_transactions_to_threads(self.engine)
+        watch_state_changes(self.engine)
+        self._writer = Writer(path.stem, self._open)
+        self._readers = Readers(path.stem, self._open)
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        return await self._writer.run(work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self._readers.run(work)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._writer.close()
+        self._readers.close()
+        self.engine.dispose()
+
+    def _open(self) -> Opened[Connection]:
+        connection = self.engine.connect()
+        raw = connection.connection.driver_connection
+        return Opened(connection, cast("driver.Connection", raw), connection.close)
+
+
+def _leave_transactions_to_threads(engine: Engine) -> None:
+    """Keep SQLAlchemy (and alembic) from ending a transaction that our threads have begun."""
+    engine.dialect.do_commit = _leave_open  # type: ignore[assignment]
+    engine.dialect.do_rollback = _leave_open  # type: ignore[assignment]
+
+
+def _leave_open(_: object) -> None:
+    pass

@@ -1,0 +1,1 @@
+"""The event store: streams of events as the truth about an aggregate."""

@@ -1,0 +1,239 @@
+"""The freshness board: everything a process knows of sources and read models, followed live.
+
+It is fed in the background (probes, watermarks, progress), so that a request costs no extra round
+trip. A request takes a `Reading` first and reads its data second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from slackwater.clock import Clock
+from slackwater.event_log.port import TopicPartition
+from slackwater.freshness.bound import FreshnessLimit, Instant, Reach, Reading
+from slackwater.freshness.source_track import SourceTrack
+from slackwater.read_models.progress import ReadModelProgress, ReadModelState
+from slackwater.read_models.read_model import ReadModel
+from slackwater.watermarks.record import Watermark
+from slackwater.watermarks.tick import Tick
+
+_PROBE_LATE_S = 0.5
+_LIMIT_TICKS = 2
+
+
+class _Model:
+    """A read model's progress, and the newest tick of each source that it has reached."""
+
+    def __init__(self, read_model: ReadModel) -> None:
+        self.read_model = read_model
+        self.progress: ReadModelProgress | None = None
+        self.reached: dict[str, Tick | None] = dict.fromkeys(read_model.sources)
+        self.proven: dict[str, Instant | None] = dict.fromkeys(read_model.sources)
+        self.distrusted: dict[str, int] = {}
+
+    @property
+    def version(self) -> int:
+        return self.progress.version if self.progress is not None else self.read_model.version
+
+    @property
+    def positions(self) -> dict[TopicPartition, int]:
+        return self.progress.positions if self.progress is not None else {}
+
+    def follow(self, progress: ReadModelProgress) -> None:
+        """Take over new progress; whatever went back (a restored store) is proven anew."""
+        if _went_back(self.positions, progress.positions):
+            self.reached = dict.fromkeys(self.reached)
+            self.proven = dict.fromkeys(self.proven)
+        self.progress = progress
+        self.distrusted = {
+            source: version
+            for source, version in self.distrusted.items()
+            if version >= progress.version
+        }
+
+    def distrust(self, source: str) -> None:
+        """Take nothing of a restored source for proven until the read model has been rebuilt.
+
+        The source hands out versions again that the read model knows, and drops as old ones.
+        """
+        if source in self.reached:
+            self.reached[source] = self.proven[source] = None
+            self.distrusted[source] = self.version
+
+    def advance(self, source: str, track: SourceTrack) -> None:
+        """Find the newest tick reached, and the newest instant that it proves."""
+        if source in self.distrusted:
+            return
+        topics = self.read_model.topics[source]
+        reached = track.reached(self.positions, topics, since=self.reached[source])
+        self.reached[source] = reached
+        if reached is not None:
+            self.proven[source] = _newer(self.proven[source], track.proven(reached))
+
+
+class FreshnessBoard:
+    """Knows, for each read model and source, since when nothing can be missing."""
+
+    def __init__(self, read_models: Iterable[ReadModel], clock: Clock) -> None:
+        self._clock = clock
+        self._models = {model.name: _Model(model) for model in read_models}
+        sources = {source for model in self._models.values() for source in model.reached}
+        self._tracks = {source: SourceTrack() for source in sorted(sources)}
+        self._pending: dict[str, int] = {}
+        self._changed = asyncio.Event()
+        self._snapshot: Mapping[str, Reading] | None = None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(self._tracks)
+
+    def newest_tick(self, source: str) -> Tick | None:
+        """Return the greatest tick that the source is known to have made."""
+        track = self._tracks.get(source)
+        return track.newest_tick if track is not None else None
+
+    def on_probe(self, source: str, tick: Tick, sent: Instant, pending_events: int = 0) -> bool:
+        """Take in a source's answer to a question sent at `sent`.
+
+        Returns:
+            False when the tick went back. A tick that was known to be on disk is lost only when
+            the source was restored: then nothing of it is proven until a rebuild.
+        """
+        track = self._tracks[source]
+        on_disk = track.tick_known_at(sent.monotonic_s)
+        if on_disk is not None and tick < on_disk:
+            self._distrust(source)
+            return False
+        accepted = track.add_probe(tick, sent)
+        if accepted:
+            self._pending[source] = pending_events
+            self._advance([source])
+        return accepted
+
+    def on_watermarks(self, watermarks: Iterable[Watermark]) -> None:
+        """Take in watermark records in the order of their topic."""
+        changed = {watermark.source for watermark in watermarks if self._add(watermark)}
+        self._advance(changed)
+
+    def on_progress(self, progress: Iterable[ReadModelProgress]) -> None:
+        """Take in the progress of read models; unknown ones are ignored."""
+        for entry in progress:
+            model = self._models.get(entry.read_model)
+            if model is not None:
+                model.follow(entry)
+        self._advance(self._tracks)
+
+    def newest_probe(self, source: str) -> Instant | None:
+        """Return when the newest question was sent that the source has answered."""
+        return self._tracks[source].newest_probe if source in self._tracks else None
+
+    def newest_watermark_s(self, source: str) -> float | None:
+        """Return when the source's newest watermark came, on the monotonic clock."""
+        return self._tracks[source].newest_received_s if source in self._tracks else None
+
+    def reading(self, read_model: str) -> Reading:
+        """Return what is known of a read model now; take it before reading data."""
+        return self.snapshot()[read_model]
+
+    def snapshot(self) -> Mapping[str, Reading]:
+        """Return the readings of all read models as known now; shared until something changes."""
+        if self._snapshot is None:
+            self._snapshot = {name: self._reading(model) for name, model in self._models.items()}
+        return self._snapshot
+
+    def _reading(self, model: _Model) -> Reading:
+        state = model.progress.state if model.progress is not None else None
+        return Reading(
+            read_model=model.read_model.name,
+            version=model.read_model.version,
+            reaches={source: self._reach(model, source) for source in model.reached},
+            halt_reason=model.progress.reason or "halted"
+            if model.progress is not None and state is ReadModelState.HALTED
+            else None,
+            rebuilding=state is ReadModelState.REBUILDING,
+        )
+
+    def applied(self, read_model: str) -> int:
+        """Return how many events the read model is known to have applied."""
+        progress = self._models[read_model].progress
+        return progress.events_applied if progress is not None else 0
+
+    async def wait_for(self, holds: Callable[[], bool], *, deadline_s: float) -> bool:
+        """Wait until `holds` after some change; False when the monotonic deadline passes."""
+        while not holds():
+            remaining_s = deadline_s - self._clock.monotonic()
+            if remaining_s <= 0:
+                return False
+            try:
+                await asyncio.wait_for(self._changed.wait(), remaining_s)
+            except TimeoutError:
+                return holds()
+        return True
+
+    def _add(self, watermark: Watermark) -> bool:
+        track = self._tracks.get(watermark.source)
+        if track is None:
+            return False
+        track.add_watermark(watermark, self._clock.monotonic())
+        return True
+
+    def _distrust(self, source: str) -> None:
+        for model in self._models.values():
+            model.distrust(source)
+        self._advance(())
+
+    def _advance(self, sources: Collection[str]) -> None:
+        for model in self._models.values():
+            for source in sources:
+                if source in model.reached:
+                    model.advance(source, self._tracks[source])
+        self._snapshot = None
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _reach(self, model: _Model, source: str) -> Reach:
+        track = self._tracks[source]
+        return Reach(
+            source=source,
+            proven=model.proven[source],
+            reached=model.reached[source],
+            lag_events=self._lag_events(model, source, track),
+            limited_by=self._limited_by(model, source, track),
+        )
+
+    def _lag_events(self, model: _Model, source: str, track: SourceTrack) -> int | None:
+        if track.newest_watermark is None:
+            return None
+        topics = model.read_model.topics[source]
+        unpublished = self._pending.get(source, 0)
+        return unpublished + track.newest_watermark.missing(model.positions, topics)
+
+    def _limited_by(self, model: _Model, source: str, track: SourceTrack) -> FreshnessLimit | None:
+        """Name the stage that is behind: the last one whose next stage has caught up with it."""
+        probe, watermark = track.newest_probe, track.newest_watermark
+        if model.progress is not None and model.progress.state is ReadModelState.HALTED:
+            return FreshnessLimit.HOLE
+        if probe is None or self._clock.monotonic() - probe.monotonic_s > _PROBE_LATE_S:
+            return FreshnessLimit.PROBE
+        newest = track.newest_tick
+        if watermark is None or newest is None or _behind(watermark.tick, newest):
+            return FreshnessLimit.OUTBOX
+        reached = model.reached[source]
+        if reached is None or _behind(reached, watermark.tick):
+            return FreshnessLimit.PROJECTOR
+        return FreshnessLimit.PROBE
+
+
+def _behind(tick: Tick, newest: Tick) -> bool:
+    return tick.epoch < newest.epoch or tick.n + _LIMIT_TICKS < newest.n
+
+
+def _went_back(old: dict[TopicPartition, int], new: dict[TopicPartition, int]) -> bool:
+    return any(new.get(at, 0) < position for at, position in old.items())
+
+
+def _newer(old: Instant | None, new: Instant | None) -> Instant | None:
+    if old is None or new is None:
+        return new or old
+    return max(old, new, key=lambda instant: instant.monotonic_s)

@@ -1,0 +1,122 @@
+"""What a process knows of one source: the watermarks emitted, and the probes answered.
+
+A probe asked at instant m and answered with tick n. Whoever has reached a tick greater than n
+(equal is not enough: the answer may have been read after tick n and before the next) reflects
+everything that was visible at m.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+from slackwater.event_log.port import TopicPartition
+from slackwater.freshness.bound import Instant
+from slackwater.watermarks.record import Watermark
+from slackwater.watermarks.tick import Tick
+
+_KEPT_MAX = 4_096
+_T = TypeVar("_T")
+
+
+class SourceTrack:
+    """Bounded histories; when full, every second entry of the older half goes.
+
+    A missing entry loosens bounds and never makes them wrong.
+    """
+
+    def __init__(self) -> None:
+        self._ticks: list[Tick] = []
+        self._watermarks: list[Watermark] = []
+        self._received_s: list[float] = []
+        self._probed_ticks: list[Tick] = []
+        self._probed_at: list[Instant] = []
+
+    @property
+    def newest_watermark(self) -> Watermark | None:
+        return self._watermarks[-1] if self._watermarks else None
+
+    @property
+    def newest_probe(self) -> Instant | None:
+        return self._probed_at[-1] if self._probed_at else None
+
+    @property
+    def newest_tick(self) -> Tick | None:
+        """The greatest tick known to have been committed."""
+        ticks = self._ticks[-1:] + self._probed_ticks[-1:]
+        return max(ticks, default=None)
+
+    @property
+    def newest_received_s(self) -> float | None:
+        """When the newest watermark came, on the clock of the probes."""
+        return self._received_s[-1] if self._received_s else None
+
+    def tick_known_at(self, monotonic_s: float) -> Tick | None:
+        """Return the newest tick whose watermark had come before an instant.
+
+        A watermark tells of a tick that is on disk: a source asked after that instant and answering
+        less has lost what it had.
+        """
+        at = bisect_left(self._received_s, monotonic_s)
+        return self._ticks[at - 1] if at else None
+
+    def add_watermark(self, watermark: Watermark, received_s: float = math.inf) -> None:
+        """Remember a watermark; one that is not newer than the newest says nothing new."""
+        if self._ticks and watermark.tick <= self._ticks[-1]:
+            return
+        self._ticks.append(watermark.tick)
+        self._watermarks.append(watermark)
+        self._received_s.append(received_s)
+        if len(self._ticks) > _KEPT_MAX:
+            self._ticks, self._watermarks = _thinned(self._ticks), _thinned(self._watermarks)
+            self._received_s = _thinned(self._received_s)
+
+    def add_probe(self, tick: Tick, sent: Instant) -> bool:
+        """Remember an answer; refuse one that goes back (False): ticks not on disk were lost."""
+        newest = self._probed_ticks[-1] if self._probed_ticks else None
+        if newest is not None and tick < newest:
+            return False
+        if tick == newest:
+            # The later the question, the better the same answer; answers may overtake one another.
+            self._probed_at[-1] = max(self._probed_at[-1], sent, key=_monotonic_s)
+            return True
+        self._probed_ticks.append(tick)
+        self._probed_at.append(sent)
+        if len(self._probed_ticks) > _KEPT_MAX:
+            self._probed_ticks = _thinned(self._probed_ticks)
+            self._probed_at = _thinned(self._probed_at)
+        return True
+
+    def reached(
+        self,
+        positions: Mapping[TopicPartition, int],
+        topics: Collection[str],
+        *,
+        since: Tick | None = None,
+    ) -> Tick | None:
+        """Return the newest tick whose watermark `positions` cover; at least `since`."""
+        at = 0 if since is None else bisect_right(self._ticks, since)
+        reached = since
+        for tick, watermark in zip(self._ticks[at:], self._watermarks[at:], strict=True):
+            if not watermark.offsets.keys() >= set(topics):
+                continue  # from before the topic existed: it says nothing of it
+            if not watermark.is_reached_by(positions, topics):
+                break
+            reached = tick
+        return reached
+
+    def proven(self, reached: Tick) -> Instant | None:
+        """Return the newest instant at which a probe was answered with a tick before `reached`."""
+        at = bisect_left(self._probed_ticks, reached)
+        return self._probed_at[at - 1] if at else None
+
+
+def _monotonic_s(instant: Instant) -> float:
+    return instant.monotonic_s
+
+
+def _thinned(entries: list[_T]) -> list[_T]:
+    half = len(entries) // 2
+    return entries[:half:2] + entries[half:]

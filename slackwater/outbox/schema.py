@@ -1,0 +1,98 @@
+"""The kernel's tables as migration steps, for the first migration of each service.
+
+A migration must do tomorrow what it did when it was first run. So what stands here never changes:
+a later change of the kernel's tables is a further function, called by a further migration.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+_POSITION = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def create_kernel_tables(*, events: str) -> None:
+    """Create every kernel table; `events` names the table of events."""
+    _create_events(events)
+    _create_tick()
+    _create_inbox()
+    _create_consumer_progress()
+    _create_idempotency()
+
+
+def drop_kernel_tables(*, events: str) -> None:
+    """Take `create_kernel_tables` back."""
+    for table in ("idempotency", "consumer_progress", "inbox", "tick", events):
+        op.drop_table(table)
+
+
+def _create_events(name: str) -> None:
+    op.create_table(
+        name,
+        sa.Column("position", _POSITION, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.Text(), nullable=False, unique=True),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("aggregatetype", sa.Text(), nullable=False),
+        sa.Column("aggregateid", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("schemaversion", sa.Integer(), nullable=False),
+        sa.Column("partitionkey", sa.Text(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("recorded_at", sa.Text(), nullable=False),
+        sa.Column("correlationid", sa.Text(), nullable=False),
+        sa.Column("causationid", sa.Text()),
+        sa.Column("actor", sa.Text()),
+        sa.Column("traceparent", sa.Text()),
+        sa.Column("published", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.UniqueConstraint("aggregatetype", "aggregateid", "version", name=f"{name}_stream"),
+        sqlite_autoincrement=True,
+    )
+    unpublished = sa.column("published") == sa.false()
+    op.create_index(
+        f"{name}_unpublished",
+        name,
+        ["position"],
+        sqlite_where=unpublished,
+        postgresql_where=unpublished,
+    )
+
+
+def _create_tick() -> None:
+    op.create_table(
+        "tick",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+    )
+
+
+def _create_inbox() -> None:
+    op.create_table(
+        "inbox",
+        sa.Column("consumer", sa.Text(), primary_key=True),
+        sa.Column("event_id", sa.Text(), primary_key=True),
+    )
+
+
+def _create_consumer_progress() -> None:
+    op.create_table(
+        "consumer_progress",
+        sa.Column("consumer", sa.Text(), primary_key=True),
+        sa.Column("topic", sa.Text(), primary_key=True),
+        sa.Column("partition", sa.Integer(), primary_key=True),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("fence", sa.BigInteger(), nullable=False),
+    )
+
+
+def _create_idempotency() -> None:
+    op.create_table(
+        "idempotency",
+        sa.Column("key", sa.Text(), primary_key=True),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.Column("recorded_at", sa.Text(), nullable=False),
+    )

@@ -1,0 +1,140 @@
+"""The tables that the kernel keeps in each service's private database.
+
+A table of events serves as an outbox (rows may be removed once published) or as an event store
+(rows stay for ever). Its column names are those of Debezium's outbox event router, with ours beside
+them, so that Debezium can stand in for the relay.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    false,
+    insert,
+    select,
+)
+
+_INFRASTRUCTURE = {"infrastructure": True}
+_POSITION = BigInteger().with_variant(Integer, "sqlite")
+
+
+def is_infrastructure(table: Table) -> bool:
+    """Tell whether changes of this table are no change of the service's state."""
+    return bool(table.info.get("infrastructure"))
+
+
+def event_table(name: str, metadata: MetaData) -> Table:
+    """Declare a table of events: an outbox, or the store of an event-sourced service.
+
+    `position` grows in the order of insertion; `version` counts an aggregate's events without gap.
+    """
+    table = Table(
+        name,
+        metadata,
+        Column("position", _POSITION, primary_key=True, autoincrement=True),
+        Column("id", Text, nullable=False, unique=True),
+        Column("topic", Text, nullable=False),
+        Column("aggregatetype", Text, nullable=False),
+        Column("aggregateid", Text, nullable=False),
+        Column("version", BigInteger, nullable=False),
+        Column("type", Text, nullable=False),
+        Column("schemaversion", Integer, nullable=False),
+        Column("partitionkey", Text, nullable=False),
+        Column("payload", LargeBinary, nullable=False),
+        Column("recorded_at", Text, nullable=False),
+        Column("correlationid", Text, nullable=False),
+        Column("causationid", Text),
+        Column("actor", Text),
+        Column("traceparent", Text),
+        Column("published", Boolean, nullable=False, server_default=false()),
+        UniqueConstraint("aggregatetype", "aggregateid", "version", name=f"{name}_stream"),
+        info=_INFRASTRUCTURE,
+        sqlite_autoincrement=True,
+    )
+    unpublished = table.c.published == false()
+    Index(
+        f"{name}_unpublished",
+        table.c.position,
+        sqlite_where=unpublished,
+        postgresql_where=unpublished,
+    )
+    return table
+
+
+def tick_table(metadata: MetaData) -> Table:
+    """Declare the one-row table of the source's tick."""
+    return Table(
+        "tick",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("epoch", BigInteger, nullable=False),
+        Column("n", BigInteger, nullable=False),
+        info=_INFRASTRUCTURE,
+    )
+
+
+def inbox_table(metadata: MetaData) -> Table:
+    """Declare the record of what each consumer has handled."""
+    return Table(
+        "inbox",
+        metadata,
+        Column("consumer", Text, primary_key=True),
+        Column("event_id", Text, primary_key=True),
+        info=_INFRASTRUCTURE,
+    )
+
+
+def consumer_progress_table(metadata: MetaData) -> Table:
+    """Declare how far each consumer has come; the truth, where the log's own is a hint."""
+    return Table(
+        "consumer_progress",
+        metadata,
+        Column("consumer", Text, primary_key=True),
+        Column("topic", Text, primary_key=True),
+        Column("partition", Integer, primary_key=True),
+        Column("position", BigInteger, nullable=False),
+        Column("fence", BigInteger, nullable=False),
+        info=_INFRASTRUCTURE,
+    )
+
+
+def idempotency_table(metadata: MetaData) -> Table:
+    """Declare the answers given to commands that came with an idempotency key."""
+    return Table(
+        "idempotency",
+        metadata,
+        Column("key", Text, primary_key=True),
+        Column("fingerprint", Text, nullable=False),
+        Column("status", Integer, nullable=False),
+        Column("answer", LargeBinary, nullable=False),
+        Column("recorded_at", Text, nullable=False),
+        info=_INFRASTRUCTURE,
+    )
+
+
+class KernelTables:
+    """All kernel tables of one service, in its own metadata."""
+
+    def __init__(self, metadata: MetaData, *, events: str) -> None:
+        self.events = event_table(events, metadata)
+        self.tick = tick_table(metadata)
+        self.inbox = inbox_table(metadata)
+        self.consumer_progress = consumer_progress_table(metadata)
+        self.idempotency = idempotency_table(metadata)
+        # Built once: building a statement costs more than executing it.
+        self.insert_event = insert(self.events)
+        self.insert_handled = insert(self.inbox)
+        self.select_handled = select(self.inbox.c.event_id).where(
+            self.inbox.c.consumer == bindparam("consumer"),
+            self.inbox.c.event_id == bindparam("event_id"),
+        )

@@ -1,0 +1,74 @@
+"""The unpublished rows of a table of events: found by their mark, never by a position.
+
+"Everything behind the last position" would skip for ever a row whose position was taken earlier but
+which became visible later; a mark cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Table, false, func, select, update
+
+from slackwater.event_log.port import NewRecord
+from slackwater.events.cloudevents import to_headers
+from slackwater.events.event import Cause, Event
+
+
+class Unpublished(NamedTuple):
+    """One row that waits for publishing."""
+
+    position: int
+    record: NewRecord
+
+
+def read_unpublished(
+    connection: Connection, table: Table, source: str, *, limit: int
+) -> list[Unpublished]:
+    """Return the oldest unpublished events; those of one aggregate are in version order."""
+    rows = connection.execute(
+        select(table).where(table.c.published == false()).order_by(table.c.position).limit(limit)
+    )
+    return [Unpublished(row.position, _to_record(to_event(row, source))) for row in rows]
+
+
+def count_unpublished(connection: Connection, table: Table) -> int:
+    """Return how many events wait for publishing."""
+    count = select(func.count()).select_from(table).where(table.c.published == false())
+    return connection.execute(count).scalar_one()
+
+
+def mark_published(connection: Connection, table: Table, positions: Sequence[int]) -> None:
+    """Remember that the log has acknowledged these events."""
+    connection.execute(update(table).where(table.c.position.in_(positions)).values(published=True))
+
+
+def to_event(row: Row[Any], source: str) -> Event:
+    """Read the envelope from a row of a table of events."""
+    return Event(
+        id=row.id,
+        source=source,
+        topic=row.topic,
+        type=row.type,
+        schema_version=row.schemaversion,
+        aggregate_type=row.aggregatetype,
+        aggregate_id=row.aggregateid,
+        version=row.version,
+        partition_key=row.partitionkey,
+        time=datetime.fromisoformat(row.recorded_at),
+        data=row.payload,
+        cause=Cause(
+            correlation_id=row.correlationid,
+            causation_id=row.causationid,
+            actor=row.actor,
+            traceparent=row.traceparent,
+        ),
+    )
+
+
+def _to_record(event: Event) -> NewRecord:
+    return NewRecord(
+        topic=event.topic, key=event.partition_key, value=event.data, headers=to_headers(event)
+    )

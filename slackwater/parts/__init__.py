@@ -1,0 +1,1 @@
+"""The parts of an installation, each a coroutine that runs until cancelled."""

@@ -1,0 +1,85 @@
+"""The gateway as a part: its application, and the freshness board that it keeps up to date."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+
+from slackwater.freshness.board import FreshnessBoard
+from slackwater.freshness.probe import SourceProbe
+from slackwater.freshness.token import TokenSigner
+from slackwater.gateway import GatewayDefinition, GatewayParts
+from slackwater.http.server import serve
+from slackwater.installation import Installation
+from slackwater.read_models.follower import follow_progress
+from slackwater.settings import token_secret
+from slackwater.watermarks.follower import follow_watermarks
+from slackwater.watermarks.record import WATERMARKS
+
+
+async def run_gateway(installation: Installation) -> None:
+    """Serve GraphQL until cancelled."""
+    definition = installation.manifest.gateway()
+    await _prepare(installation, definition)
+    board = FreshnessBoard(definition.read_models, installation.clock)
+    async with aiohttp.ClientSession() as client, asyncio.TaskGroup() as tasks:
+        _keep_up_to_date(installation, board, client, tasks)
+        async with definition.app(_parts(installation, definition, board)) as app:
+            settings = installation.settings
+            await serve(app, settings.host, settings.port)
+
+
+async def _prepare(installation: Installation, definition: GatewayDefinition) -> None:
+    """Create what is read, so that the gateway may start before anything has been projected."""
+    await installation.event_log.create_topics([WATERMARKS])
+    for name in installation.manifest.projections:
+        projection = installation.manifest.projection(name)
+        await installation.documents.prepare(projection.collections)
+        if projection.index is not None:
+            await installation.search.prepare(projection.index)
+    for read_model in definition.read_models:
+        await installation.documents.progress.register(read_model.name, read_model.version)
+
+
+def _keep_up_to_date(
+    installation: Installation,
+    board: FreshnessBoard,
+    client: aiohttp.ClientSession,
+    tasks: asyncio.TaskGroup,
+) -> None:
+    tasks.create_task(follow_watermarks(installation.event_log, board.on_watermarks))
+    tasks.create_task(follow_progress(installation.documents.progress, board.on_progress))
+    for source in board.sources:
+        probe = SourceProbe(
+            source,
+            f"{installation.service_urls[source]}/internal/tick",
+            client=client,
+            take=board.on_probe,
+            clock=installation.clock,
+            heartbeat_ms=installation.settings.heartbeat_ms,
+        )
+        tasks.create_task(probe.run())
+
+
+def _parts(
+    installation: Installation, definition: GatewayDefinition, board: FreshnessBoard
+) -> GatewayParts:
+    def problems() -> list[str]:
+        return [
+            f"read model {read_model.name} has not caught up with {reach.source} yet"
+            for read_model in definition.read_models
+            for reach in board.reading(read_model.name).reaches.values()
+            if reach.proven is None
+        ]
+
+    return GatewayParts(
+        settings=installation.settings,
+        documents=installation.documents,
+        search=installation.search,
+        board=board,
+        signer=TokenSigner(token_secret(installation.settings)),
+        service_urls=installation.service_urls,
+        clock=installation.clock,
+        problems=problems,
+    )

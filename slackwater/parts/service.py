@@ -1,0 +1,120 @@
+"""A write service as a part: its application, its saga steps, and its periodic work."""
+
+from __future__ import annotations
+
+import asyncio
+
+from slackwater.consumer.runner import ConsumerRunner
+from slackwater.database.port import Database
+from slackwater.errors import TransientError
+from slackwater.events.event import Cause
+from slackwater.http.server import serve
+from slackwater.installation import Installation
+from slackwater.logs import logger
+from slackwater.outbox.relay import outbox_bell
+from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.service.app import ServiceApp
+from slackwater.service.definition import Periodic, ServiceDefinition
+from slackwater.service.migrations import migrate
+from slackwater.service.read_after import ConsumedSources
+from slackwater.service.saga_consumer import SagaConsumer
+from slackwater.watermarks.record import WATERMARKS
+
+_log = logger("service")
+
+
+async def run_service(installation: Installation, name: str) -> None:
+    """Run a write service until cancelled."""
+    service = installation.manifest.service(name)
+    await prepare_service(installation, service)
+    await ServicePart(installation, service).run()
+
+
+async def prepare_service(installation: Installation, service: ServiceDefinition) -> None:
+    """Migrate the service's database and create every topic of its language.
+
+    Those that it only listens to, too: then the order in which parts start does not matter.
+    """
+    await installation.database(service.name).transact(
+        lambda connection: migrate(connection, service.migrations)
+    )
+    await installation.event_log.create_topics([*service.event_types.topics, WATERMARKS])
+
+
+class ServicePart:
+    """Everything of one service that runs at the same time."""
+
+    def __init__(self, installation: Installation, service: ServiceDefinition) -> None:
+        self._installation = installation
+        self._service = service
+        self._database: Database = installation.database(service.name)
+        self._consumers = [
+            SagaConsumer(
+                service,
+                consumer,
+                database=self._database,
+                clock=installation.clock,
+                committed=self._committed,
+            )
+            for consumer in service.consumers
+        ]
+        self._consumed = ConsumedSources(self._consumers, installation.event_log)
+
+    async def run(self) -> None:
+        app = ServiceApp(
+            self._service,
+            database=self._database,
+            clock=self._installation.clock,
+            consumed=self._consumed,
+            committed=self._committed,
+            problems=self._problems,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            for consumer in self._consumers:
+                tasks.create_task(self._consume(consumer))
+            for periodic in self._service.periodic:
+                tasks.create_task(self._repeat(periodic))
+            port = self._installation.service_port(self._service.name)
+            tasks.create_task(serve(app.asgi, self._installation.settings.host, port))
+
+    async def _consume(self, consumer: SagaConsumer) -> None:
+        await ConsumerRunner(
+            f"{self._service.name}.{consumer.name}",
+            topics=consumer.topics,
+            log=self._installation.event_log,
+            handler=consumer,
+        ).run()
+
+    async def _repeat(self, periodic: Periodic) -> None:
+        while True:
+            try:
+                await self._run_when_due(periodic)
+            except TransientError as error:
+                _log.warning("periodic work failed", name=periodic.name, reason=str(error))
+            await asyncio.sleep(periodic.interval_ms / 1000)
+
+    async def _run_when_due(self, periodic: Periodic) -> None:
+        now = self._installation.clock.now()
+        if not await self._database.read(lambda connection: periodic.due(connection, now)):
+            return
+        await self._database.transact(
+            lambda connection: UnitOfWork(
+                connection,
+                tables=self._service.tables,
+                event_types=self._service.event_types,
+                cause=Cause.start(actor=f"{self._service.name}.{periodic.name}"),
+                now=now,
+            ).run(periodic.work)
+        )
+        self._committed()
+
+    def _committed(self) -> None:
+        self._installation.doorbell.ring(outbox_bell(self._service.name))
+        self._consumed.on_progress()
+
+    def _problems(self) -> list[str]:
+        return [
+            f"saga step {consumer.name} is halted: {consumer.halt_reason}"
+            for consumer in self._consumers
+            if consumer.halt_reason is not None
+        ]

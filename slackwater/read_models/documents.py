@@ -1,0 +1,131 @@
+"""Document read models as a port: rows of JSON, guarded writes, and progress in the same step.
+
+A row belongs to one aggregate and carries that aggregate's version. A row whose own aggregate has
+not been applied yet has version 0 and is invisible to readers, even if other aggregates have
+already left their traces in it (an order's events may arrive before its customer's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from slackwater.read_models.progress import ProgressStore, ProgressUpdate
+
+Document = dict[str, Any]
+"""JSON: str, int, float, bool, None, list and dict only; `id` is the row's id."""
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """Paths (dotted) in their order; every query must be served by a stated index."""
+
+    paths: tuple[str, ...]
+    unique: bool = False
+
+
+class Collection(msgspec.Struct, frozen=True, kw_only=True):
+    """A named set of rows with the indexes that its queries need."""
+
+    name: str
+    indexes: tuple[Index, ...] = ()
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored row. `revision` counts its writes and is the guard of the next one."""
+
+    id: str
+    version: int
+    revision: int
+    document: Document
+
+
+class RowWrite(msgspec.Struct, frozen=True, kw_only=True):
+    """A row to write if it is still at `expected_revision` (0: it must not exist)."""
+
+    collection: str
+    id: str
+    version: int
+    expected_revision: int
+    document: Document
+
+
+class Operator(StrEnum):
+    """How a condition compares the value at its path."""
+
+    EQUAL = "EQUAL"
+    ANY_OF = "ANY_OF"
+    AT_LEAST = "AT_LEAST"
+    BELOW = "BELOW"
+    STARTS_WITH = "STARTS_WITH"
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """One condition on a scalar at a dotted path; `value` is a list for ANY_OF."""
+
+    path: str
+    operator: Operator
+    value: Any
+
+
+class Sort(msgspec.Struct, frozen=True, kw_only=True):
+    """One sort key; rows are finally ordered by the last key, which must be unique (`id`)."""
+
+    path: str
+    descending: bool = False
+
+
+class Find(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of visible rows: all conditions hold, sorted, strictly behind `after`.
+
+    `after` holds the sort values of the last row of the page before. All sort keys have the same
+    direction.
+    """
+
+    collection: str
+    where: tuple[Condition, ...] = ()
+    order: tuple[Sort, ...] = (Sort(path="id"),)
+    after: tuple[Any, ...] | None = None
+    limit: int = 100
+
+
+class DocumentStore(Protocol):
+    """Documents and their progress in one store; several processes use it at once."""
+
+    @property
+    def progress(self) -> ProgressStore:
+        """The progress that is written in one step with documents."""
+        ...
+
+    async def prepare(self, collections: Sequence[Collection]) -> None:
+        """Create collections and indexes that are missing; keep what is there."""
+        ...
+
+    async def get(self, collection: str, ids: Sequence[str]) -> dict[str, Row]:
+        """Return the rows that exist, by id; invisible ones (version 0) too."""
+        ...
+
+    async def find(self, query: Find) -> list[Row]:
+        """Return a page of visible rows."""
+        ...
+
+    async def count(self, collection: str, where: Sequence[Condition] = ()) -> int:
+        """Count visible rows."""
+        ...
+
+    async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
+        """Write all rows and the progress, or nothing.
+
+        Raises:
+            ConflictError: a row is not at its expected revision.
+            FencedError: a partition of the progress was claimed by somebody else.
+        """
+        ...
+
+    async def drop(self, collections: Sequence[str]) -> None:
+        """Remove collections with all their rows."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,64 @@
+"""Folds a batch of events into rows, each event exactly once.
+
+Versions are contiguous: the next one is applied, one that is not newer is a duplicate and dropped,
+and a missing one stops the projection. "The newer wins" would lose what came between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from slackwater.errors import PoisonousEventError
+from slackwater.events.event import Event
+from slackwater.read_models.projection import Guard, Projection, Ref, Rows
+
+
+class MissingVersionError(PoisonousEventError):
+    """An event of an aggregate is missing; mend the log or rebuild the read model."""
+
+
+def refs_of(projection: Projection, events: Iterable[Event]) -> set[Ref]:
+    """Return every row that folding these events may need."""
+    refs: set[Ref] = set()
+    for event in events:
+        guard = projection.guard_of(event)
+        if guard is not None:
+            refs.update((guard.row(event), *guard.touches(event)))
+    return refs
+
+
+def fold(projection: Projection, rows: Rows, events: Sequence[Event]) -> int:
+    """Apply events to rows in order; return how many were new.
+
+    Raises:
+        PoisonousEventError: an event cannot be applied; those before it have been.
+    """
+    return sum(_fold_one(projection, rows, event) for event in events)
+
+
+def _fold_one(projection: Projection, rows: Rows, event: Event) -> bool:
+    guard = projection.guard_of(event)
+    if guard is None or not _is_next(rows, guard, event):
+        return False
+    recorded = projection.event_types.decode(event)
+    rule = projection.rule_for(recorded.body)
+    if rule is not None:
+        try:
+            rule(rows, recorded)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise PoisonousEventError(
+                f"event {event.id} of type {event.type} ({event.aggregate_type} "
+                f"{event.aggregate_id}) cannot be projected: {error!r}; mend the projection"
+            ) from error
+    rows.set_version(guard.row(event), event.version)
+    return True
+
+
+def _is_next(rows: Rows, guard: Guard, event: Event) -> bool:
+    version = rows.version(guard.row(event))
+    if event.version > version + 1:
+        raise MissingVersionError(
+            f"{event.aggregate_type} {event.aggregate_id} is at version {version} and the next "
+            f"event is {event.version}; mend the log or rebuild the read model"
+        )
+    return event.version == version + 1

@@ -1,0 +1,185 @@
+"""A write service over HTTP: commands, queries of its own tables, its tick, and its health.
+
+`POST /commands/<name>` takes the command's fields as JSON and answers `{"result", "tick"}`, the
+tick read after the commit had returned. Refusals and bad input are problem details with a code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from slackwater.clock import Clock
+from slackwater.database.port import Database
+from slackwater.errors import TransientError
+from slackwater.events.event import Cause
+from slackwater.freshness.probe import TickAnswer
+from slackwater.http.health import Problems, health_routes
+from slackwater.http.problems import json_response, problem
+from slackwater.ids import new_id
+from slackwater.logs import bound, logger
+from slackwater.outbox.ticks import current_tick
+from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.outbox.unpublished import count_unpublished
+from slackwater.service.commands import Answer, CommandType, execute
+from slackwater.service.definition import InvalidQueryError, Query, ServiceDefinition
+from slackwater.service.read_after import ConsumedSources
+from slackwater.watermarks.tick import Tick
+
+_BODY_BYTES_MAX = 1_048_576
+_KEY_LENGTH_MAX = 255
+_READ_AFTER_TIMEOUT_MS = 2_000
+
+_log = logger("service")
+
+
+class ServiceApp:
+    """Builds the ASGI application of one service."""
+
+    def __init__(
+        self,
+        service: ServiceDefinition,
+        *,
+        database: Database,
+        clock: Clock,
+        consumed: ConsumedSources,
+        committed: Callable[[], None],
+        problems: Problems,
+    ) -> None:
+        self._service = service
+        self._database = database
+        self._clock = clock
+        self._consumed = consumed
+        self._committed = committed
+        self._commands = {command.name: command for command in service.commands}
+        self._queries = {query.name: query for query in service.queries}
+        self.asgi = Starlette(
+            routes=[
+                Route("/commands/{name}", self._command, methods=["POST"]),
+                Route("/queries/{name}", self._query),
+                Route("/internal/tick", self._tick),
+                *health_routes(problems),
+            ],
+            exception_handlers={TransientError: _unavailable},
+        )
+
+    async def _command(self, request: Request) -> Response:
+        command = self._commands.get(request.path_params["name"])
+        if command is None:
+            return problem(404, "UNKNOWN_COMMAND", f"known are {', '.join(self._commands)}")
+        raw = await _read_body(request)
+        if raw is None:
+            return problem(413, "BODY_TOO_LARGE", f"send at most {_BODY_BYTES_MAX} bytes")
+        try:
+            body = msgspec.json.decode(raw, type=command.body)
+            read_after = _parse_ticks(request.headers.get("slackwater-read-after", ""))
+        except (msgspec.MsgspecError, ValueError) as error:
+            return problem(400, "BAD_USER_INPUT", str(error))
+        key = request.headers.get("idempotency-key")
+        if key is not None and not 0 < len(key) <= _KEY_LENGTH_MAX:
+            return problem(400, "BAD_USER_INPUT", f"use a key of 1 to {_KEY_LENGTH_MAX} characters")
+        if not await self._consumed.wait_for(read_after, timeout_ms=_READ_AFTER_TIMEOUT_MS):
+            return problem(503, "STALE_READ", "the service has not taken in that write yet; repeat")
+        return await self._execute(command, body, key, _cause(request))
+
+    async def _execute(
+        self, command: CommandType, body: msgspec.Struct, key: str | None, cause: Cause
+    ) -> Response:
+        def work(connection: Connection) -> Answer:
+            unit = UnitOfWork(
+                connection,
+                tables=self._service.tables,
+                event_types=self._service.event_types,
+                cause=cause,
+                now=self._clock.now(),
+            )
+            return execute(unit, self._service.tables, command, body, key)
+
+        with bound(cause):
+            answer = await self._database.transact(work)
+            self._committed()
+            _log.debug("command", service=self._service.name, command=command.name)
+        return self._to_response(answer, await self._database.read(self._read_tick))
+
+    def _to_response(self, answer: Answer, tick: Tick) -> Response:
+        source_tick = {"source": self._service.name, "epoch": tick.epoch, "n": tick.n}
+        content = msgspec.Raw(answer.content)
+        if answer.status == 200:
+            return json_response({"result": content, "tick": source_tick})
+        refusal = msgspec.json.decode(answer.content)
+        return problem(
+            answer.status,
+            refusal["code"],
+            refusal["message"],
+            details=refusal["details"],
+            tick=source_tick,
+        )
+
+    async def _query(self, request: Request) -> Response:
+        query = self._queries.get(request.path_params["name"])
+        if query is None:
+            return problem(404, "UNKNOWN_QUERY", f"known are {', '.join(self._queries)}")
+        try:
+            found = await self._database.read(_answering(query, dict(request.query_params)))
+        except InvalidQueryError as error:
+            return problem(400, error.code, str(error))
+        if found is None:
+            return problem(404, "NOT_FOUND", "there is no such thing")
+        return json_response(found)
+
+    async def _tick(self, _: Request) -> Response:
+        return json_response(await self._database.read(self._answer_tick))
+
+    def _answer_tick(self, connection: Connection) -> TickAnswer:
+        tick = self._read_tick(connection)
+        pending = count_unpublished(connection, self._service.tables.events)
+        return TickAnswer(
+            source=self._service.name, epoch=tick.epoch, n=tick.n, pending_events=pending
+        )
+
+    def _read_tick(self, connection: Connection) -> Tick:
+        return current_tick(connection, self._service.tables.tick)
+
+
+def _answering(query: Query, parameters: dict[str, str]) -> Callable[[Connection], Any]:
+    return lambda connection: query.answer(connection, parameters)
+
+
+async def _read_body(request: Request) -> bytes | None:
+    """Return the body, or None as soon as it is larger than allowed."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _BODY_BYTES_MAX:
+            return None
+    return bytes(body)
+
+
+def _parse_ticks(header: str) -> dict[str, Tick]:
+    """Read `source=epoch.n` pairs, separated by commas."""
+    ticks = {}
+    for pair in filter(None, (part.strip() for part in header.split(","))):
+        source, _, tick = pair.partition("=")
+        epoch, _, n = tick.partition(".")
+        ticks[source] = Tick(int(epoch), int(n))
+    return ticks
+
+
+def _cause(request: Request) -> Cause:
+    return Cause(
+        correlation_id=request.headers.get("slackwater-correlation-id") or new_id(),
+        causation_id=request.headers.get("slackwater-causation-id"),
+        actor=request.headers.get("slackwater-actor"),
+        traceparent=request.headers.get("traceparent"),
+    )
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    return problem(503, "SOURCE_UNAVAILABLE", str(error), headers={"Retry-After": "1"})

@@ -1,0 +1,112 @@
+"""The definition of a write service: everything that the kernel must know to run one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, MetaData
+
+from slackwater.errors import SlackwaterError
+from slackwater.events.event import EventBody, Recorded
+from slackwater.events.types import EventTypes
+from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.service.commands import CommandType
+
+BodyT = TypeVar("BodyT", bound=EventBody)
+Step = Callable[[UnitOfWork, Recorded[Any]], None]
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """A read of the service's own tables, served as `GET /queries/<name>?…`.
+
+    `answer` gets the query's parameters and returns JSON, or None where there is nothing (404).
+    It raises `InvalidQueryError` for parameters that it cannot use.
+    """
+
+    name: str
+    answer: Callable[[Connection, dict[str, str]], Any]
+
+
+class InvalidQueryError(SlackwaterError):
+    """A query's parameters are missing or malformed; the message says which."""
+
+    code = "BAD_USER_INPUT"
+
+
+class Periodic(msgspec.Struct, frozen=True, kw_only=True):
+    """Work that a service does by itself every so often, each time as one unit of work.
+
+    `due` looks first, in a snapshot, so that an idle service writes nothing.
+    """
+
+    name: str
+    interval_ms: int
+    due: Callable[[Connection, datetime], bool]
+    work: Callable[[UnitOfWork], None]
+
+
+class Consumer:
+    """A named saga step: which events of other services this one reacts to, and how.
+
+    Each reaction runs in a transaction with the inbox and the consumer's progress, and may be
+    called for events in any order.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps: dict[type[EventBody], Step] = {}
+
+    def on(
+        self, body: type[BodyT]
+    ) -> Callable[
+        [Callable[[UnitOfWork, Recorded[BodyT]], None]],
+        Callable[[UnitOfWork, Recorded[BodyT]], None],
+    ]:
+        """Register the decorated function for one type of event."""
+
+        def add(
+            step: Callable[[UnitOfWork, Recorded[BodyT]], None],
+        ) -> Callable[[UnitOfWork, Recorded[BodyT]], None]:
+            self.steps[body] = step
+            return step
+
+        return add
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a service's own tables say, for the check of read models against them."""
+
+    kind: str
+    id: str
+    version: int
+    data: dict[str, Any]
+
+
+def _nothing_to_violate(_: Connection) -> list[str]:
+    return []
+
+
+class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """A write service; its name is also its source's and its database's.
+
+    `migrations` is the import package with its alembic environment. `facts` reads what is true now
+    from the service's own tables (an event-sourced one: by folding its streams). `invariants` looks
+    for what must never be and says each violation in words.
+    """
+
+    name: str
+    event_types: EventTypes
+    topics: tuple[str, ...]
+    metadata: MetaData
+    tables: KernelTables
+    migrations: str
+    commands: tuple[CommandType, ...]
+    queries: tuple[Query, ...] = ()
+    consumers: tuple[Consumer, ...] = ()
+    periodic: tuple[Periodic, ...] = ()
+    facts: Callable[[Connection], Iterator[Fact]]
+    invariants: Callable[[Connection], list[str]] = _nothing_to_violate

@@ -1,0 +1,76 @@
+"""Lets a command wait until a service has taken in what its client wrote elsewhere.
+
+An order priced from the service's own copy of the catalogue must see the product that the same
+client has just added; the copy has it once the consumer has reached a tick later than the token's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from slackwater.event_log.port import EventLog, TopicPartition
+from slackwater.freshness.source_track import SourceTrack
+from slackwater.service.saga_consumer import SagaConsumer
+from slackwater.watermarks.follower import follow_watermarks
+from slackwater.watermarks.record import Watermark
+from slackwater.watermarks.tick import Tick
+
+
+class ConsumedSources:
+    """How far the consumers of one service have come with each source."""
+
+    def __init__(self, consumers: Sequence[SagaConsumer], log: EventLog) -> None:
+        self._consumers = consumers
+        self._event_log = log
+        self._tracks: dict[str, SourceTrack] = {}
+        self._changed = asyncio.Event()
+
+    def on_watermarks(self, watermarks: Sequence[Watermark]) -> None:
+        for watermark in watermarks:
+            self._tracks.setdefault(watermark.source, SourceTrack()).add_watermark(watermark)
+        self.on_progress()
+
+    def on_progress(self) -> None:
+        """Wake whoever waits; consumers call this after each commit."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def wait_for(self, ticks: Mapping[str, Tick], *, timeout_ms: int) -> bool:
+        """Wait until every named source that this service consumes has passed its tick.
+
+        Watermarks are followed only while somebody waits; most commands demand nothing.
+        """
+        if self._have_passed(ticks):
+            return True
+        following = asyncio.create_task(
+            follow_watermarks(self._event_log, self.on_watermarks), name="follow watermarks"
+        )
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                while not self._have_passed(ticks):
+                    await self._changed.wait()
+        except TimeoutError:
+            return self._have_passed(ticks)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        return True
+
+    def _have_passed(self, ticks: Mapping[str, Tick]) -> bool:
+        return all(self._has_passed(source, tick) for source, tick in ticks.items())
+
+    def _has_passed(self, source: str, tick: Tick) -> bool:
+        track = self._tracks.get(source)
+        if track is None or track.newest_watermark is None:
+            return False
+        topics = set(track.newest_watermark.offsets)
+        return all(
+            self._reached(track, consumer, topics & set(consumer.topics)) > tick
+            for consumer in self._consumers
+            if topics & set(consumer.topics)
+        )
+
+    def _reached(self, track: SourceTrack, consumer: SagaConsumer, topics: set[str]) -> Tick:
+        positions: dict[TopicPartition, int] = consumer.positions
+        return track.reached(positions, topics) or Tick(0, 0)

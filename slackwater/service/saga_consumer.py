@@ -1,0 +1,150 @@
+"""Saga steps on the consumer runner: inbox, effect and progress in one local transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from slackwater.clock import Clock
+from slackwater.database.port import Database
+from slackwater.errors import FencedError, PoisonousEventError, SlackwaterError
+from slackwater.event_log.port import Record, TopicPartition
+from slackwater.events.cloudevents import from_headers
+from slackwater.events.event import Recorded
+from slackwater.logs import bound, logger
+from slackwater.outbox.inbox import is_first_delivery
+from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.service.definition import Consumer, ServiceDefinition, Step
+
+_log = logger("saga")
+
+
+class SagaConsumer:
+    """Implements `BatchHandler` for one consumer of a service."""
+
+    def __init__(
+        self,
+        service: ServiceDefinition,
+        consumer: Consumer,
+        *,
+        database: Database,
+        clock: Clock,
+        committed: Callable[[], None],
+    ) -> None:
+        self._service = service
+        self._consumer = consumer
+        self._database = database
+        self._clock = clock
+        self._committed = committed
+        self._fences: dict[TopicPartition, int] = {}
+        self._steps = {
+            service.event_types.of_body(body).name: step for body, step in consumer.steps.items()
+        }
+        self.positions: dict[TopicPartition, int] = {}
+        self.halt_reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self._consumer.name
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that carry what this consumer reacts to."""
+        types = self._service.event_types
+        return tuple(sorted({types.of_body(body).topic.name for body in self._consumer.steps}))
+
+    async def assigned(
+        self, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        claimed = await self._database.transact(
+            lambda connection: {at: self._claim(connection, at) for at in partitions}
+        )
+        self._fences = {at: fence for at, (fence, _) in claimed.items()}
+        self.positions = {at: position for at, (_, position) in claimed.items()}
+        return self.positions
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        positions = {record.topic_partition: record.offset + 1 for record in records}
+
+        def work(connection: Connection) -> None:
+            for record in records:
+                self._handle_one(connection, record)
+            self._save(connection, positions)
+
+        await self._database.transact(work)
+        self.positions = {**self.positions, **positions}
+        self._committed()
+
+    async def halted(self, reason: str) -> None:
+        self.halt_reason = reason
+
+    def _handle_one(self, connection: Connection, record: Record) -> None:
+        event = from_headers(record.topic, record.headers, record.value)
+        step = self._steps.get(event.type)
+        if step is None:
+            return
+        tables = self._service.tables
+        if not is_first_delivery(connection, tables, self._consumer.name, event.id):
+            return
+        recorded = self._service.event_types.decode(event)
+        unit = UnitOfWork(
+            connection,
+            tables=tables,
+            event_types=self._service.event_types,
+            cause=event.caused(),
+            now=self._clock.now(),
+        )
+        with bound(unit.cause):
+            _run_step(unit, step, recorded)
+
+    def _claim(self, connection: Connection, at: TopicPartition) -> tuple[int, int]:
+        """Raise the partition's fence; return it with the position."""
+        table = self._service.tables.consumer_progress
+        own = self._own_row(at)
+        claimed = connection.execute(update(table).where(*own).values(fence=table.c.fence + 1))
+        if not claimed.rowcount:
+            connection.execute(
+                insert(table).values(
+                    consumer=self._consumer.name,
+                    topic=at.topic,
+                    partition=at.partition,
+                    position=0,
+                    fence=1,
+                )
+            )
+        row = connection.execute(select(table.c.fence, table.c.position).where(*own)).one()
+        return row.fence, row.position
+
+    def _save(self, connection: Connection, positions: Mapping[TopicPartition, int]) -> None:
+        table = self._service.tables.consumer_progress
+        for at, position in positions.items():
+            saved = connection.execute(
+                update(table)
+                .where(*self._own_row(at), table.c.fence == self._fences[at])
+                .values(position=position)
+            )
+            if not saved.rowcount:
+                raise FencedError(f"{self._consumer.name} no longer owns {at}; it rejoins")
+
+    def _own_row(self, at: TopicPartition) -> tuple[Any, ...]:
+        table = self._service.tables.consumer_progress
+        return (
+            table.c.consumer == self._consumer.name,
+            table.c.topic == at.topic,
+            table.c.partition == at.partition,
+        )
+
+
+def _run_step(unit: UnitOfWork, step: Step, recorded: Recorded[Any]) -> None:
+    try:
+        unit.run(lambda unit: step(unit, recorded))
+    except SlackwaterError:
+        raise
+    except (ArithmeticError, IntegrityError, LookupError, TypeError, ValueError) as error:
+        raise PoisonousEventError(
+            f"event {recorded.event.id} of type {recorded.event.type} cannot be handled: "
+            f"{error!r}; mend the step and start again"
+        ) from error

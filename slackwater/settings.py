@@ -1,0 +1,90 @@
+"""The settings of one process: typed, validated, from `SLACKWATER_…` variables or the command line.
+
+An unknown variable with our prefix is refused: a misspelt setting that is silently ignored costs a
+night some day.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from slackwater.errors import ConfigurationError
+
+_PREFIX = "SLACKWATER_"
+_SECRET_BYTES = 32
+
+
+class Settings(BaseSettings):
+    """One object a process; every field can be set as `SLACKWATER_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address that every server binds to.")
+    port: int = Field(
+        8000, ge=1, le=65_000, description="Port of the gateway; other parts take those after it."
+    )
+    data_dir: Path = Field(Path(".slackwater"), description="Folder of the embedded storage.")
+    demo: bool = Field(True, description="Fill an empty installation with demo data.")
+    heartbeat_ms: int = Field(
+        100, ge=10, le=10_000, description="Interval of probes, and of ticks while idle."
+    )
+    lagging_after_ms: int = Field(
+        1_000, ge=100, description="Bound above which a read model counts as LAGGING."
+    )
+    token_secret: str | None = Field(
+        None, min_length=16, description="Signs consistency tokens; shared by all gateways."
+    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_json: bool = Field(False, description="Log one JSON object a line.")
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read settings from the environment; `overrides` that are not None win.
+
+    Raises:
+        ConfigurationError: a variable is unknown or a value is invalid.
+    """
+    _refuse_unknown_variables()
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{_PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise ConfigurationError(f"settings are invalid: {problems}") from None
+
+
+def token_secret(settings: Settings) -> bytes:
+    """Return the secret that signs tokens; on one machine it is made once and kept in a file."""
+    if settings.token_secret is not None:
+        return settings.token_secret.encode()
+    path = settings.data_dir / "token.secret"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(_SECRET_BYTES))
+    except FileExistsError:
+        pass
+    return path.read_bytes()
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.upper().startswith(_PREFIX) and name.upper() not in known
+    )
+    if unknown:
+        raise ConfigurationError(
+            f"unknown settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )

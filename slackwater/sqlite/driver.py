@@ -1,0 +1,71 @@
+"""Connections to SQLite files with the pragmas that our guarantees rest on.
+
+Files are written by several processes at once, so SQLite must be 3.51.3 or newer: earlier versions
+have a race in resetting the write-ahead log that can corrupt such a file. The driver brings its own
+SQLite because operating systems ship older ones.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pysqlite3 import dbapi2 as dbapi2
+
+from slackwater.errors import StructuralError, TransientError
+
+if TYPE_CHECKING:
+    Connection = sqlite3.Connection
+else:
+    Connection = dbapi2.Connection
+
+OperationalError = cast("type[sqlite3.OperationalError]", dbapi2.OperationalError)
+DatabaseError = cast("type[sqlite3.DatabaseError]", dbapi2.DatabaseError)
+IntegrityError = cast("type[sqlite3.IntegrityError]", dbapi2.IntegrityError)
+
+_VERSION_MIN = (3, 51, 3)
+_BUSY_TIMEOUT_MS = 10_000
+
+
+class Synchronous(StrEnum):
+    """Whether a commit waits for the disk: FULL does; NORMAL may lose the newest on power loss."""
+
+    FULL = "FULL"
+    NORMAL = "NORMAL"
+
+
+class OldSqliteError(StructuralError):
+    """The driver carries an SQLite that can corrupt shared files; install pysqlite3 0.6.1."""
+
+
+class StorageError(TransientError):
+    """The file cannot be used now (disk full, locked, failing); free room and try again."""
+
+
+def storage_error_of(error: BaseException) -> StorageError | None:
+    """Tell trouble of the file (disk full, locked) from a command's own errors (None)."""
+    if isinstance(getattr(error, "orig", error), OperationalError):  # SQLAlchemy wraps it
+        return StorageError(f"the database cannot be used: {error}; try again")
+    return None
+
+
+def connect(path: Path, synchronous: Synchronous = Synchronous.FULL) -> Connection:
+    """Open a file in write-ahead mode and in autocommit; transactions are begun by hand.
+
+    Raises:
+        OldSqliteError: the driver's SQLite is older than 3.51.3.
+    """
+    if dbapi2.sqlite_version_info < _VERSION_MIN:
+        raise OldSqliteError(
+            f"SQLite {dbapi2.sqlite_version} can corrupt files shared by processes; "
+            "install pysqlite3 0.6.1 or newer"
+        )
+    connection = dbapi2.connect(
+        str(path), isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_MS / 1000
+    )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return cast("Connection", connection)

@@ -1,0 +1,1 @@
+"""Keeps all parts of an installation running, in one process or in one each."""

@@ -1,0 +1,60 @@
+"""Watermark records: what must have been applied to have everything visible before a tick.
+
+One record a tick travels on the topic `watermarks`, keyed by its source. Its claim: whoever has
+applied every partition up to `offsets` has applied every event of the source that was visible
+before tick (epoch, n) was committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+import msgspec
+
+from slackwater.event_log.port import NewRecord, Topic, TopicPartition
+from slackwater.watermarks.tick import Tick
+
+WATERMARKS = Topic(name="watermarks", partitions=1, retention_records=2_000)
+
+
+class Watermark(msgspec.Struct, frozen=True, kw_only=True):
+    """The watermark of one tick; `offsets[topic][partition]` is a next offset."""
+
+    source: str
+    epoch: int
+    n: int
+    clock: datetime
+    offsets: dict[str, list[int]]
+
+    @property
+    def tick(self) -> Tick:
+        return Tick(self.epoch, self.n)
+
+    def is_reached_by(
+        self, positions: Mapping[TopicPartition, int], topics: Collection[str]
+    ) -> bool:
+        """Tell whether next offsets `positions` cover all partitions of `topics`.
+
+        `topics` are those of the source that matter to the reader; a missing position counts as 0.
+        """
+        return self.missing(positions, topics) == 0
+
+    def missing(self, positions: Mapping[TopicPartition, int], topics: Collection[str]) -> int:
+        """Count the events of `topics` up to this watermark that `positions` do not cover."""
+        return sum(
+            max(0, offset - positions.get(TopicPartition(topic, partition), 0))
+            for topic in topics
+            for partition, offset in enumerate(self.offsets.get(topic, ()))
+        )
+
+    def to_record(self) -> NewRecord:
+        return NewRecord(topic=WATERMARKS.name, key=self.source, value=_encoder.encode(self))
+
+    @classmethod
+    def from_value(cls, value: bytes) -> Watermark:
+        return _decoder.decode(value)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Watermark)

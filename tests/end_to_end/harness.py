@@ -1,0 +1,312 @@
+"""Drives the real command in a process of its own, and talks to it as a client would."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+_PORTS_A_BLOCK = 40
+_READY_S = 60.0
+_STOP_S = 20.0
+
+
+def free_port_block() -> int:
+    """Return a port such that it and those after it, which the parts take, are free."""
+    for _ in range(100):
+        base = random.randrange(20_000, 32_000, _PORTS_A_BLOCK)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for port in range(base, base + _PORTS_A_BLOCK):
+                listening = stack.enter_context(socket.socket())
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listening.bind(("127.0.0.1", port))
+            return base
+    raise RuntimeError("no free block of ports; stop other servers on this machine")
+
+
+@dataclass
+class Answer:
+    """A GraphQL answer over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: dict[str, Any]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        assert "errors" not in self.body, self.body["errors"]
+        data: dict[str, Any] = self.body["data"]
+        return data
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["extensions"]["code"] for error in self.body.get("errors", [])]
+
+    @property
+    def freshness(self) -> dict[str, Any]:
+        freshness: dict[str, Any] = self.body["extensions"]["freshness"]
+        return freshness
+
+
+class Store:
+    """A client of one running installation."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._http = httpx2.Client(timeout=30)
+
+    def ask(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        response = self._http.post(
+            f"{self.url}/graphql",
+            json={"query": query, "variables": dict(variables or {})},
+            headers={"Accept": "application/graphql-response+json", **(headers or {})},
+        )
+        return Answer(response.status_code, response.headers, response.json())
+
+    def get(self, path: str) -> httpx2.Response:
+        return self._http.get(f"{self.url}{path}")
+
+    def mutate(
+        self, name: str, fields: Mapping[str, Any], *, key: str | None = None, after: str = ""
+    ) -> dict[str, Any]:
+        """Run one mutation and return its payload with `__typename`."""
+        input_type = f"{name[0].upper()}{name[1:]}Input!"
+        headers = {"Idempotency-Key": key} if key else {}
+        if after:
+            headers["Slackwater-Consistency-Token"] = after
+        answer = self.ask(
+            f"mutation ($input: {input_type}) {{ {name}(input: $input) {{ __typename "
+            f"... on UserError {{ code message }} {_SELECTIONS[name]} }} }}",
+            {"input": dict(fields)},
+            headers,
+        )
+        payload: dict[str, Any] = answer.data[name]
+        return payload
+
+    def create_customer(self, name: str = "Acme", limit: str = "1000.00", **extra: Any) -> str:
+        payload = self.mutate(
+            "createCustomer",
+            {
+                "name": name,
+                "email": "orders@acme.example",
+                "creditLimit": {"amount": limit, "currency": "EUR"},
+                **extra,
+            },
+        )
+        customer_id: str = payload["customer"]["id"]
+        return customer_id
+
+    def add_product(
+        self, sku: str, price: str = "10.00", stock: int = 100, *, wait: bool = True
+    ) -> str:
+        """Add a product, wait until orders can be placed for it, and return its token."""
+        payload = self.mutate(
+            "addProduct",
+            {
+                "sku": sku,
+                "name": f"Product {sku}",
+                "description": "A thing to test with",
+                "price": {"amount": price, "currency": "EUR"},
+                "stock": stock,
+            },
+        )
+        token: str = payload["consistencyToken"]
+        if not wait:
+            return token
+        refused = self.place_order(
+            base64.b64encode(b"Customer:nobody").decode(),
+            sku,
+            expectedTotal={"amount": "0.01", "currency": "EUR"},
+            after=token,
+        )
+        assert refused["__typename"] == "PriceChanged", refused
+        return token
+
+    def place_order(
+        self,
+        customer_id: str,
+        sku: str,
+        quantity: int = 1,
+        *,
+        key: str | None = None,
+        after: str = "",
+        **fields: Any,
+    ) -> dict[str, Any]:
+        line = {"sku": sku, "quantity": quantity}
+        order = {"customerId": customer_id, "lines": [line], **fields}
+        return self.mutate("placeOrder", order, key=key, after=after)
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        answer = self.ask(
+            "query ($id: ID!) { order(id: $id) { id status rejectionReason "
+            "processing { credit stock } customer { name } } }",
+            {"id": order_id},
+        )
+        order: dict[str, Any] = answer.data["order"]
+        return order
+
+    def customer(self, customer_id: str, token: str = "") -> dict[str, Any]:
+        answer = self.ask(
+            "query ($id: ID!) { customer(id: $id) { id name creditReserved { amount } "
+            "creditAvailable { amount } orderCount orderTotal { amount } "
+            "orders(first: 30) { edges { node { id status } } } } }",
+            {"id": customer_id},
+            {"Slackwater-Consistency-Token": token} if token else {},
+        )
+        customer: dict[str, Any] = answer.data["customer"]
+        return customer
+
+    def stock(self, sku: str) -> int:
+        answer = self.ask(
+            "query ($sku: String!) { product(sku: $sku) { stockAvailable } }", {"sku": sku}
+        )
+        stock: int = answer.data["product"]["stockAvailable"]
+        return stock
+
+    def decided(self, order_id: str, *, timeout_s: float = 20.0) -> dict[str, Any]:
+        """Wait until the saga has decided the order and the read model shows it."""
+        return until(
+            lambda: self.order(order_id),
+            lambda order: order is not None and order["status"] != "PENDING",
+            timeout_s,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+
+_SELECTIONS = {
+    "createCustomer": "... on CreateCustomerSuccess { customer { id } consistencyToken }",
+    "changeCreditLimit": "... on ChangeCreditLimitSuccess { customer { id } consistencyToken }",
+    "addProduct": "... on AddProductSuccess { product { id sku } consistencyToken }",
+    "restockProduct": "... on RestockProductSuccess { product { id sku } consistencyToken }",
+    "placeOrder": "... on PlaceOrderSuccess { order { id status } consistencyToken }",
+    "cancelOrder": "... on CancelOrderSuccess { order { id status } consistencyToken }",
+    "shipOrder": "... on ShipOrderSuccess { order { id status } consistencyToken }",
+}
+
+
+def until(ask: Any, holds: Any, timeout_s: float = 20.0) -> Any:
+    """Ask again until the answer holds; fail with the last answer when time is up."""
+    deadline_s = time.monotonic() + timeout_s
+    while not holds(answer := ask()):
+        assert time.monotonic() < deadline_s, f"still {answer!r} after {timeout_s} s"
+        time.sleep(0.02)
+    return answer
+
+
+class Running:
+    """A running `slackwater run`, in a process group of its own."""
+
+    def __init__(self, data_dir: Path, *arguments: str, program: tuple[str, ...] = ()) -> None:
+        self.data_dir = data_dir
+        self.port = free_port_block()
+        self._command = [
+            sys.executable,
+            *(program or ("-m", "slackwater.command_line", "run")),
+            *("--port", str(self.port), "--data-dir", str(data_dir), "--no-demo"),
+            *arguments,
+        ]
+        self._log = data_dir.parent / f"{data_dir.name}.log"
+        self._process = self._start()
+        self.store = Store(self.port)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "SLACKWATER_LOG_JSON": "true"},
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_ready(self, timeout_s: float = _READY_S) -> Running:
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            assert self._process.poll() is None, f"it ended:\n{self.log()}"
+            with contextlib.suppress(httpx2.HTTPError):
+                if self.store.get("/readyz").status_code == 200:
+                    return self
+            assert time.monotonic() < deadline_s, f"not ready after {timeout_s} s:\n{self.log()}"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill the whole process group at once, as a power cut would."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def restart(self) -> Running:
+        self._process = self._start()
+        return self.wait_ready()
+
+    def stop(self) -> int:
+        """Ask it to end as Ctrl-C does, and return its exit status."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"it did not stop:\n{self.log()}") from None
+        self.store.close()
+        return self._process.returncode
+
+    def part_pids(self) -> dict[str, int]:
+        """Return the process ids of the parts that run under the supervisor, by their names."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        pids = {}
+        for pid in map(int, children):
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                name = b" ".join(words[3:]).decode().strip()
+                pids[name] = pid
+        return pids
+
+    def verify(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                sys.executable,
+                *("-m", "slackwater.command_line", "verify"),
+                *("--data-dir", str(self.data_dir)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")[-8_000:]
+
+
+@contextlib.contextmanager
+def running(data_dir: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[Running]:
+    """Start an installation, wait until it is ready, and stop it at the end."""
+    installation = Running(data_dir, *arguments, program=program)
+    try:
+        yield installation.wait_ready()
+    finally:
+        installation.stop()

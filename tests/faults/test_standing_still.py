@@ -1,0 +1,121 @@
+"""Whatever stands still, the bound grows with the clock; what goes on again is fresh again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.harness import Running, Store, running, until
+
+pytestmark = pytest.mark.slow
+
+_QUERY = "{ customers(first: 1) { edges { node { name orderCount } } } }"
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    data_dir = tmp_path_factory.mktemp("still") / "data"
+    with running(data_dir, "--processes") as installation:
+        installation.store.create_customer()
+        yield installation
+
+
+@contextlib.contextmanager
+def _paused(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _facts(store: Store) -> dict[str, Any]:
+    facts: dict[str, Any] = store.ask(_QUERY).freshness["readModels"]["customer_orders"]
+    return facts
+
+
+def _bound_ms(store: Store) -> int:
+    bound_ms: int = _facts(store)["maxStalenessMs"]
+    return bound_ms
+
+
+def test_an_idle_system_stays_live_with_a_bound_below_a_second(installation: Running) -> None:
+    store = installation.store
+    until(lambda: _facts(store)["lagEvents"], lambda lag_events: lag_events == 0)
+    end_s = time.monotonic() + 5
+    while time.monotonic() < end_s:
+        facts = _facts(store)
+        assert facts["status"] == "LIVE"
+        assert facts["maxStalenessMs"] < 1_000
+        assert facts["lagEvents"] == 0
+
+
+@pytest.mark.parametrize(
+    "part", ["relay customers", "relay orders", "projector customer_orders", "service orders"]
+)
+def test_a_paused_part_lets_the_bound_grow_with_the_clock(installation: Running, part: str) -> None:
+    store = installation.store
+    until(lambda: _bound_ms(store), lambda bound_ms: bound_ms < 1_000)
+    with _paused(installation.part_pids()[part]):
+        # With nothing to project, a projector that stands still leaves nothing out.
+        store.create_customer("Not projected yet")
+        stopped_s = time.monotonic()
+        while time.monotonic() < stopped_s + 2.5:
+            began_s = time.monotonic()
+            facts = _facts(store)
+            # Nothing can prove a moment after the part stopped.
+            assert facts["maxStalenessMs"] >= (began_s - stopped_s) * 1_000
+            assert facts["status"] == "LAGGING" or began_s - stopped_s < 1
+    until(lambda: _facts(store)["status"], lambda status: status == "LIVE")
+
+
+def test_a_dead_relay_lets_the_bound_grow_until_it_is_back(installation: Running) -> None:
+    store = installation.store
+    os.kill(installation.part_pids()["relay customers"], signal.SIGKILL)
+    until(lambda: _bound_ms(store), lambda bound_ms: bound_ms > 200)
+    until(lambda: _facts(store)["status"], lambda status: status == "LIVE")
+
+
+def test_a_demand_that_cannot_be_met_fails_and_the_source_can_answer(
+    installation: Running,
+) -> None:
+    store = installation.store
+    customer = store.create_customer("Asked")
+    until(lambda: store.customer(customer), lambda shown: shown is not None)
+    query = (
+        "query ($id: ID!) @freshness(maxStalenessMs: 500, onStale: %s, timeoutMs: 100) "
+        "{ customer(id: $id) { name } }"
+    )
+    with _paused(installation.part_pids()["relay customers"]):
+        until(lambda: _bound_ms(store), lambda bound_ms: bound_ms > 1_000)
+        for on_stale in ("FAIL", "WAIT"):
+            assert store.ask(query % on_stale, {"id": customer}).codes == ["STALE_READ"]
+        assert store.ask(query % "NULL", {"id": customer}).data == {"customer": None}
+        served = store.ask(query % "SERVE", {"id": customer})
+        assert served.data["customer"]["name"] == "Asked"
+        assert served.freshness["fields"][0]["maxStalenessMs"] > 1_000
+        asked = store.ask(query % "SOURCE", {"id": customer})
+        assert asked.data["customer"]["name"] == "Asked"
+        (entry,) = asked.freshness["fields"]
+        assert entry["servedFrom"] == "SOURCE"
+        assert entry["maxStalenessMs"] < 500
+    until(lambda: _facts(store)["status"], lambda status: status == "LIVE")
+
+
+def test_reads_without_a_part_they_do_not_need_go_on(installation: Running) -> None:
+    store = installation.store
+    with _paused(installation.part_pids()["projector products"]):
+        store.add_product("NOT-YET-PROJECTED", wait=False)
+        until(
+            lambda: store.ask("{ readModels { name maxStalenessMs } }").data["readModels"],
+            lambda models: (
+                next(m for m in models if m["name"] == "products")["maxStalenessMs"] > 1_000
+            ),
+        )
+        until(lambda: _facts(store)["status"], lambda status: status == "LIVE")

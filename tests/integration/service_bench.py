@@ -1,0 +1,138 @@
+"""One write service on a file of its own, driven as its part drives it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from slackwater.database.sqlite import SqliteDatabase
+from slackwater.event_log.port import Record, TopicPartition
+from slackwater.events.cloudevents import to_headers
+from slackwater.events.event import Cause, Recorded
+from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.outbox.unpublished import to_event
+from slackwater.service.commands import execute
+from slackwater.service.definition import Consumer, Fact, ServiceDefinition
+from slackwater.service.migrations import migrate
+from slackwater.service.saga_consumer import SagaConsumer
+from slackwater.testing.clock import ManualClock
+
+
+class Answered(NamedTuple):
+    """What a command was answered, as its client reads it."""
+
+    status: int
+    body: Any
+
+
+@asynccontextmanager
+async def running(service: ServiceDefinition, path: Path) -> AsyncIterator[ServiceBench]:
+    database = SqliteDatabase(path)
+    try:
+        await database.transact(lambda connection: migrate(connection, service.migrations))
+        yield ServiceBench(service, database)
+    finally:
+        await database.close()
+
+
+class ServiceBench:
+    """Commands, saga steps, periodic work and queries of one service, with a clock to turn."""
+
+    def __init__(self, service: ServiceDefinition, database: SqliteDatabase) -> None:
+        self.service = service
+        self.database = database
+        self.clock = ManualClock()
+
+    async def command(
+        self, command_name: str, *, key: str | None = None, **fields: Any
+    ) -> Answered:
+        [command] = [each for each in self.service.commands if each.name == command_name]
+        body = msgspec.convert(fields, command.body)
+        answer = await self.database.transact(
+            lambda connection: execute(
+                self._unit(connection), self.service.tables, command, body, key
+            )
+        )
+        return Answered(answer.status, json.loads(answer.content))
+
+    async def hear(self, *events: Recorded[Any]) -> None:
+        """Deliver events to every consumer, each in its own batch."""
+        for consumer in self.service.consumers:
+            await self._deliver(consumer, events)
+
+    async def work(self, *, after_ms: float) -> None:
+        """Let time pass, then do all periodic work once."""
+        self.clock.advance(ms=after_ms)
+        for periodic in self.service.periodic:
+            await self.database.transact(
+                lambda connection, work=periodic.work: self._unit(connection).run(work)  # type: ignore[misc]
+            )
+
+    async def query(self, name: str, **parameters: str) -> Any:
+        """Return a query's answer as its client reads it."""
+        [query] = [each for each in self.service.queries if each.name == name]
+        answer = await self.database.read(lambda connection: query.answer(connection, parameters))
+        return json.loads(json.dumps(answer))
+
+    async def published(self) -> list[Recorded[Any]]:
+        return await self.database.read(self._read_events)
+
+    async def versions(self) -> dict[str, list[int]]:
+        """Return the versions of every aggregate, in the order of publishing."""
+        events = [recorded.event for recorded in await self.published()]
+        events.sort(key=lambda event: event.aggregate_id)
+        by_aggregate = groupby(events, key=lambda event: event.aggregate_id)
+        return {id_: [event.version for event in group] for id_, group in by_aggregate}
+
+    async def facts(self) -> list[Fact]:
+        return await self.database.read(lambda connection: list(self.service.facts(connection)))
+
+    async def violations(self) -> list[str]:
+        return await self.database.read(self.service.invariants)
+
+    async def _deliver(self, consumer: Consumer, events: tuple[Recorded[Any], ...]) -> None:
+        steps = SagaConsumer(
+            self.service,
+            consumer,
+            database=self.database,
+            clock=self.clock,
+            committed=lambda: None,
+        )
+        records = [_record(offset, recorded) for offset, recorded in enumerate(events)]
+        await steps.assigned({record.topic_partition for record in records})
+        await steps.handle(records)
+
+    def _read_events(self, connection: Connection) -> list[Recorded[Any]]:
+        table = self.service.tables.events
+        rows = connection.execute(select(table).order_by(table.c.position))
+        types = self.service.event_types
+        return [types.decode(to_event(row, self.service.name)) for row in rows]
+
+    def _unit(self, connection: Connection) -> UnitOfWork:
+        return UnitOfWork(
+            connection,
+            tables=self.service.tables,
+            event_types=self.service.event_types,
+            cause=Cause.start(actor="tester"),
+            now=self.clock.now(),
+        )
+
+
+def _record(offset: int, recorded: Recorded[Any]) -> Record:
+    event = recorded.event
+    at = TopicPartition(event.topic, 0)
+    return Record(
+        topic=at.topic,
+        partition=at.partition,
+        offset=offset,
+        key=event.partition_key,
+        value=event.data,
+        headers=to_headers(event),
+    )

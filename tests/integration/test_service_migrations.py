@@ -1,0 +1,61 @@
+"""Each service's migrations lead to exactly the tables that it declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from slackwater.database.sqlite import SqliteDatabase
+from slackwater.service.definition import ServiceDefinition
+from slackwater.service.migrations import migrate
+from tests.integration.service_bench import running
+from write_services.customers.service import service as customers
+from write_services.inventory.service import service as inventory
+from write_services.orders.service import service as orders
+
+every_service = pytest.mark.parametrize(
+    "service", [customers, inventory, orders], ids=lambda service: service.name
+)
+
+
+@every_service
+async def test_alembic_finds_nothing_left_to_do(service: ServiceDefinition, tmp_path: Path) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        return list(compare_metadata(context, service.metadata))
+
+    async with running(service, tmp_path / "migrated.sqlite") as bench:
+        assert await bench.database.read(differences) == []
+
+
+@every_service
+async def test_migrated_tables_are_the_declared_ones_to_the_letter(
+    service: ServiceDefinition, tmp_path: Path
+) -> None:
+    declared = SqliteDatabase(tmp_path / "declared.sqlite")
+    async with running(service, tmp_path / "migrated.sqlite") as bench:
+        await declared.transact(service.metadata.create_all)
+        assert await bench.database.read(schema) == await declared.read(schema)
+    await declared.close()
+
+
+@every_service
+async def test_migrating_again_changes_nothing(service: ServiceDefinition, tmp_path: Path) -> None:
+    async with running(service, tmp_path / "migrated.sqlite") as bench:
+        before = await bench.database.read(schema)
+        await bench.database.transact(lambda connection: migrate(connection, service.migrations))
+        assert await bench.database.read(schema) == before
+
+
+def schema(connection: Connection) -> dict[str, str]:
+    """Return the statement of every table and index but alembic's own."""
+    rows = connection.execute(
+        text("SELECT name, sql FROM sqlite_master WHERE tbl_name <> 'alembic_version'")
+    )
+    return {name: sql for name, sql in rows if name != "sqlite_sequence"}

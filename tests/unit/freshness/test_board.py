@@ -1,0 +1,187 @@
+"""The board's bounds: what shrinks them is proof, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from slackwater.event_log.port import TopicPartition
+from slackwater.freshness.board import FreshnessBoard
+from slackwater.freshness.bound import FreshnessLimit, FreshnessStatus, Instant
+from slackwater.read_models.progress import ReadModelProgress, ReadModelState
+from slackwater.read_models.read_model import ReadModel
+from slackwater.testing.clock import ManualClock
+from slackwater.watermarks.record import Watermark
+from slackwater.watermarks.tick import Tick
+
+MODEL = ReadModel(name="model", topics={"a": ("a",), "b": ("b",)})
+
+
+class Fed:
+    """A board fed by hand."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.board = FreshnessBoard([MODEL], self.clock)
+
+    def probe(self, n: int, source: str = "a", epoch: int = 1) -> bool:
+        sent = Instant(self.clock.monotonic(), self.clock.now())
+        return self.board.on_probe(source, Tick(epoch, n), sent)
+
+    def watermark(self, n: int, offset: int = 0, source: str = "a", epoch: int = 1) -> None:
+        offsets = {source: [offset]}
+        self.board.on_watermarks(
+            [Watermark(source=source, epoch=epoch, n=n, clock=self.clock.now(), offsets=offsets)]
+        )
+
+    def progress(self, version: int = 1, state: Any = ReadModelState.RUNNING, **at: int) -> None:
+        positions = {TopicPartition(topic, 0): offset for topic, offset in at.items()}
+        entry = ReadModelProgress(
+            read_model="model",
+            version=version,
+            state=state,
+            reason=None,
+            positions=positions,
+            events_applied=0,
+        )
+        self.board.on_progress([entry])
+
+    def bound_ms(self, *sources: str) -> int | None:
+        reading = self.board.reading("model")
+        return reading.staleness_ms(sources or ("a",), self.clock.monotonic())
+
+
+@pytest.fixture
+def fed() -> Fed:
+    fed = Fed()
+    fed.probe(1)
+    fed.watermark(2, offset=1)
+    fed.progress(a=1)
+    return fed
+
+
+def test_nothing_is_known_at_the_start() -> None:
+    assert Fed().bound_ms() is None
+
+
+def test_a_bound_grows_with_the_clock_while_the_probe_pauses(fed: Fed) -> None:
+    seen = []
+    for n in range(3, 8):
+        fed.clock.advance(ms=100)
+        fed.watermark(n, offset=1)
+        fed.progress(a=1)
+        seen.append(fed.bound_ms())
+    assert seen == [100, 200, 300, 400, 500]
+
+
+def test_a_bound_does_not_shrink_without_a_later_tick(fed: Fed) -> None:
+    fed.clock.advance(ms=100)
+    fed.probe(2)
+    fed.progress(a=1)
+    assert fed.bound_ms() == 100
+    fed.watermark(3, offset=1)
+    assert fed.bound_ms() == 0
+
+
+def test_a_bound_does_not_shrink_while_events_are_missing(fed: Fed) -> None:
+    fed.clock.advance(ms=100)
+    fed.probe(2)
+    fed.watermark(3, offset=2)
+    assert fed.bound_ms() == 100
+    fed.progress(a=2)
+    assert fed.bound_ms() == 0
+
+
+def test_the_wall_clock_has_no_say(fed: Fed) -> None:
+    fed.clock.step_wall(ms=-86_400_000)
+    fed.clock.advance(ms=40)
+    fed.clock.step_wall(ms=172_800_000)
+    assert fed.bound_ms() == 40
+
+
+def test_the_worst_source_decides(fed: Fed) -> None:
+    assert fed.bound_ms("a", "b") is None
+    fed.clock.advance(ms=50)
+    fed.probe(1, "b")
+    fed.watermark(2, source="b")
+    assert (fed.bound_ms("a", "b"), fed.bound_ms("b")) == (50, 0)
+
+
+def test_restored_progress_proves_anew(fed: Fed) -> None:
+    fed.progress(a=0)
+    assert fed.bound_ms() is None
+    fed.clock.advance(ms=30)
+    fed.progress(a=1)
+    assert fed.bound_ms() == 30
+
+
+def test_a_source_that_was_never_heard_of_is_unknown(fed: Fed) -> None:
+    reading = fed.board.reading("model")
+    assert reading.staleness_ms(("nobody",), fed.clock.monotonic()) is None
+    assert reading.staleness_ms((), fed.clock.monotonic()) is None
+    assert reading.status(("nobody",), fed.clock.monotonic(), 1_000) is FreshnessStatus.UNKNOWN
+
+
+def test_ticks_lost_before_they_were_on_disk_heal_by_themselves(fed: Fed) -> None:
+    fed.clock.advance(ms=10)
+    assert fed.probe(9)
+    fed.clock.advance(ms=10)
+    assert not fed.probe(8)
+    assert fed.bound_ms() == 20
+    fed.watermark(10, offset=1)
+    assert fed.bound_ms() == 10
+
+
+def test_a_restored_source_proves_nothing_until_a_rebuild(fed: Fed) -> None:
+    fed.clock.advance(ms=10)
+    assert not fed.probe(1)
+    assert fed.bound_ms() is None
+    fed.probe(5, epoch=2)
+    fed.watermark(6, offset=1, epoch=2)
+    fed.progress(a=1)
+    assert fed.bound_ms() is None
+    fed.progress(version=2, a=1)
+    assert fed.bound_ms() == 0
+
+
+def test_a_halted_read_model_is_stalled_and_its_bound_grows(fed: Fed) -> None:
+    fed.progress(state=ReadModelState.HALTED, a=1)
+    fed.clock.advance(ms=10)
+    reading = fed.board.reading("model")
+    assert reading.status(("a",), fed.clock.monotonic(), 1_000) is FreshnessStatus.STALLED
+    assert reading.reaches["a"].limited_by is FreshnessLimit.HOLE
+    assert fed.bound_ms() == 10
+
+
+def test_a_reading_is_shared_until_something_changes(fed: Fed) -> None:
+    first = fed.board.reading("model")
+    assert fed.board.reading("model") is first
+    fed.progress(a=1)
+    assert fed.board.reading("model") is not first
+
+
+def test_a_pinned_reading_ages_and_learns_nothing(fed: Fed) -> None:
+    pinned = fed.board.reading("model")
+    fed.clock.advance(ms=100)
+    fed.probe(2)
+    fed.watermark(3, offset=1)
+    assert pinned.staleness_ms(("a",), fed.clock.monotonic()) == 100
+
+
+async def test_waiting_ends_with_the_change_that_is_waited_for(fed: Fed) -> None:
+    deadline_s = fed.clock.monotonic() + 60
+    waiting = asyncio.create_task(
+        fed.board.wait_for(lambda: fed.bound_ms("b") is not None, deadline_s=deadline_s)
+    )
+    await asyncio.sleep(0)
+    fed.probe(1, "b")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    fed.watermark(2, source="b")
+    assert await waiting
+
+
+async def test_waiting_ends_at_its_deadline(fed: Fed) -> None:
+    assert not await fed.board.wait_for(lambda: False, deadline_s=fed.clock.monotonic())

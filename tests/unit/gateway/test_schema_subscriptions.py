@@ -1,0 +1,68 @@
+"""Subscriptions: the current value first, then every change that has been projected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tests.unit.gateway.schema_stage import (
+    Stage,
+    customer_document,
+    customer_id,
+    order_document,
+    order_id,
+)
+
+_ORDER = """subscription ($id: ID!) { orderChanged(id: $id) { status customer { name } } }"""
+
+
+async def _next(events: AsyncIterator[Any]) -> Any:
+    async with asyncio.timeout(10):
+        result = await anext(events)
+    assert result.errors is None, result.errors
+    return result.data
+
+
+async def test_an_order_is_shown_now_and_whenever_it_has_changed(stage: Stage) -> None:
+    await stage.customers(customer_document([], name="First"))
+    await stage.orders(order_document(1, status="PENDING"))
+    events = stage.subscribe(_ORDER, id=order_id(1))
+    shown = (await _next(events))["orderChanged"]
+    assert shown == {"status": "PENDING", "customer": {"name": "First"}}
+    await stage.orders(order_document(2))  # another's change is no event of this one
+    await stage.customers(customer_document([], name="Second"))
+    await stage.orders(order_document(1, status="APPROVED"))
+    shown = (await _next(events))["orderChanged"]
+    assert shown == {"status": "APPROVED", "customer": {"name": "Second"}}
+
+
+async def test_a_customer_is_shown_now_and_whenever_it_has_changed(stage: Stage) -> None:
+    await stage.customers(customer_document([], name="First"))
+    query = "subscription ($id: ID!) { customerChanged(id: $id) { name orderCount } }"
+    events = stage.subscribe(query, id=customer_id())
+    assert (await _next(events))["customerChanged"]["name"] == "First"
+    await stage.customers(customer_document([order_document(1)], name="First"))
+    assert (await _next(events))["customerChanged"]["orderCount"] == 1
+
+
+async def test_an_order_that_is_projected_only_later_is_shown_then(stage: Stage) -> None:
+    events = stage.subscribe(_ORDER, id=order_id(1))
+    first = asyncio.ensure_future(_next(events))
+    await asyncio.sleep(0)
+    await stage.orders(order_document(1))
+    assert (await first)["orderChanged"]["status"] == "APPROVED"
+
+
+async def test_an_id_that_is_none_ends_the_subscription(stage: Stage) -> None:
+    events = stage.subscribe(_ORDER, id="broken")
+    async with asyncio.timeout(10):
+        result = await anext(events)
+    assert [error.extensions["code"] for error in result.errors] == ["BAD_USER_INPUT"]
+
+
+async def test_progress_of_an_unknown_read_model_is_bad_user_input(stage: Stage) -> None:
+    events = stage.subscribe('subscription { readModelProgress(name: "nope") { name } }')
+    async with asyncio.timeout(10):
+        result = await anext(events)
+    assert [error.extensions["code"] for error in result.errors] == ["BAD_USER_INPUT"]

@@ -1,0 +1,1 @@
+"""Customers and their credit: state tables with an outbox beside them."""

@@ -1,0 +1,1 @@
+"""Products and their stock: state tables with an outbox beside them."""

@@ -1,0 +1,1 @@
+"""The alembic environment of the inventory service's database."""

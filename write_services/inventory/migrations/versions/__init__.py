@@ -1,0 +1,1 @@
+"""The migrations of the inventory service's database, oldest first."""

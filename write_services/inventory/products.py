@@ -1,0 +1,77 @@
+"""Products as rows: each change of a row goes with the event that tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from contracts.events.inventory import ProductAdded
+from contracts.money import Money
+from slackwater.outbox.unit_of_work import UnitOfWork
+from write_services.inventory import domain
+from write_services.inventory.domain import Product, StockEvent
+from write_services.inventory.tables import product as table
+
+
+def find(connection: Connection, sku: str) -> Product | None:
+    row = connection.execute(select(table).where(table.c.sku == sku)).one_or_none()
+    return to_product(row) if row is not None else None
+
+
+def find_many(connection: Connection, skus: Sequence[str]) -> list[Product]:
+    """Return those products that exist, in the order asked for."""
+    rows = connection.execute(select(table).where(table.c.sku.in_(skus)))
+    found = {row.sku: to_product(row) for row in rows}
+    return [found[sku] for sku in skus if sku in found]
+
+
+def lock(connection: Connection, skus: Collection[str]) -> dict[str, Product]:
+    """Return products that nobody else can change until the commit."""
+    # One order of taking locks for everybody, so that no two orders wait for each other.
+    rows = connection.execute(
+        select(table).where(table.c.sku.in_(skus)).order_by(table.c.sku).with_for_update()
+    )
+    return {row.sku: to_product(row) for row in rows}
+
+
+def add_product(unit: UnitOfWork, sku: str, event: ProductAdded) -> Product:
+    """Insert a product with its first event."""
+    product = domain.added(event, sku=sku)
+    unit.connection.execute(
+        insert(table).values(
+            sku=product.sku,
+            name=product.name,
+            description=product.description,
+            price_minor=product.price.minor,
+            currency=product.price.currency,
+            stock_available=product.stock_available,
+            version=product.version,
+        )
+    )
+    unit.add(event, aggregate_id=sku, version=1, partition_key=sku)
+    return product
+
+
+def change_stock(unit: UnitOfWork, product: Product, event: StockEvent) -> Product:
+    """Change a product as the event says, and add the event."""
+    changed = domain.apply(product, event)
+    unit.connection.execute(
+        update(table)
+        .where(table.c.sku == product.sku)
+        .values(stock_available=changed.stock_available, version=changed.version)
+    )
+    unit.add(event, aggregate_id=changed.sku, version=changed.version, partition_key=changed.sku)
+    return changed
+
+
+def to_product(row: Row[Any]) -> Product:
+    return Product(
+        sku=row.sku,
+        name=row.name,
+        description=row.description,
+        price=Money(minor=row.price_minor, currency=row.currency),
+        stock_available=row.stock_available,
+        version=row.version,
+    )

@@ -1,0 +1,1 @@
+"""Orders, event-sourced: an order is its events."""
