@@ -45,7 +45,8 @@ schema: $(VENV)/run ## Write schema.graphql anew
 
 lock: ## Lock the dependencies anew (needs uv)
 	$(LOCK) --group build -o requirements.lock
-	$(LOCK) --group build --group dev -o requirements-dev.lock
+	$(LOCK) --group build --extra engines -o requirements-engines.lock
+	$(LOCK) --group build --group dev --extra engines -o requirements-dev.lock
 
 clean: ## Remove the environment and all data
 	rm -rf $(VENV) .slackwater
