@@ -24,7 +24,7 @@ from slackwater.supervisor.in_process import run_in_process
 from slackwater.supervisor.processes import run_processes
 
 _ASK_READY_S = 0.1
-_console = Console(stderr=True, highlight=False)
+_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class DataFolderInUseError(ConfigurationError):

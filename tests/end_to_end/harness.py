@@ -18,6 +18,10 @@ from typing import Any
 
 import httpx2
 
+from slackwater.manifest import Manifest
+from slackwater.parts.roster import all_parts
+
+_PART_NAMES = frozenset(part.name for part in all_parts(Manifest()))  # a fork has another at first
 _PORTS_A_BLOCK = 40
 _READY_S = 60.0
 _STOP_S = 20.0
@@ -281,9 +285,13 @@ class Running:
         for pid in map(int, children):
             with contextlib.suppress(OSError):
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                name = b" ".join(words[3:]).decode().strip()
-                pids[name] = pid
-        return pids
+                pids[b" ".join(words[3:]).decode().strip()] = pid
+        return {name: pid for name, pid in pids.items() if name in _PART_NAMES}
+
+    def part_pid(self, name: str) -> int:
+        """Wait until the part runs; it may be about to be started again."""
+        pids: dict[str, int] = until(self.part_pids, lambda pids: name in pids)
+        return pids[name]
 
     def verify(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
