@@ -81,10 +81,12 @@ class Installation:
 
     @property
     def service_urls(self) -> dict[str, str]:
-        return {
+        """Where each write service answers."""
+        here = {
             name: f"http://{self.settings.host}:{self.service_port(name)}"
             for name in self.manifest.services
         }
+        return {**here, **self.settings.service_urls}
 
     async def close(self) -> None:
         """Close everything that was opened, last opened first."""

@@ -32,6 +32,35 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path(".slackwater"), description="Folder of the embedded storage.")
     demo: bool = Field(True, description="Fill an empty installation with demo data.")
+    namespace: str = Field(
+        "slackwater",
+        pattern="^[a-z][a-z0-9-]{0,39}$",
+        description="Begins every name on shared engines: schemas, topics, databases, indexes.",
+    )
+    postgresql_url: str | None = Field(
+        None, description="PostgreSQL for the write services, a schema each; else SQLite files."
+    )
+    kafka_url: str | None = Field(
+        None, description="Kafka's bootstrap servers, for the event log; else SQLite files."
+    )
+    kafka_replication_factor: int = Field(
+        1, ge=1, description="Copies of each topic; 3 in production."
+    )
+    kafka_min_insync_replicas: int = Field(
+        1, ge=1, description="Copies that must hold a record before it counts; 2 in production."
+    )
+    mongodb_url: str | None = Field(
+        None, description="MongoDB for documents and progress; else an SQLite file."
+    )
+    elasticsearch_url: str | None = Field(
+        None, description="Elasticsearch for search; else an SQLite file."
+    )
+    search_refresh_interval_ms: int = Field(
+        200, ge=10, description="Elasticsearch makes new documents visible at most this often."
+    )
+    service_urls: dict[str, str] = Field(
+        {}, description="Where the write services are, as JSON; else on this host."
+    )
     heartbeat_ms: int = Field(
         100, ge=10, le=10_000, description="Interval of probes, and of ticks while idle."
     )

@@ -219,8 +219,15 @@ def until(ask: Any, holds: Any, timeout_s: float = 20.0) -> Any:
 class Running:
     """A running `slackwater run`, in a process group of its own."""
 
-    def __init__(self, data_dir: Path, *arguments: str, program: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *arguments: str,
+        program: tuple[str, ...] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.data_dir = data_dir
+        self.environment = {**os.environ, **(settings or {})}
         self.port = free_port_block()
         self._command = [
             sys.executable,
@@ -240,7 +247,7 @@ class Running:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "SLACKWATER_LOG_JSON": "true"},
+                env={**self.environment, "SLACKWATER_LOG_JSON": "true"},
             )
 
     @property
@@ -304,6 +311,7 @@ class Running:
             text=True,
             check=False,
             timeout=120,
+            env=self.environment,
         )
 
     def log(self) -> str:
@@ -311,9 +319,14 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[Running]:
+def running(
+    data_dir: Path,
+    *arguments: str,
+    program: tuple[str, ...] = (),
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
     """Start an installation, wait until it is ready, and stop it at the end."""
-    installation = Running(data_dir, *arguments, program=program)
+    installation = Running(data_dir, *arguments, program=program, settings=settings)
     try:
         yield installation.wait_ready()
     finally:

@@ -10,7 +10,7 @@ import pytest
 from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import FreshnessLimit, FreshnessStatus, Instant
-from slackwater.read_models.progress import ReadModelProgress, ReadModelState
+from slackwater.read_models.progress import ModelVersion, ReadModelProgress, ReadModelState
 from slackwater.read_models.read_model import ReadModel
 from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.record import Watermark
@@ -39,8 +39,8 @@ class Fed:
     def progress(self, version: int = 1, state: Any = ReadModelState.RUNNING, **at: int) -> None:
         positions = {TopicPartition(topic, 0): offset for topic, offset in at.items()}
         entry = ReadModelProgress(
-            read_model="model",
-            version=version,
+            model=ModelVersion("model", version),
+            active=True,
             state=state,
             reason=None,
             positions=positions,
