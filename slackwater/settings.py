@@ -92,6 +92,26 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
         raise ConfigurationError(f"settings are invalid: {problems}") from None
 
 
+class UnusableDataDirError(ConfigurationError):
+    """The folder of the embedded storage cannot be used; choose another with --data-dir."""
+
+
+def make_data_dir(settings: Settings) -> Path:
+    """Return the folder of the embedded storage, made if it is missing.
+
+    Raises:
+        UnusableDataDirError: it cannot be made, or is a file.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableDataDirError(
+            f"cannot use {settings.data_dir} for data ({error.strerror}); "
+            "choose another folder with --data-dir"
+        ) from error
+    return settings.data_dir
+
+
 def token_secret(settings: Settings) -> bytes:
     """Return the secret that signs tokens; on one machine it is made once and kept in a file."""
     if settings.token_secret is not None:

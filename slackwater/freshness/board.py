@@ -114,11 +114,12 @@ class FreshnessBoard:
 
         Returns:
             False when the tick went back. A tick that was known to be on disk is lost only when
-            the source was restored: then nothing of it is proven until a rebuild.
+            the source was restored: then nothing of it is proven until a rebuild. `n` goes on
+            through all epochs, so a newer epoch with a smaller one was restored, too.
         """
         track = self._tracks[source]
         on_disk = track.tick_known_at(sent.monotonic_s)
-        if on_disk is not None and tick < on_disk:
+        if on_disk is not None and (tick < on_disk or tick.n < on_disk.n):
             self._distrust(source)
             return False
         accepted = track.add_probe(tick, sent)

@@ -70,6 +70,11 @@ class SourceProbe:
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
             self._report(answering=False, reason=f"{type(error).__name__}: {error}")
             return
+        if answer.source != self._source:
+            self._report(
+                answering=False, reason=f"{self._url} is {answer.source}; mend the address"
+            )
+            return
         self._report(answering=True)
         self._take(self._source, Tick(answer.epoch, answer.n), sent, answer.pending_events)
 

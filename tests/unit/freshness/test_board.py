@@ -146,6 +146,14 @@ def test_a_restored_source_proves_nothing_until_a_rebuild(fed: Fed) -> None:
     assert fed.bound_ms() == 0
 
 
+def test_a_source_restored_into_a_newer_epoch_proves_nothing(fed: Fed) -> None:
+    fed.watermark(5, offset=1)
+    fed.progress(a=1)
+    fed.clock.advance(ms=10)
+    assert not fed.probe(4, epoch=2)
+    assert fed.bound_ms() is None
+
+
 def test_a_halted_read_model_is_stalled_and_its_bound_grows(fed: Fed) -> None:
     fed.progress(state=ReadModelState.HALTED, a=1)
     fed.clock.advance(ms=10)
