@@ -19,7 +19,8 @@ from slackwater.read_models.elasticsearch_mapping import TEXTS
 from slackwater.read_models.elasticsearch_query import indexed_text
 from slackwater.read_models.search import Index
 
-_BULK_BYTES_MAX = 8_000_000
+_BULK_BYTES_MAX = 1_000_000  # aiohttp warns of bodies that hold up the event loop from 1 MiB on
+_ID_BYTES_MAX = 512
 _NOT_NEWER = 409
 _POISON = frozenset(
     {
@@ -101,6 +102,8 @@ def _failures(
 
 
 def _lines(index: Index, row: RowWrite) -> list[bytes]:
+    if not 0 < len(row.id.encode()) <= _ID_BYTES_MAX:  # it would have the whole bulk refused
+        raise UnindexableRowError(row, f"its id is empty or longer than {_ID_BYTES_MAX} bytes")
     action = {"_id": row.id, "version": row.version, "version_type": "external"}
     stored = {
         "id": row.id,

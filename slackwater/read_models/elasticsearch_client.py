@@ -6,6 +6,8 @@ want to wait.
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from elastic_transport.client_utils import DEFAULT
 from elasticsearch import AsyncElasticsearch
 
@@ -24,6 +26,7 @@ def connect(
         ConfigurationError: the URL is none, or there are two ways to authenticate.
     """
     try:
+        _require_one_credential(url, api_key)
         return AsyncElasticsearch(
             url,
             api_key=api_key,
@@ -37,6 +40,11 @@ def connect(
             f"the search URL or its credentials are invalid: {error}; use http://host:9200, "
             "with user:password@ or an API key, not both"
         ) from None
+
+
+def _require_one_credential(url: str, api_key: str | None) -> None:
+    if api_key is not None and urlsplit(url).username is not None:
+        raise ValueError("there are a user and an API key")
 
 
 async def require_version(client: AsyncElasticsearch) -> None:

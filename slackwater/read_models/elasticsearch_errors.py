@@ -58,11 +58,11 @@ def told_by_kind(index: str) -> Iterator[None]:
         raise _reply_error(index, error) from error
     except TlsError as error:
         raise ConfigurationError(
-            f"Elasticsearch's certificate is refused: {error}; mend the certificate or the URL"
+            f"Elasticsearch's certificate is refused ({error.message}); mend it or ca_certs"
         ) from error
     except TransportError as error:
         raise SearchUnavailableError(
-            f"Elasticsearch does not answer ({error}); see that it runs and try again"
+            f"Elasticsearch does not answer ({error.message}); see that it runs and try again"
         ) from error
 
 
