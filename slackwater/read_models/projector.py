@@ -47,13 +47,20 @@ class DocumentTarget:
 
 
 class SearchTarget:
-    """Rows first, then a refresh, then progress: what progress covers can be found."""
+    """Rows first, then a refresh, then progress: what progress covers can be found.
+
+    A row that was only read is refreshed as well. It may be newer than the events at hand because a
+    projector that died, or was replaced, wrote it and never came to its refresh; then there is
+    nothing left to write, and progress would cover what cannot be found.
+    """
 
     def __init__(self, search: SearchIndex, progress: ProgressStore) -> None:
         self._search = search
         self._progress = progress
+        self._unrefreshed: set[str] = set()
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
+        self._unrefreshed.add(collection)
         return await self._search.get(collection, ids)
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
@@ -61,9 +68,16 @@ class SearchTarget:
         for row in rows:
             by_index[row.collection].append(row)
         for index, writes in by_index.items():
+            self._unrefreshed.add(index)
             await self._search.write(index, writes)
-            await self._search.refresh(index)
+        await self._refresh()
         await self._progress.save(progress)
+
+    async def _refresh(self) -> None:
+        """Refresh what was read or written since the last refresh; at once when nothing was."""
+        for index in sorted(self._unrefreshed):
+            await self._search.refresh(index)
+            self._unrefreshed.remove(index)
 
 
 class Projector:

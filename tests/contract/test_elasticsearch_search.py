@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -13,10 +14,15 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 
 from slackwater.errors import StructuralError
+from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.elasticsearch_bulk import UnindexableRowError
 from slackwater.read_models.elasticsearch_search import ElasticsearchSearchIndex
+from slackwater.read_models.progress import ProgressUpdate
+from slackwater.read_models.projector import SearchTarget
 from slackwater.read_models.search import ChangedIndexError, Index, SearchField, SearchRequest
 from slackwater.read_models.search_cursor import InvalidCursorError
+from slackwater.read_models.sqlite_documents import SqliteDocumentStore
+from slackwater.testing.doorbell import LocalDoorbell
 from slackwater.testing.search_index_contract import (
     INDEX,
     SearchIndexContract,
@@ -28,6 +34,7 @@ from slackwater.testing.search_index_contract import (
 
 pytestmark = pytest.mark.engine("elasticsearch")
 
+_FIRST = TopicPartition("things", 0)
 _OTHER = Index(name=INDEX.name, fields=(SearchField(name="title"),))
 
 
@@ -92,6 +99,21 @@ async def test_a_write_is_not_found_before_a_refresh_and_can_be_got_at_once(
     assert await found_ids(index, "coffee") == []
     await index.refresh(INDEX.name)
     assert await found_ids(index, "coffee") == ["a"]
+
+
+async def test_progress_covers_nothing_that_a_dead_projector_wrote_and_did_not_refresh(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex, tmp_path: Path
+) -> None:
+    dead = await open_index()
+    await dead.write(INDEX.name, [entry("a", "Coffee")])
+    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
+    await documents.progress.register("things", 1)
+    claim = await documents.progress.claim("things", [_FIRST])
+    target = SearchTarget(index, documents.progress)
+    assert (await target.load(INDEX.name, ["a"]))["a"].version == 1  # so nothing is to be written
+    await target.commit([], ProgressUpdate(claim=claim, positions={_FIRST: 1}))
+    assert await found_ids(index, "coffee") == ["a"]
+    await documents.close()
 
 
 async def test_the_index_waits_for_the_disk_and_for_no_refresh_but_ours(

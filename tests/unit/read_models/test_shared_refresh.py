@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -58,7 +59,7 @@ async def test_beginnings_are_an_interval_apart() -> None:
     shared = SharedRefresh(engine.refresh, interval_ms=30)
     for _ in range(4):
         await shared.wait()
-    gaps = [later - sooner for sooner, later in zip(engine.begun_at_s, engine.begun_at_s[1:])]
+    gaps = [later - sooner for sooner, later in pairwise(engine.begun_at_s)]
     assert min(gaps) >= 0.03
 
 
