@@ -1,10 +1,15 @@
-"""Pages of a search: each goes on in the snapshot of the one before, as long as there is one."""
+"""Pages of a search: each goes on in the snapshot of the one before, as long as there is one.
+
+In a new snapshot all scores may be others, because they weigh how rare a word is. So the next page
+is looked for behind the last hit wherever that stands by now, not behind its old score.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 from elastic_transport import ApiError
 from elasticsearch import AsyncElasticsearch
 
@@ -50,12 +55,24 @@ class Pages:
         snapshot = await self._snapshots.open(alias)
         kept: str | None = None
         try:
-            reply = await self._search(index, body, after, snapshot)
+            place = None if after is None else await self._place_now(index, body, after, snapshot)
+            reply = await self._search(index, body, place, snapshot)
             kept = await self._kept(reply, body)
         finally:
             if kept is None:
                 await self._snapshots.close(snapshot)
         return Page(reply, kept)
+
+    async def _place_now(
+        self, index: str, body: Mapping[str, Any], after: SnapshotCursor, snapshot: str
+    ) -> SnapshotCursor:
+        """Return where the hit stands by now; where it stood, if it is no hit any more."""
+        the_hit = {"bool": {"must": body["query"], "filter": {"ids": {"values": [after.id]}}}}
+        only_it = {"query": the_hit, "sort": body["sort"], "size": 1, "source": False}
+        reply = await self._search(index, only_it, None, snapshot)
+        for hit in reply["hits"]["hits"]:
+            return msgspec.structs.replace(after, score=hit["sort"][0])
+        return after
 
     async def _search(
         self, index: str, body: Mapping[str, Any], after: SnapshotCursor | None, snapshot: str

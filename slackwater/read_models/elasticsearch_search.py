@@ -103,7 +103,7 @@ class ElasticsearchSearchIndex:
 
         Raises:
             SearchUnavailableError: not all was written; the same rows may be written again.
-            UnindexableRowError: a row can never be written; the others were.
+            UnindexableRowError: a row can never be written; some of the others may have been.
         """
         definition = await self._definition(index)
         for bulk in bulks_of(definition, rows):
@@ -124,8 +124,8 @@ class ElasticsearchSearchIndex:
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search what was refreshed; a page that is full keeps its snapshot for the next one.
 
-        When a cursor's snapshot is gone, the search goes on behind the same score and id in the
-        index as it is now: what was written meanwhile may then be repeated or skipped.
+        When a cursor's snapshot is gone, the search goes on behind its hit in the index as it is
+        now: what was written meanwhile may then be repeated or skipped.
 
         Raises:
             InvalidCursorError: `after` is no cursor of a hit in this index.

@@ -255,6 +255,19 @@ async def test_paging_goes_on_where_it_was_when_the_snapshot_is_gone(
     assert [hit.id for hit in (*first, *second, *third)] == [f"{n:02}" for n in range(7)]
 
 
+async def test_paging_without_a_snapshot_goes_on_behind_its_hit_whatever_scores_have_become(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex
+) -> None:
+    await write(index, *(entry(f"{n:02}", "Coffee") for n in range(7)))
+    forgetful = await open_index(snapshots_max=0)
+    [*_, last] = (await search(forgetful, "coffee", limit=3)).hits
+    for kind in ("Tea", "Coffee pot and more of the like"):  # raises scores, then lowers them
+        await write(index, *(entry(f"{kind}{n}", kind) for n in range(50)))
+        assert (await found_ids(forgetful, "coffee", limit=4, after=last.cursor)) == [
+            f"{n:02}" for n in range(3, 7)
+        ]
+
+
 async def test_no_more_snapshots_stay_open_than_allowed(
     index: ElasticsearchSearchIndex, open_index: OpenIndex, alias: str, client: AsyncElasticsearch
 ) -> None:
