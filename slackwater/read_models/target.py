@@ -5,7 +5,6 @@ Each version has collections of its own, so the next one is built while readers 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -61,7 +60,12 @@ class DocumentTarget:
 
 
 class SearchTarget:
-    """Rows first, then a refresh, then progress: what progress covers can be found."""
+    """Rows first, then a refresh, then progress: what progress covers can be found.
+
+    A row that was only read is refreshed as well. It may be newer than the events at hand because a
+    projector that died, or was replaced, wrote it and never came to its refresh; then there is
+    nothing left to write, and progress would cover what cannot be found.
+    """
 
     def __init__(
         self, model: ModelVersion, index: Index, search: SearchIndex, progress: ProgressStore
@@ -70,20 +74,22 @@ class SearchTarget:
         self._index = replace(index, name=model.stored_name(index.name))
         self._search = search
         self._progress = progress
+        self._is_refreshed = True
 
     async def prepare(self) -> None:
         await self._search.prepare(self._index)
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
+        self._is_refreshed = False
         return await self._search.get(self.model.stored_name(collection), ids)
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
-        by_index: defaultdict[str, list[RowWrite]] = defaultdict(list)
-        for row in _stored(self.model, rows):
-            by_index[row.collection].append(row)
-        for index, writes in by_index.items():
-            await self._search.write(index, writes)
-            await self._search.refresh(index)
+        if rows:
+            self._is_refreshed = False
+            await self._search.write(self._index.name, _stored(self.model, rows))
+        if not self._is_refreshed:
+            await self._search.refresh(self._index.name)
+            self._is_refreshed = True
         await self._progress.save(progress)
 
     async def drop(self) -> None:
