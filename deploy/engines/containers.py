@@ -1,6 +1,7 @@
 """Engines as containers of compose.yaml, where a container engine answers.
 
-The passwords that compose.yaml asks for are made once and kept beside the data, for their owner.
+The secrets that compose.yaml asks for come from the environment, or are made once and kept for
+their owner.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ class ContainerEngines:
                 f"POSTGRES_PASSWORD={secrets.token_hex(16)}\n"
                 f"SLACKWATER_TOKEN_SECRET={secrets.token_hex(32)}\n"
             )
-        return dict(line.split("=", 1) for line in path.read_text().splitlines())
+        kept = dict(line.split("=", 1) for line in path.read_text().splitlines())
+        return {name: os.environ.get(name, value) for name, value in kept.items()}
 
 
 def _services(names: Sequence[str]) -> list[str]:

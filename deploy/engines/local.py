@@ -109,7 +109,10 @@ def _wait_until_ready(engine: Engine, process: Process) -> None:
     give_up_s = time.monotonic() + _READY_S
     while not _is_ready(engine):
         if not process.is_running():
-            raise NotReadyError(f"it ended; mend this and try again:\n{log_tail(engine.folder)}")
+            raise NotReadyError(
+                f"it ended; mend this, or begin anew without {engine.folder}, and try again:\n"
+                f"{log_tail(engine.folder)}"
+            )
         if time.monotonic() > give_up_s:
             stop(process, ask_with=engine.ask_to_end_with, wait_s=_STOP_S)
             raise NotReadyError(

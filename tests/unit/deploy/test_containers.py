@@ -23,6 +23,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    monkeypatch.delenv("POSTGRES_PASSWORD", raising=False)
     (tmp_path / "status").write_text("0")
     return tmp_path
 
@@ -62,3 +63,11 @@ def test_the_url_of_postgresql_has_its_password(docker: Path) -> None:
     assert states["postgresql"].url == f"postgresql://postgres:{password}@127.0.0.1:5439/postgres"
     assert states["postgresql"].condition == Condition.READY
     assert states["kafka"].condition == Condition.STOPPED
+
+
+def test_a_password_of_the_environment_comes_first(
+    docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSTGRES_PASSWORD", "of-my-own")
+    states = ContainerEngines(docker / "data", {}).status(["postgresql"])
+    assert "postgres:of-my-own@" in states["postgresql"].url
