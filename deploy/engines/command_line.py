@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         tell("interrupted; what was started runs on, `down` stops it")
-        return _INTERRUPTED
+        os._exit(_INTERRUPTED)  # threads at work would be waited for
     return 0
 
 
