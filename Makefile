@@ -3,10 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: help run test bench check format lock schema clean
+.PHONY: help run test bench check format lock schema engines engines-stop clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/run: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,6 +42,12 @@ format: $(VENV)/dev ## Format and fix what can be fixed
 
 schema: $(VENV)/run ## Write schema.graphql anew
 	$(BIN)/slackwater schema export schema.graphql
+
+engines: ## Start PostgreSQL, Kafka, MongoDB, Elasticsearch on loopback (ARGS="kafka --port kafka=19192")
+	@$(PYTHON) -m deploy.engines up $(ARGS)
+
+engines-stop: ## Stop them again; their data stays
+	@$(PYTHON) -m deploy.engines down $(ARGS)
 
 lock: ## Lock the dependencies anew (needs uv)
 	$(LOCK) --group build -o requirements.lock

@@ -1,0 +1,1 @@
+"""How Slackwater is deployed: its image, and real engines for the machine of a developer."""
