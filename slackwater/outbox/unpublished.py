@@ -2,6 +2,10 @@
 
 "Everything behind the last position" would skip for ever a row whose position was taken earlier but
 which became visible later; a mark cannot.
+
+Positions order the events of one aggregate all the same, on every database: whoever adds version
+v + 1 has seen version v committed, or added it in the same transaction, and takes its position from
+the counter only then. (A sequence whose `CACHE` was raised would break that; ours keep to 1.)
 """
 
 from __future__ import annotations
