@@ -69,9 +69,13 @@ class SagaConsumer:
     async def handle(self, records: Sequence[Record]) -> None:
         positions = {record.topic_partition: record.offset + 1 for record in records}
 
+        events = [recorded for record in records if (recorded := self._decoded(record))]
+
         def work(connection: Connection) -> None:
-            for record in records:
-                self._handle_one(connection, record)
+            if self._consumer.lock_first is not None:
+                self._consumer.lock_first(connection, events)
+            for recorded in events:
+                self._handle_one(connection, recorded)
             self._save(connection, positions)
 
         await self._database.transact(work)
@@ -81,15 +85,15 @@ class SagaConsumer:
     async def halted(self, reason: str) -> None:
         self.halt_reason = reason
 
-    def _handle_one(self, connection: Connection, record: Record) -> None:
+    def _decoded(self, record: Record) -> Recorded[Any] | None:
+        """Read an event that a step reacts to; None for any other."""
         event = from_headers(record.topic, record.headers, record.value)
-        step = self._steps.get(event.type)
-        if step is None:
-            return
-        tables = self._service.tables
+        return self._service.event_types.decode(event) if event.type in self._steps else None
+
+    def _handle_one(self, connection: Connection, recorded: Recorded[Any]) -> None:
+        event, tables = recorded.event, self._service.tables
         if not is_first_delivery(connection, tables, self._consumer.name, event.id):
             return
-        recorded = self._service.event_types.decode(event)
         unit = UnitOfWork(
             connection,
             tables=tables,
@@ -98,7 +102,7 @@ class SagaConsumer:
             now=self._clock.now(),
         )
         with bound(unit.cause):
-            _run_step(unit, step, recorded)
+            _run_step(unit, self._steps[event.type], recorded)
 
     def _claim(self, connection: Connection, at: TopicPartition) -> tuple[int, int]:
         """Raise the partition's fence; return it with the position."""
