@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from slackwater.errors import TransientError
+from slackwater.errors import SlackwaterError, TransientError
 
 T = TypeVar("T")
 
@@ -60,3 +60,9 @@ class LostLeaseError(TransientError):
 
 class DatabaseError(TransientError):
     """The database cannot be used now; see that it runs and answers, and try again."""
+
+
+class UnstorableTextError(SlackwaterError):
+    """A text holds what this database cannot keep or compare; send it without NUL characters."""
+
+    code = "BAD_USER_INPUT"

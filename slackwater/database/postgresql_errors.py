@@ -8,7 +8,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import errors
 
-from slackwater.database.port import DatabaseError
+from slackwater.database.port import DatabaseError, UnstorableTextError
 from slackwater.errors import ConfigurationError, SlackwaterError
 
 T = TypeVar("T")
@@ -47,6 +47,8 @@ def trouble_of(error: BaseException) -> SlackwaterError | None:
     state = sqlstate_of(error) or ""
     if state.startswith(_TRANSIENT_CLASSES) or state == _READ_ONLY:
         return DatabaseError(f"PostgreSQL cannot be used now: {error}; try again")
+    if any(isinstance(each, psycopg.DataError) and "NUL" in str(each) for each in _chain(error)):
+        return UnstorableTextError("a text holds a NUL character; send it without")
     if state == _NOT_ALLOWED:
         return NotAllowedError(f"{error}; let the role own its schema")
     return None

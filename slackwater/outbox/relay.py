@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from slackwater.backoff import backoff
 from slackwater.clock import Clock, SystemClock
 from slackwater.database.port import Database, Session
 from slackwater.doorbell import Doorbell
@@ -21,9 +22,11 @@ from slackwater.event_log.port import EventLog
 from slackwater.logs import logger
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.tables import KernelTables
-from slackwater.supervisor.backoff import Backoff
 
 _ROLE = "relay"
+_BACKOFF_FIRST_S = 0.1
+_BACKOFF_MAX_S = 2.0
+_STEADY_S = 10.0
 _log = logger("relay")
 
 
@@ -60,18 +63,21 @@ class Relay:
 
     async def run(self) -> None:
         """Relay whenever nobody else does, until cancelled."""
-        backoff = Backoff()
         while True:
-            backoff.started()
-            try:
-                async with self._database.lease(_ROLE) as session:
-                    await self._lead(self.leader(session))
-            except (FencedError, TransientError) as error:
-                delay_s = backoff.next_delay_s()
-                _log.warning(
-                    "relay stands by", source=self._source, reason=str(error), for_s=delay_s
-                )
-                await asyncio.sleep(delay_s)
+            began_s = self._clock.monotonic()
+            delays_s = backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S)
+            while self._clock.monotonic() - began_s < _STEADY_S:
+                began_s = self._clock.monotonic()
+                await self._stand_by_and_lead(next(delays_s))
+
+    async def _stand_by_and_lead(self, delay_s: float) -> None:
+        """Lead until it ends in trouble that passes, then let some time pass."""
+        try:
+            async with self._database.lease(_ROLE) as session:
+                await self._lead(self.leader(session))
+        except (FencedError, TransientError) as error:
+            _log.warning("relay stands by", source=self._source, reason=str(error), for_s=delay_s)
+            await asyncio.sleep(delay_s)
 
     def leader(self, session: Session) -> Leader:
         """Return what leads while `session` lasts."""

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from slackwater.clock import Clock
-from slackwater.database.port import Database
+from slackwater.database.port import Database, UnstorableTextError
 from slackwater.errors import TransientError, UnknownOutcomeError
 from slackwater.events.event import Cause
 from slackwater.freshness.probe import TickAnswer
@@ -68,6 +68,7 @@ class ServiceApp:
                 *health_routes(problems),
             ],
             exception_handlers={
+                UnstorableTextError: _bad_input,
                 UnknownOutcomeError: _unknown_outcome,
                 TransientError: _unavailable,
             },
@@ -201,3 +202,7 @@ async def _unavailable(_: Request, error: Exception) -> Response:
 async def _unknown_outcome(_: Request, error: Exception) -> Response:
     # No Retry-After: to repeat it without a key may do it twice.
     return problem(503, "OUTCOME_UNKNOWN", str(error))
+
+
+async def _bad_input(_: Request, error: Exception) -> Response:
+    return problem(400, UnstorableTextError.code, str(error))

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
-from slackwater.database.port import Database, DatabaseError
+from slackwater.database.port import Database, DatabaseError, UnstorableTextError
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_start import (
     NotDurableError,
@@ -143,6 +143,14 @@ class TestPostgresqlDatabase(DatabaseContract):
             database.transact(lambda connection: raise_both(connection, "b", "a")),
         )
         assert await database.read(values) == {"a": 3, "b": 3}
+
+    async def test_a_nul_in_a_text_is_the_senders_error(self, database: Database) -> None:
+        with pytest.raises(UnstorableTextError):
+            await database.transact(lambda connection: raise_in(connection, "c\0"))
+        with pytest.raises(UnstorableTextError):
+            await database.read(
+                lambda connection: connection.scalar(select(counters).where(counters.c.id == "\0"))
+            )
 
     async def test_schemas_of_one_database_are_apart(
         self, database: Database, tmp_path: Path
