@@ -72,7 +72,7 @@ class SagaConsumer:
         events = [recorded for record in records if (recorded := self._decoded(record))]
 
         def work(connection: Connection) -> None:
-            if self._consumer.lock_first is not None:
+            if events and self._consumer.lock_first is not None:
                 self._consumer.lock_first(connection, events)
             for recorded in events:
                 self._handle_one(connection, recorded)
