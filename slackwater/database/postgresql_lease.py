@@ -32,14 +32,13 @@ _REPEAT_TIMEOUT_MS = 2_000
 async def hold_lease(engine: Engine, schema: str, role: str) -> AsyncIterator[Session]:
     """Hold the lock of `role` in `schema`; `engine` connects with an idle timeout."""
     workers = Workers(f"lease {role}", 1)
+    held = _HeldConnection(engine)
     try:
-        connection = await workers.run(lambda: translated(engine.connect))
-        try:
-            await _wait_for_lock(workers, connection, _key_of(schema, role))
-            yield LeaseSession(workers, connection)
-        finally:
-            await workers.run(lambda: _end(connection))
+        connection = await workers.run(held.open)
+        await _wait_for_lock(workers, connection, _key_of(schema, role))
+        yield LeaseSession(workers, connection)
     finally:
+        await workers.run(held.end)  # on the same thread: after whatever still runs there
         await workers.close()
 
 
@@ -74,6 +73,24 @@ class LeaseSession:
         raise LostLeaseError("the lease was lost before; wait for it anew")
 
 
+class _HeldConnection:
+    """A connection that is ended even if nobody waited for its beginning."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def open(self) -> Connection:
+        self._connection = translated(self._engine.connect)
+        return self._connection
+
+    def end(self) -> None:
+        if self._connection is not None:
+            driver_of(self._connection).close()
+            self._connection.invalidate()
+            self._connection.close()
+
+
 async def _wait_for_lock(workers: Workers, connection: Connection, key: int) -> None:
     while not await workers.run(lambda: translated(lambda: _try_lock(connection, key))):  # noqa: ASYNC110 - others hold it
         await asyncio.sleep(_LOOK_INTERVAL_S)
@@ -82,12 +99,6 @@ async def _wait_for_lock(workers: Workers, connection: Connection, key: int) -> 
 def _try_lock(connection: Connection, key: int) -> bool:
     row = driver_of(connection).execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
     return row is not None and bool(row[0])
-
-
-def _end(connection: Connection) -> None:
-    driver_of(connection).close()
-    connection.invalidate()
-    connection.close()
 
 
 def _key_of(schema: str, role: str) -> int:
