@@ -33,6 +33,14 @@ class ConflictError(TransientError):
     """The rows changed between reading and writing; load them anew and fold again."""
 
 
+class UnknownOutcomeError(TransientError):
+    """The connection was lost at a commit, which may have happened or not.
+
+    Repeat only what a repeat cannot double (an idempotency key, an inbox); look before you repeat
+    anything else.
+    """
+
+
 class WrongVersionError(SlackwaterError):
     """A stream is not at the expected version; load it and decide again."""
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar, cast
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.pool import NullPool
 
+from slackwater.database.port import Session
+from slackwater.database.sqlite_lease import hold_file
+from slackwater.database.transactions import keep_transactions_open
 from slackwater.outbox.unit_of_work import watch_state_changes
 from slackwater.sqlite import driver
 from slackwater.sqlite.readers import Readers
@@ -23,6 +27,7 @@ class SqliteDatabase:
     """Implements `slackwater.database.port.Database`; a commit has reached the disk."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self.engine = sqlalchemy.create_engine(
             "sqlite+pysqlite://",
@@ -31,7 +36,7 @@ class SqliteDatabase:
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
         )
-        _leave_transactions_to_threads(self.engine)
+        keep_transactions_open(self.engine)
         watch_state_changes(self.engine)
         self._writer = Writer(path.stem, self._open)
         self._readers = Readers(path.stem, self._open)
@@ -41,6 +46,9 @@ class SqliteDatabase:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._readers.run(work)
+
+    def lease(self, role: str) -> AbstractAsyncContextManager[Session]:
+        return hold_file(self._path, role, self)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
@@ -54,13 +62,3 @@ class SqliteDatabase:
         connection = self.engine.connect()
         raw = connection.connection.driver_connection
         return Opened(connection, cast("driver.Connection", raw), connection.close)
-
-
-def _leave_transactions_to_threads(engine: Engine) -> None:
-    """Keep SQLAlchemy (and alembic) from ending a transaction that our threads have begun."""
-    engine.dialect.do_commit = _leave_open  # type: ignore[assignment]
-    engine.dialect.do_rollback = _leave_open  # type: ignore[assignment]
-
-
-def _leave_open(_: object) -> None:
-    pass

@@ -40,10 +40,23 @@ def raise_tick(connection: Connection, table: Table, epoch: int) -> Tick:
 
 
 def require_epoch(connection: Connection, table: Table, epoch: int) -> None:
-    """Check that nobody else has taken over.
+    """Check that nobody else has taken over, as this snapshot shows it.
 
     Raises:
         FencedError: another relay has taken a newer epoch.
     """
     if current_tick(connection, table).epoch != epoch:
         raise FencedError(f"another relay leads since epoch {epoch}; this one stops")
+
+
+def hold_epoch(connection: Connection, table: Table, epoch: int) -> None:
+    """Check that nobody else has taken over, and let nobody do so before the commit.
+
+    Without the lock, marks could be committed after a successor had begun, by a transaction whose
+    snapshot is older.
+
+    Raises:
+        FencedError: another relay has taken a newer epoch.
+    """
+    connection.execute(select(table.c.id).with_for_update(read=True)).all()
+    require_epoch(connection, table, epoch)

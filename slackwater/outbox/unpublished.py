@@ -2,6 +2,10 @@
 
 "Everything behind the last position" would skip for ever a row whose position was taken earlier but
 which became visible later; a mark cannot.
+
+Positions order the events of one aggregate all the same, on every database: whoever adds version
+v + 1 has seen version v committed, or added it in the same transaction, and takes its position from
+the counter only then. (A sequence whose `CACHE` was raised would break that; ours keep to 1.)
 """
 
 from __future__ import annotations
@@ -32,6 +36,13 @@ def read_unpublished(
         select(table).where(table.c.published == false()).order_by(table.c.position).limit(limit)
     )
     return [Unpublished(row.position, _to_record(to_event(row, source))) for row in rows]
+
+
+def last_unpublished(connection: Connection, table: Table) -> int | None:
+    """Return the greatest position of an event that waits; None when none does."""
+    statement = select(func.max(table.c.position)).where(table.c.published == false())
+    last: int | None = connection.execute(statement).scalar_one()
+    return last
 
 
 def count_unpublished(connection: Connection, table: Table) -> int:

@@ -8,11 +8,7 @@ from slackwater.parts.service import prepare_service
 
 
 async def run_relay(installation: Installation, name: str) -> None:
-    """Relay what the service `name` commits until cancelled.
-
-    Raises:
-        FencedError: another relay has taken the lead.
-    """
+    """Relay what the service `name` commits whenever no other relay does, until cancelled."""
     service = installation.manifest.service(name)
     await prepare_service(installation, service)
     await Relay(

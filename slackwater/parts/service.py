@@ -58,7 +58,9 @@ class ServicePart:
             )
             for consumer in service.consumers
         ]
-        self._consumed = ConsumedSources(self._consumers, installation.event_log)
+        self._consumed = ConsumedSources(
+            self._consumers, database=self._database, log=installation.event_log
+        )
 
     async def run(self) -> None:
         app = ServiceApp(

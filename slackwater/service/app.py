@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from slackwater.clock import Clock
-from slackwater.database.port import Database
-from slackwater.errors import TransientError
+from slackwater.database.port import Database, UnstorableTextError
+from slackwater.errors import TransientError, UnknownOutcomeError
 from slackwater.events.event import Cause
 from slackwater.freshness.probe import TickAnswer
 from slackwater.http.health import Problems, health_routes
@@ -67,7 +67,11 @@ class ServiceApp:
                 Route("/internal/tick", self._tick),
                 *health_routes(problems),
             ],
-            exception_handlers={TransientError: _unavailable},
+            exception_handlers={
+                UnstorableTextError: _bad_input,
+                UnknownOutcomeError: _unknown_outcome,
+                TransientError: _unavailable,
+            },
         )
 
     async def _command(self, request: Request) -> Response:
@@ -103,10 +107,20 @@ class ServiceApp:
             return execute(unit, self._service.tables, command, body, key)
 
         with bound(cause):
-            answer = await self._database.transact(work)
+            answer = await self._transact(work, can_repeat=key is not None)
             self._committed()
             _log.debug("command", service=self._service.name, command=command.name)
         return self._to_response(answer, await self._database.read(self._read_tick))
+
+    async def _transact(self, work: Callable[[Connection], Answer], *, can_repeat: bool) -> Answer:
+        """Run a command; where its key keeps a repeat from doubling it, ask what became of it."""
+        try:
+            return await self._database.transact(work)
+        except UnknownOutcomeError:
+            self._committed()
+            if not can_repeat:
+                raise
+        return await self._database.transact(work)
 
     def _to_response(self, answer: Answer, tick: Tick) -> Response:
         source_tick = {"source": self._service.name, "epoch": tick.epoch, "n": tick.n}
@@ -183,3 +197,12 @@ def _cause(request: Request) -> Cause:
 
 async def _unavailable(_: Request, error: Exception) -> Response:
     return problem(503, "SOURCE_UNAVAILABLE", str(error), headers={"Retry-After": "1"})
+
+
+async def _unknown_outcome(_: Request, error: Exception) -> Response:
+    # No Retry-After: to repeat it without a key may do it twice.
+    return problem(503, "OUTCOME_UNKNOWN", str(error))
+
+
+async def _bad_input(_: Request, error: Exception) -> Response:
+    return problem(400, UnstorableTextError.code, str(error))

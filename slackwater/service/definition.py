@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from slackwater.service.commands import CommandType
 
 BodyT = TypeVar("BodyT", bound=EventBody)
 Step = Callable[[UnitOfWork, Recorded[Any]], None]
+LockFirst = Callable[[Connection, Sequence[Recorded[Any]]], None]
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,7 @@ class Consumer:
     def __init__(self, name: str) -> None:
         self.name = name
         self.steps: dict[type[EventBody], Step] = {}
+        self.lock_first: LockFirst | None = None
 
     def on(
         self, body: type[BodyT]
@@ -75,6 +77,15 @@ class Consumer:
             return step
 
         return add
+
+    def locking_first(self, lock_first: LockFirst) -> LockFirst:
+        """Register what locks the rows that a batch of events will change, before its first step.
+
+        Batches that change rows in the order of their events would wait for one another in circles
+        where several run at once; one order of taking locks for everybody keeps them from it.
+        """
+        self.lock_first = lock_first
+        return lock_first
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,15 +12,30 @@ from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection
 
+# What the transaction of a migration begins with, where other instances may migrate as well.
+_ALONE = {
+    "postgresql": (
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",  # to see what the one before has done
+        "SET LOCAL lock_timeout = '60s'",
+        "SET LOCAL statement_timeout = 0",
+        "SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || current_schema(), 0))",
+    )
+}
 _one_at_a_time = threading.Lock()  # alembic keeps the running environment in a module's globals
 
 
 def migrate(connection: Connection, package: str) -> None:
-    """Bring the database to the newest version; does nothing when it is there already."""
+    """Bring the database to the newest version; does nothing when it is there already.
+
+    Call this in a transaction of its own, which ends all of it or nothing. Instances that start at
+    once wait for one another.
+    """
     config = Config()
     config.set_main_option("script_location", str(files(package)))
     config.attributes["connection"] = connection
     with _one_at_a_time:
+        for statement in _ALONE.get(connection.dialect.name, ()):
+            connection.exec_driver_sql(statement)
         command.upgrade(config, "head")
 
 

@@ -7,8 +7,12 @@ client has just added; the copy has it once the consumer has reached a tick late
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 
+from sqlalchemy import Connection
+
+from slackwater.database.port import Database
 from slackwater.event_log.port import EventLog, TopicPartition
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.service.saga_consumer import SagaConsumer
@@ -16,12 +20,23 @@ from slackwater.watermarks.follower import follow_watermarks
 from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
+_LOOK_INTERVAL_S = 0.02
+_Positions = dict[str, dict[TopicPartition, int]]
+"""By the consumer's name."""
+
 
 class ConsumedSources:
-    """How far the consumers of one service have come with each source."""
+    """How far the consumers of one service have come with each source.
 
-    def __init__(self, consumers: Sequence[SagaConsumer], log: EventLog) -> None:
+    Their positions are read from the service's database: other instances of the service have a
+    share of the partitions, too.
+    """
+
+    def __init__(
+        self, consumers: Sequence[SagaConsumer], *, database: Database, log: EventLog
+    ) -> None:
         self._consumers = consumers
+        self._database = database
         self._event_log = log
         self._tracks: dict[str, SourceTrack] = {}
         self._changed = asyncio.Event()
@@ -41,36 +56,46 @@ class ConsumedSources:
 
         Watermarks are followed only while somebody waits; most commands demand nothing.
         """
-        if self._have_passed(ticks):
+        if not ticks:
             return True
         following = asyncio.create_task(
             follow_watermarks(self._event_log, self.on_watermarks), name="follow watermarks"
         )
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                while not self._have_passed(ticks):
-                    await self._changed.wait()
+                while not await self._have_passed(ticks):
+                    await self._wait_for_change()
         except TimeoutError:
-            return self._have_passed(ticks)
+            return False
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
         return True
 
-    def _have_passed(self, ticks: Mapping[str, Tick]) -> bool:
-        return all(self._has_passed(source, tick) for source, tick in ticks.items())
+    async def _wait_for_change(self) -> None:
+        """Wait for progress here, and look soon: nobody tells of progress elsewhere."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_INTERVAL_S):
+                await self._changed.wait()
 
-    def _has_passed(self, source: str, tick: Tick) -> bool:
+    async def _have_passed(self, ticks: Mapping[str, Tick]) -> bool:
+        positions = await self._database.read(self._positions)
+        return all(self._has_passed(source, tick, positions) for source, tick in ticks.items())
+
+    def _positions(self, connection: Connection) -> _Positions:
+        return {consumer.name: consumer.positions(connection) for consumer in self._consumers}
+
+    def _has_passed(self, source: str, tick: Tick, positions: _Positions) -> bool:
         track = self._tracks.get(source)
         if track is None or track.newest_watermark is None:
             return False
         topics = set(track.newest_watermark.offsets)
         return all(
-            self._reached(track, consumer, topics & set(consumer.topics)) > tick
+            _reached(track, positions[consumer.name], topics & set(consumer.topics)) > tick
             for consumer in self._consumers
             if topics & set(consumer.topics)
         )
 
-    def _reached(self, track: SourceTrack, consumer: SagaConsumer, topics: set[str]) -> Tick:
-        positions: dict[TopicPartition, int] = consumer.positions
-        return track.reached(positions, topics) or Tick(0, 0)
+
+def _reached(track: SourceTrack, positions: dict[TopicPartition, int], topics: set[str]) -> Tick:
+    return track.reached(positions, topics) or Tick(0, 0)

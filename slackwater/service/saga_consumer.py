@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import OperationalError
 
 from slackwater.clock import Clock
 from slackwater.database.port import Database
@@ -43,7 +43,6 @@ class SagaConsumer:
         self._steps = {
             service.event_types.of_body(body).name: step for body, step in consumer.steps.items()
         }
-        self.positions: dict[TopicPartition, int] = {}
         self.halt_reason: str | None = None
 
     @property
@@ -63,33 +62,34 @@ class SagaConsumer:
             lambda connection: {at: self._claim(connection, at) for at in partitions}
         )
         self._fences = {at: fence for at, (fence, _) in claimed.items()}
-        self.positions = {at: position for at, (_, position) in claimed.items()}
-        return self.positions
+        return {at: position for at, (_, position) in claimed.items()}
 
     async def handle(self, records: Sequence[Record]) -> None:
         positions = {record.topic_partition: record.offset + 1 for record in records}
+        events = [recorded for record in records if (recorded := self._decoded(record))]
 
         def work(connection: Connection) -> None:
-            for record in records:
-                self._handle_one(connection, record)
+            if events and self._consumer.lock_first is not None:
+                self._consumer.lock_first(connection, events)
+            for recorded in events:
+                self._handle_one(connection, recorded)
             self._save(connection, positions)
 
         await self._database.transact(work)
-        self.positions = {**self.positions, **positions}
         self._committed()
 
     async def halted(self, reason: str) -> None:
         self.halt_reason = reason
 
-    def _handle_one(self, connection: Connection, record: Record) -> None:
+    def _decoded(self, record: Record) -> Recorded[Any] | None:
+        """Read an event that a step reacts to; None for any other."""
         event = from_headers(record.topic, record.headers, record.value)
-        step = self._steps.get(event.type)
-        if step is None:
-            return
-        tables = self._service.tables
+        return self._service.event_types.decode(event) if event.type in self._steps else None
+
+    def _handle_one(self, connection: Connection, recorded: Recorded[Any]) -> None:
+        event, tables = recorded.event, self._service.tables
         if not is_first_delivery(connection, tables, self._consumer.name, event.id):
             return
-        recorded = self._service.event_types.decode(event)
         unit = UnitOfWork(
             connection,
             tables=tables,
@@ -98,7 +98,17 @@ class SagaConsumer:
             now=self._clock.now(),
         )
         with bound(unit.cause):
-            _run_step(unit, step, recorded)
+            _run_step(unit, self._steps[event.type], recorded)
+
+    def positions(self, connection: Connection) -> dict[TopicPartition, int]:
+        """Return how far this consumer has come, in whichever process its instances are."""
+        table = self._service.tables.consumer_progress
+        rows = connection.execute(
+            select(table.c.topic, table.c.partition, table.c.position).where(
+                table.c.consumer == self._consumer.name
+            )
+        )
+        return {TopicPartition(row.topic, row.partition): row.position for row in rows}
 
     def _claim(self, connection: Connection, at: TopicPartition) -> tuple[int, int]:
         """Raise the partition's fence; return it with the position."""
@@ -141,9 +151,9 @@ class SagaConsumer:
 def _run_step(unit: UnitOfWork, step: Step, recorded: Recorded[Any]) -> None:
     try:
         unit.run(lambda unit: step(unit, recorded))
-    except SlackwaterError:
+    except (SlackwaterError, OperationalError):
         raise
-    except (ArithmeticError, IntegrityError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:  # what a step itself raises, it will raise again
         raise PoisonousEventError(
             f"event {recorded.event.id} of type {recorded.event.type} cannot be handled: "
             f"{error!r}; mend the step and start again"

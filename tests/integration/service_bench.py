@@ -1,18 +1,17 @@
-"""One write service on a file of its own, driven as its part drives it."""
+"""One write service on a database of its own, driven as its part drives it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select
 
-from slackwater.database.sqlite import SqliteDatabase
+from slackwater.database.port import Database
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.events.cloudevents import to_headers
 from slackwater.events.event import Cause, Recorded
@@ -24,6 +23,8 @@ from slackwater.service.migrations import migrate
 from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.testing.clock import ManualClock
 
+OpenDatabase = Callable[[str], Database]
+
 
 class Answered(NamedTuple):
     """What a command was answered, as its client reads it."""
@@ -33,8 +34,10 @@ class Answered(NamedTuple):
 
 
 @asynccontextmanager
-async def running(service: ServiceDefinition, path: Path) -> AsyncIterator[ServiceBench]:
-    database = SqliteDatabase(path)
+async def running(
+    service: ServiceDefinition, open_database: OpenDatabase
+) -> AsyncIterator[ServiceBench]:
+    database = open_database(service.name)
     try:
         await database.transact(lambda connection: migrate(connection, service.migrations))
         yield ServiceBench(service, database)
@@ -45,7 +48,7 @@ async def running(service: ServiceDefinition, path: Path) -> AsyncIterator[Servi
 class ServiceBench:
     """Commands, saga steps, periodic work and queries of one service, with a clock to turn."""
 
-    def __init__(self, service: ServiceDefinition, database: SqliteDatabase) -> None:
+    def __init__(self, service: ServiceDefinition, database: Database) -> None:
         self.service = service
         self.database = database
         self.clock = ManualClock()
@@ -62,10 +65,10 @@ class ServiceBench:
         )
         return Answered(answer.status, json.loads(answer.content))
 
-    async def hear(self, *events: Recorded[Any]) -> None:
+    async def hear(self, *events: Recorded[Any], partition: int = 0) -> None:
         """Deliver events to every consumer, each in its own batch."""
         for consumer in self.service.consumers:
-            await self._deliver(consumer, events)
+            await self._deliver(consumer, events, partition)
 
     async def work(self, *, after_ms: float) -> None:
         """Let time pass, then do all periodic work once."""
@@ -97,7 +100,9 @@ class ServiceBench:
     async def violations(self) -> list[str]:
         return await self.database.read(self.service.invariants)
 
-    async def _deliver(self, consumer: Consumer, events: tuple[Recorded[Any], ...]) -> None:
+    async def _deliver(
+        self, consumer: Consumer, events: tuple[Recorded[Any], ...], partition: int
+    ) -> None:
         steps = SagaConsumer(
             self.service,
             consumer,
@@ -105,7 +110,7 @@ class ServiceBench:
             clock=self.clock,
             committed=lambda: None,
         )
-        records = [_record(offset, recorded) for offset, recorded in enumerate(events)]
+        records = [_record(offset, recorded, partition) for offset, recorded in enumerate(events)]
         await steps.assigned({record.topic_partition for record in records})
         await steps.handle(records)
 
@@ -125,9 +130,9 @@ class ServiceBench:
         )
 
 
-def _record(offset: int, recorded: Recorded[Any]) -> Record:
+def _record(offset: int, recorded: Recorded[Any], partition: int) -> Record:
     event = recorded.event
-    at = TopicPartition(event.topic, 0)
+    at = TopicPartition(event.topic, partition)
     return Record(
         topic=at.topic,
         partition=at.partition,

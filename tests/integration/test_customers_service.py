@@ -1,9 +1,8 @@
-"""The customers service on its database file: commands, saga steps, queries and facts."""
+"""The customers service on its database: commands, saga steps, queries and facts."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,15 +15,15 @@ from slackwater.events.event import EventBody, Recorded
 from slackwater.outbox.unit_of_work import ForgottenEventError, UnitOfWork
 from slackwater.service.commands import CommandType
 from slackwater.service.definition import InvalidQueryError
-from tests.integration.service_bench import ServiceBench, running
+from tests.integration.service_bench import OpenDatabase, ServiceBench, running
 from tests.unit.given_events import euros, line, placed, stream
 from write_services.customers import tables
 from write_services.customers.service import service
 
 
 @pytest.fixture
-async def customers(tmp_path: Path) -> AsyncIterator[ServiceBench]:
-    async with running(service, tmp_path / "customers.sqlite") as bench:
+async def customers(open_database: OpenDatabase) -> AsyncIterator[ServiceBench]:
+    async with running(service, open_database) as bench:
         yield bench
 
 

@@ -1,4 +1,4 @@
-"""The event store on a database file: streams without gaps, and all events in their order."""
+"""The event store on each kind of database: streams without gaps, and all events in their order."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from sqlalchemy import Connection, MetaData
 
 from contracts.events import event_types
 from contracts.events.orders import ORDER, CreditAgreed, OrderApproved, OrderShipped, StockAgreed
+from slackwater.database.port import Database
 from slackwater.database.sqlite import SqliteDatabase
 from slackwater.errors import WrongVersionError
 from slackwater.event_store import event_store
-from slackwater.event_store.event_store import EventStore
+from slackwater.event_store.event_store import EventStore, UnorderedPositionsError
 from slackwater.events.event import Cause, EventBody
 from slackwater.outbox.relay import outbox_bell
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.testing.doorbell import LocalDoorbell
+from tests.integration.service_bench import OpenDatabase
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -29,11 +31,11 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 class Store:
     """An event store of orders with its database."""
 
-    def __init__(self, path: Path, streams: type[EventStore] = EventStore) -> None:
+    def __init__(self, database: Database, streams: type[EventStore] = EventStore) -> None:
         metadata = MetaData()
         self.tables = KernelTables(metadata, events="events")
         self.streams = streams(self.tables, event_types, "orders", aggregate_type=ORDER)
-        self.database = SqliteDatabase(path)
+        self.database = database
         self.create_all = metadata.create_all
 
     async def append(
@@ -70,8 +72,17 @@ class OvertakenStore(EventStore):
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(tmp_path / "events.sqlite")
+async def store(open_database: OpenDatabase) -> AsyncIterator[Store]:
+    store = Store(open_database("orders"))
+    await store.database.transact(store.create_all)
+    yield store
+    await store.database.close()
+
+
+@pytest.fixture
+async def ordered_store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A store on a database whose positions can be followed."""
+    store = Store(SqliteDatabase(tmp_path / "events.sqlite"))
     await store.database.transact(store.create_all)
     yield store
     await store.database.close()
@@ -94,14 +105,31 @@ async def test_an_append_to_another_version_is_refused(store: Store, expected: i
     assert await store.load("a") == [1, 2]
 
 
-async def test_an_append_that_was_overtaken_is_refused_too(tmp_path: Path) -> None:
-    store = Store(tmp_path / "events.sqlite", OvertakenStore)
-    await store.database.transact(store.create_all)
+async def test_an_append_that_was_overtaken_is_refused_too(store: Store) -> None:
+    store = Store(store.database, OvertakenStore)
     await store.append("a", 0, [CreditAgreed()])
     with pytest.raises(WrongVersionError):
         await store.append("a", 0, [CreditAgreed()])
     assert await store.load("a") == [1]
-    await store.database.close()
+
+
+async def test_of_appends_to_one_version_exactly_one_is_taken(
+    store: Store, open_database: OpenDatabase
+) -> None:
+    other = Store(open_database("orders"))
+    for expected in range(5):
+        outcomes = await asyncio.gather(
+            *(
+                each.append("a", expected, [CreditAgreed()])
+                for _ in range(3)
+                for each in (store, other)
+            ),
+            return_exceptions=True,
+        )
+        assert [each for each in outcomes if isinstance(each, int)] == [expected + 1]
+        assert sum(isinstance(each, WrongVersionError) for each in outcomes) == 5
+    assert await store.load("a") == [1, 2, 3, 4, 5]
+    await other.database.close()
 
 
 async def test_a_stream_can_be_loaded_as_it_was(store: Store) -> None:
@@ -118,14 +146,14 @@ async def test_a_clock_set_back_tears_no_hole_into_the_past(store: Store) -> Non
     assert await store.load("a", as_of=START + timedelta(seconds=3)) == [1]
 
 
-async def test_all_events_are_read_in_the_order_of_their_commits(store: Store) -> None:
+async def test_all_events_are_read_in_the_order_of_their_commits(ordered_store: Store) -> None:
     for version in range(3):
         for stream in ("b", "a"):
-            await store.append(stream, version, [CreditAgreed()])
+            await ordered_store.append(stream, version, [CreditAgreed()])
     seen: list[tuple[str, int]] = []
     position = 0
-    while batch := await store.database.read(
-        lambda connection, after=position: store.streams.read_all(  # type: ignore[misc]
+    while batch := await ordered_store.database.read(
+        lambda connection, after=position: ordered_store.streams.read_all(  # type: ignore[misc]
             connection, after_position=after, limit=4
         )
     ):
@@ -136,16 +164,18 @@ async def test_all_events_are_read_in_the_order_of_their_commits(store: Store) -
 
 @pytest.mark.parametrize("rings", [True, False])
 async def test_a_subscriber_catches_up_and_then_hears_what_is_new(
-    store: Store, monkeypatch: pytest.MonkeyPatch, rings: bool
+    ordered_store: Store, monkeypatch: pytest.MonkeyPatch, rings: bool
 ) -> None:
     monkeypatch.setattr(event_store, "_BATCH_MAX", 2)
     doorbell = LocalDoorbell()
-    await store.append("a", 0, [CreditAgreed()] * 5)
-    subscription = store.streams.subscribe(store.database, doorbell, after_position=1)
+    await ordered_store.append("a", 0, [CreditAgreed()] * 5)
+    subscription = ordered_store.streams.subscribe(
+        ordered_store.database, doorbell, after_position=1
+    )
     async with asyncio.timeout(10), aclosing(subscription) as events:
         caught_up = [(await anext(events)).recorded.event.version for _ in range(4)]
         following = asyncio.ensure_future(anext(events))
-        await store.append("a", 5, [OrderApproved()])
+        await ordered_store.append("a", 5, [OrderApproved()])
         if rings:
             doorbell.ring(outbox_bell("orders"))
         live = await following
@@ -163,3 +193,16 @@ async def test_streams_are_listed_in_pages(store: Store) -> None:
         lambda connection: store.streams.stream_ids(connection, after="b", limit=2)
     )
     assert (first, rest) == (["a", "b"], ["c"])
+
+
+@pytest.mark.engine("postgresql")
+async def test_positions_that_could_show_up_late_are_not_followed(
+    open_postgresql: OpenDatabase,
+) -> None:
+    store = Store(open_postgresql("orders"))
+    await store.database.transact(store.create_all)
+    with pytest.raises(UnorderedPositionsError, match="follow the event log"):
+        await store.database.read(
+            lambda connection: store.streams.read_all(connection, after_position=0, limit=1)
+        )
+    await store.database.close()

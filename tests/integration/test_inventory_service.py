@@ -1,9 +1,8 @@
-"""The inventory service on its database file: commands, saga steps, queries and facts."""
+"""The inventory service on its database: commands, saga steps, queries and facts."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.events.orders import OrderRejected, OrderShipped, RejectionReason
-from tests.integration.service_bench import Answered, ServiceBench, running
+from tests.integration.service_bench import Answered, OpenDatabase, ServiceBench, running
 from tests.unit.given_events import line, placed, stream
 from write_services.inventory import tables
 from write_services.inventory.service import service
@@ -20,8 +19,8 @@ REJECTED = OrderRejected(reason=RejectionReason.TIMED_OUT)
 
 
 @pytest.fixture
-async def inventory(tmp_path: Path) -> AsyncIterator[ServiceBench]:
-    async with running(service, tmp_path / "inventory.sqlite") as bench:
+async def inventory(open_database: OpenDatabase) -> AsyncIterator[ServiceBench]:
+    async with running(service, open_database) as bench:
         yield bench
 
 

@@ -1,10 +1,9 @@
-"""The orders service on its database file: commands, saga steps, queries and facts."""
+"""The orders service on its database: commands, saga steps, queries and facts."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from contracts.events.inventory import (
 )
 from slackwater.events.event import Recorded
 from slackwater.service.definition import InvalidQueryError
-from tests.integration.service_bench import ServiceBench, running
+from tests.integration.service_bench import OpenDatabase, ServiceBench, running
 from tests.unit.given_events import euros, published
 from write_services.orders import deadline, tables
 from write_services.orders.service import service
@@ -28,8 +27,8 @@ REFUSED = StockRefused(reason=StockRefusalReason.OUT_OF_STOCK, sku="tea")
 
 
 @pytest.fixture
-async def orders(tmp_path: Path) -> AsyncIterator[ServiceBench]:
-    async with running(service, tmp_path / "orders.sqlite") as bench:
+async def orders(open_database: OpenDatabase) -> AsyncIterator[ServiceBench]:
+    async with running(service, open_database) as bench:
         tea = ProductAdded(name="Tea", description="", price=euros(250), stock_available=1)
         await bench.hear(published(tea, "tea"))
         yield bench

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from sqlalchemy import Connection, text
 from slackwater.database.sqlite import SqliteDatabase
 from slackwater.service.definition import ServiceDefinition
 from slackwater.service.migrations import migrate
-from tests.integration.service_bench import running
+from tests.integration.service_bench import OpenDatabase, running
 from write_services.customers.service import service as customers
 from write_services.inventory.service import service as inventory
 from write_services.orders.service import service as orders
@@ -23,15 +25,27 @@ every_service = pytest.mark.parametrize(
 
 
 @every_service
-async def test_alembic_finds_nothing_left_to_do(service: ServiceDefinition, tmp_path: Path) -> None:
+async def test_alembic_finds_nothing_left_to_do(
+    service: ServiceDefinition, open_database: OpenDatabase
+) -> None:
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
         )
         return list(compare_metadata(context, service.metadata))
 
-    async with running(service, tmp_path / "migrated.sqlite") as bench:
+    async with running(service, open_database) as bench:
         assert await bench.database.read(differences) == []
+
+
+@every_service
+async def test_instances_that_start_at_once_migrate_once(
+    service: ServiceDefinition, open_database: OpenDatabase
+) -> None:
+    async with AsyncExitStack() as stack:
+        starts = [stack.enter_async_context(running(service, open_database)) for _ in range(4)]
+        benches = await asyncio.gather(*starts)
+        assert [await bench.facts() for bench in benches] == [[]] * 4
 
 
 @every_service
@@ -39,7 +53,7 @@ async def test_migrated_tables_are_the_declared_ones_to_the_letter(
     service: ServiceDefinition, tmp_path: Path
 ) -> None:
     declared = SqliteDatabase(tmp_path / "declared.sqlite")
-    async with running(service, tmp_path / "migrated.sqlite") as bench:
+    async with running(service, lambda name: SqliteDatabase(tmp_path / f"{name}.sqlite")) as bench:
         await declared.transact(service.metadata.create_all)
         assert await bench.database.read(schema) == await declared.read(schema)
     await declared.close()
@@ -47,7 +61,7 @@ async def test_migrated_tables_are_the_declared_ones_to_the_letter(
 
 @every_service
 async def test_migrating_again_changes_nothing(service: ServiceDefinition, tmp_path: Path) -> None:
-    async with running(service, tmp_path / "migrated.sqlite") as bench:
+    async with running(service, lambda name: SqliteDatabase(tmp_path / f"{name}.sqlite")) as bench:
         before = await bench.database.read(schema)
         await bench.database.transact(lambda connection: migrate(connection, service.migrations))
         assert await bench.database.read(schema) == before

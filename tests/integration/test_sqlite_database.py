@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,10 +9,8 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from slackwater.database.sqlite import SqliteDatabase
-from slackwater.outbox.unit_of_work import ForgottenEventError, UnitOfWork
 from slackwater.sqlite.driver import StorageError, WrongStorageError, connect
 from slackwater.testing.counting import (
-    counters,
     metadata,
     raise_counter,
     tables,
@@ -52,43 +49,6 @@ async def test_acknowledged_commits_are_on_disk(database: SqliteDatabase) -> Non
     assert await database.transact(pragmas) == ["wal", 2]
 
 
-async def test_a_failing_command_takes_back_only_its_own_changes(database: SqliteDatabase) -> None:
-    outcomes = await asyncio.gather(
-        *(_raise(database, "c", fail=number % 3 == 0) for number in range(30)),
-        return_exceptions=True,
-    )
-    assert sum(isinstance(outcome, ValueError) for outcome in outcomes) == 10
-    assert await database.read(_count_events) == 20
-    value = await database.read(lambda connection: connection.scalar(select(counters.c.value)))
-    assert value == 20
-
-
-async def test_a_statement_that_would_commit_ends_no_transaction(database: SqliteDatabase) -> None:
-    def commits_and_fails(connection: Connection) -> None:
-        unit_of_work(connection).run(lambda unit: raise_counter(unit, "c"))
-        connection.commit()
-        raise ValueError("on purpose")
-
-    with pytest.raises(ValueError, match="on purpose"):
-        await database.transact(commits_and_fails)
-    assert await database.read(_count_events) == 0
-
-
-async def test_a_change_without_an_event_is_refused(database: SqliteDatabase) -> None:
-    def forget(unit: UnitOfWork) -> None:
-        unit.connection.execute(counters.insert().values(id="c", value=1))
-
-    with pytest.raises(ForgottenEventError):
-        await database.transact(lambda connection: unit_of_work(connection).run(forget))
-    assert await database.read(lambda connection: connection.scalar(select(counters.c.id))) is None
-
-
-async def test_a_read_sees_every_commit_that_returned(database: SqliteDatabase) -> None:
-    for number in range(1, 21):
-        await _raise(database, "c")
-        assert await database.read(_count_events) == number
-
-
 async def test_a_full_disk_is_an_error_and_leaves_nothing_half_done(
     database: SqliteDatabase,
 ) -> None:
@@ -110,12 +70,6 @@ async def test_a_full_disk_is_an_error_and_leaves_nothing_half_done(
     events = await database.read(_count_events)
     assert await _raise(database, "c") == 2
     assert await database.read(_count_events) == events + 1
-
-
-async def test_commands_after_closing_are_refused(database: SqliteDatabase) -> None:
-    await database.close()
-    with pytest.raises(StorageError, match="closed"):
-        await _raise(database, "c")
 
 
 async def test_tables_of_another_version_are_no_trouble_that_passes(

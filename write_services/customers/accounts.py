@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,14 @@ def find(connection: Connection, customer_id: str, *, for_change: bool = False) 
         query = query.with_for_update()
     row = connection.execute(query).one_or_none()
     return to_customer(row) if row is not None else None
+
+
+def lock(connection: Connection, ids: Collection[str]) -> None:
+    """Keep others from changing these customers until the commit."""
+    # One order of taking locks for everybody, so that no two batches wait for each other.
+    connection.execute(
+        select(table.c.id).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update()
+    ).all()
 
 
 def find_many(connection: Connection, ids: Sequence[str]) -> list[Customer]:

@@ -6,7 +6,10 @@ come in any order, without credit being reserved twice, released twice, or left 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from sqlalchemy import Connection
 
 from contracts.events.customers import CreditRefused
 from contracts.events.orders import OrderCancelled, OrderPlaced, OrderRejected, OrderShipped
@@ -18,6 +21,12 @@ from write_services.customers import accounts, domain, reservations
 from write_services.customers.reservations import Reservation, ReservationState
 
 credit = Consumer("credit")
+
+
+@credit.locking_first
+def lock_accounts(connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+    # An order's events are keyed by its customer.
+    accounts.lock(connection, {each.event.partition_key for each in events})
 
 
 @credit.on(OrderPlaced)

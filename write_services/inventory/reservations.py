@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -58,6 +59,12 @@ def quantities_of(connection: Connection, order_id: str) -> dict[str, int]:
         select(line.c.sku, line.c.quantity).where(line.c.order_id == order_id).order_by(line.c.sku)
     )
     return {row.sku: row.quantity for row in rows}
+
+
+def skus_of(connection: Connection, order_ids: Collection[str]) -> set[str]:
+    """Return the products that any of these orders has reserved."""
+    rows = connection.execute(select(line.c.sku).where(line.c.order_id.in_(order_ids)).distinct())
+    return set(rows.scalars())
 
 
 def open_reservation(

@@ -6,7 +6,10 @@ come in any order, without stock being taken twice, given back twice, or left be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from sqlalchemy import Connection
 
 from contracts.events.inventory import StockRefused, StockReleased, StockReserved, StockShipped
 from contracts.events.orders import OrderCancelled, OrderPlaced, OrderRejected, OrderShipped
@@ -17,6 +20,14 @@ from write_services.inventory import domain, products, reservations
 from write_services.inventory.reservations import Reservation, ReservationState
 
 stock = Consumer("stock")
+
+
+@stock.locking_first
+def lock_products(connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+    placed = [each.body for each in events if isinstance(each.body, OrderPlaced)]
+    wanted = {line.sku for order in placed for line in order.lines}
+    order_ids = {each.event.aggregate_id for each in events}
+    products.lock(connection, wanted | reservations.skus_of(connection, order_ids))
 
 
 @stock.on(OrderPlaced)

@@ -1,0 +1,100 @@
+"""The relay keeps its contract on PostgreSQL, and what is its own there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from slackwater.database.port import Database, LostLeaseError
+from slackwater.database.postgresql import PostgresqlDatabase
+from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
+from slackwater.doorbell import Doorbell
+from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
+from slackwater.testing.relay_contract import (
+    LogAround,
+    RelayContract,
+    Source,
+    has_watermarks,
+    running,
+    until,
+)
+from tests.postgresql_server import end_connections, own_database, url_of
+
+pytestmark = pytest.mark.engine("postgresql")
+
+
+class TestPostgresqlRelay(RelayContract):
+    has_concurrent_writers = True
+
+    @pytest.fixture(autouse=True)
+    def server(self, tmp_path: Path) -> Iterator[None]:
+        with own_database(tmp_path):
+            yield
+
+    @asynccontextmanager
+    async def open_database(self, directory: Path) -> AsyncIterator[tuple[Database, Doorbell]]:
+        with closing(PostgresqlDoorbell(url_of(directory))) as doorbell:
+            database = database_of(directory)
+            yield database, doorbell
+            await database.close()
+
+    def opening_program(self, directory: Path) -> str:
+        url = url_of(directory)
+        return (
+            "from slackwater.database.postgresql import PostgresqlDatabase\n"
+            "from slackwater.database.postgresql_doorbell import PostgresqlDoorbell\n"
+            f"database = PostgresqlDatabase({url!r}, schema='counting')\n"
+            f"doorbell = PostgresqlDoorbell({url!r})\n"
+        )
+
+    async def test_a_leader_whose_connection_is_lost_abandons_its_tick_and_begins_anew(
+        self, source: Source, tmp_path: Path
+    ) -> None:
+        await source.raise_counter("c1")
+        cutting = CuttingLog(source.log, tmp_path)
+        async with running(source.relay(log=cutting)):
+            await until(lambda: has_watermarks(source))
+        assert cutting.ended == 1
+        assert {watermark.epoch for watermark in await source.watermarks()} == {2}
+        assert await source.unpublished() == 0
+
+    async def test_a_leader_that_stands_still_is_succeeded_and_claims_nothing_more(
+        self, source: Source, tmp_path: Path
+    ) -> None:
+        await source.raise_counter("c1")
+        patient, hasty = database_of(tmp_path), database_of(tmp_path, lease_timeout_ms=300)
+        async with asyncio.timeout(10):
+            async with hasty.lease("relay") as session:
+                still = source.leader(session=session)
+                await still.take_lead()
+                async with patient.lease("relay") as successor:
+                    await source.leader(session=successor).take_lead()
+                    with pytest.raises(LostLeaseError):
+                        await still.step()
+        assert (await source.events(), await source.watermarks()) == ([], [])
+        await patient.close()
+        await hasty.close()
+
+
+class CuttingLog(LogAround):
+    """Cuts the leader off from its database once, when the records are durable."""
+
+    def __init__(self, log: EventLog, directory: Path) -> None:
+        super().__init__(log)
+        self._directory = directory
+        self.ended = 0
+
+    async def append(self, records: Sequence[NewRecord]) -> list[tuple[TopicPartition, int]]:
+        if not self.ended:
+            self.ended = end_connections(self._directory, "%lease%")
+        return await super().append(records)
+
+
+def database_of(directory: Path, lease_timeout_ms: int = 10_000) -> PostgresqlDatabase:
+    return PostgresqlDatabase(
+        url_of(directory), schema="counting", lease_timeout_ms=lease_timeout_ms
+    )

@@ -1,0 +1,31 @@
+"""The relay keeps its contract on the embedded database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from slackwater.database.port import Database
+from slackwater.database.sqlite import SqliteDatabase
+from slackwater.doorbell import Doorbell
+from slackwater.sockets_doorbell import SocketDoorbell
+from slackwater.testing.relay_contract import RelayContract
+
+
+class TestSqliteRelay(RelayContract):
+    @asynccontextmanager
+    async def open_database(self, directory: Path) -> AsyncIterator[tuple[Database, Doorbell]]:
+        with closing(SocketDoorbell(directory)) as doorbell:
+            database = SqliteDatabase(directory / "counting.sqlite")
+            yield database, doorbell
+            await database.close()
+
+    def opening_program(self, directory: Path) -> str:
+        return (
+            "from pathlib import Path\n"
+            "from slackwater.database.sqlite import SqliteDatabase\n"
+            "from slackwater.sockets_doorbell import SocketDoorbell\n"
+            f"database = SqliteDatabase(Path({str(directory)!r}) / 'counting.sqlite')\n"
+            f"doorbell = SocketDoorbell(Path({str(directory)!r}))\n"
+        )

@@ -1,0 +1,74 @@
+"""What becomes of a command whose commit was sent and whose answer was lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar, cast
+
+import httpx2
+import pytest
+from sqlalchemy import Connection
+
+from slackwater.database.port import Database
+from slackwater.errors import UnknownOutcomeError
+from slackwater.event_log.port import EventLog
+from slackwater.service.app import ServiceApp
+from slackwater.service.read_after import ConsumedSources
+from slackwater.testing.relay_contract import SessionAround
+from tests.integration.service_bench import OpenDatabase, ServiceBench, running
+from write_services.customers.service import service
+
+T = TypeVar("T")
+
+ADA = {"name": "Ada", "email": "ada@example.com", "credit_limit": {"minor": 1, "currency": "EUR"}}
+
+
+class LosingDatabase(SessionAround):
+    """Commits, and loses the first answer."""
+
+    has_lost = False
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        outcome = await super().transact(work)
+        if not self.has_lost:
+            self.has_lost = True
+            raise UnknownOutcomeError("the answer was lost; look before you repeat")
+        return outcome
+
+
+@pytest.fixture
+async def customers(open_database: OpenDatabase) -> AsyncIterator[ServiceBench]:
+    async with running(service, open_database) as bench:
+        yield bench
+
+
+async def post(customers: ServiceBench, headers: dict[str, str]) -> httpx2.Response:
+    app = ServiceApp(
+        service,
+        database=cast("Database", LosingDatabase(customers.database)),
+        clock=customers.clock,
+        consumed=ConsumedSources([], database=database, log=cast("EventLog", None)),
+        committed=lambda: None,
+        problems=list,
+    )
+    transport = httpx2.ASGITransport(app.asgi)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://customers") as client:
+        return await client.post("/commands/create-customer", json=ADA, headers=headers)
+
+
+async def test_a_command_with_a_key_is_asked_what_became_of_it(customers: ServiceBench) -> None:
+    answer = await post(customers, {"Idempotency-Key": "key-1"})
+    assert answer.status_code == 200
+    assert [fact.id for fact in await customers.facts()] == [
+        answer.json()["result"]["customer"]["id"]
+    ]
+
+
+async def test_a_command_without_a_key_is_not_repeated_and_its_client_is_told(
+    customers: ServiceBench,
+) -> None:
+    answer = await post(customers, {})
+    assert (answer.status_code, answer.json()["code"]) == (503, "OUTCOME_UNKNOWN")
+    assert "look before you repeat" in answer.json()["detail"]
+    assert "Retry-After" not in answer.headers
+    assert len(await customers.facts()) == 1
