@@ -107,10 +107,7 @@ class KafkaAppender:
             return
         self._producer = None
         _log.info("producer ends", reason=reason)
-        # Its own way to end would first send whatever it holds.
-        sending = producer._sender.sender_task  # noqa: SLF001
-        sending.cancel()
-        producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001
+        sending = _stop_sending(producer)
         task = asyncio.create_task(self._end(producer, sending), name="end a producer")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
@@ -119,6 +116,18 @@ class KafkaAppender:
         await asyncio.wait([sending], timeout=2 * self._cluster.request_timeout_ms / 1000)
         with suppress(KafkaError, OSError, asyncio.CancelledError):
             await producer.stop()
+
+
+def _stop_sending(producer: Producer) -> asyncio.Task[None]:
+    """Fail what the producer holds; its own way to end would first send all of it."""
+    sending: asyncio.Task[None] = producer._sender.sender_task  # noqa: SLF001
+    sending.cancel()
+    accumulator = producer._message_accumulator  # noqa: SLF001
+    accumulator.fail_all(KafkaError("given up"))
+    for batches in accumulator._batches.values():  # noqa: SLF001
+        for batch in batches:
+            batch._drain_waiter.exception()  # noqa: SLF001 - or asyncio reports it as never seen
+    return sending
 
 
 def require_small_enough(records: Sequence[NewRecord]) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +29,6 @@ from slackwater.event_log.kafka_logs import OncePerInterval
 from slackwater.event_log.kafka_member import KafkaMember
 from slackwater.event_log.kafka_subscription import KafkaSubscription
 from slackwater.event_log.kafka_topics import _alter_config
-from slackwater.event_log.partitioner import partition_of
 from slackwater.event_log.port import EventLog, NewRecord, Subscription, Topic, TopicPartition
 from slackwater.ids import new_id
 from slackwater.testing.event_log_contract import EventLogContract
@@ -52,6 +51,19 @@ import os
 from contextlib import asynccontextmanager
 from slackwater.event_log.kafka import KafkaEventLog
 from slackwater.event_log.kafka_driver import KafkaCluster
+@asynccontextmanager
+async def opened():
+    cluster = KafkaCluster(bootstrap_servers=os.environ["SLACKWATER_KAFKA_URL"])
+    log = KafkaEventLog(cluster, session_timeout_ms=6_000)
+    yield log
+    await log.close()
+"""
+
+
+def cluster() -> KafkaCluster:
+    return KafkaCluster(bootstrap_servers=os.environ["SLACKWATER_KAFKA_URL"])
+
+
 @asynccontextmanager
 async def opened(**options: Any) -> AsyncIterator[KafkaEventLog]:
     log = KafkaEventLog(cluster(), session_timeout_ms=6_000, **options)
@@ -185,37 +197,40 @@ async def test_an_append_that_fails_in_the_middle_leaves_only_a_prefix(
 
 
 async def test_what_a_producer_still_held_when_it_was_given_up_is_never_sent(
-    log: KafkaEventLog, monkeypatch: pytest.MonkeyPatch
+    log: KafkaEventLog,
 ) -> None:
-    topic = await new_topic(log, partitions=2)
-    keys = [next(k for k in map(str, range(99)) if partition_of(k, 2) == n) for n in range(2)]
-    await log.append([NewRecord(topic=topic, key=key, value=b"") for key in keys])
-    monkeypatch.setattr(log._appender._producer._message_accumulator, "drain_by_nodes", drain_none)
-    appending = [
-        asyncio.create_task(log.append([NewRecord(topic=topic, key=key, value=b"held")]))
-        for key in keys
-    ]
-    while len(log._appender._producer._message_accumulator._batches) < 2:
-        await asyncio.sleep(0)
-    log._appender._give_up(log._appender._producer, "a test")
-    for each in appending:
-        with pytest.raises(TransientError):
-            await each
-    await log.append([NewRecord(topic=topic, key=key, value=b"new") for key in keys])
-    assert {record.value for record in await read_all(log, topic)} == {b"", b"new"}
+    topic = await new_topic(log, partitions=1)
+    await log.append(one_key(topic, 1))
+    producer = log._appender._producer
+    with held_back(producer, topic):
+        appending = asyncio.create_task(log.append(one_key(topic, 1, first=1)))
+        while not producer._message_accumulator._batches:
+            await asyncio.sleep(0)
+        log._appender._give_up(producer, "a test")
+    with pytest.raises(TransientError):
+        await appending
+    await log.append(one_key(topic, 1, first=2))
+    assert [int(record.value) for record in await read_all(log, topic)] == [0, 2]
 
 
-def drain_none(*_: Any, **__: Any) -> tuple[dict[int, Any], bool]:
-    return {}, False
+@contextmanager
+def held_back(producer: Any, topic: str) -> Iterator[None]:
+    """Keep a producer from sending, as if earlier batches were on their way."""
+    producer._sender._muted_partitions.add(KafkaPartition(topic, 0))
+    yield
+    producer._sender._muted_partitions.clear()
+    producer._message_accumulator._wakeup(producer._message_accumulator.waiter())
 
 
 async def test_an_append_that_is_not_acknowledged_in_time_fails_and_the_next_goes_on() -> None:
     async with opened(append_timeout_ms=500) as log:
         topic = await new_topic(log, partitions=1)
         await log.append(one_key(topic, 1))
-        log._appender._producer._message_accumulator.drain_by_nodes = drain_none
         began_s = time.monotonic()
-        with pytest.raises(TransientError, match="in time"):
+        with (
+            held_back(log._appender._producer, topic),
+            pytest.raises(TransientError, match="in time"),
+        ):
             await log.append(one_key(topic, 1, first=1))
         assert time.monotonic() - began_s < 2
         assert (await log.append(one_key(topic, 1, first=1)))[0][1] == 1
@@ -258,28 +273,23 @@ async def test_a_member_says_where_it_is_as_a_hint_for_operators(
     await subscription.close()
 
 
-async def test_a_client_that_failed_is_replaced_and_reading_goes_on(log: KafkaEventLog) -> None:
+@pytest.mark.parametrize("group", [None, "a group"])
+async def test_a_client_that_failed_is_replaced_and_reading_goes_on(
+    log: KafkaEventLog, group: str | None
+) -> None:
     topic = await new_topic(log)
     await log.append(new_records(topic, 20))
-    for group in (None, new_id()):
-        follower = Follower(await log.subscribe([topic], group=group), {})
-        await until([follower], lambda follower=follower: len(follower.records) == 20)
-        consumer = cast("KafkaSubscription", follower.subscription)._consumer
-        consumer._coordinator._pending_exception = KafkaError("a coordinator of ill will")
-        consumer._coordinator.check_errors = partial(raise_error, KafkaError("ill will"))
-        [(at, offset)] = await log.append(one_key(topic, 1))
-        await until([follower], lambda follower=follower: len(follower.records) == 21)
-        last = follower.records[-1]
-        assert (last.topic_partition, last.offset) == (at, offset)
-        assert cast("KafkaSubscription", follower.subscription)._consumer is not consumer
-        await follower.subscription.close()
-        await log.append([])
-        async with admin_of(log) as admin:
-            await admin.delete_topics([topic])
-        log._topics.forget()
-        log._acknowledged.clear()
-        topic = await new_topic(log)
-        await log.append(new_records(topic, 20))
+    group = group and new_id()
+    follower = Follower(await log.subscribe([topic], group=group))
+    await until([follower], lambda: len(follower.records) == 20)
+    consumer = cast("KafkaSubscription", follower.subscription)._consumer
+    consumer._coordinator.check_errors = partial(raise_error, KafkaError("ill will"))
+    [(at, offset)] = await log.append(one_key(topic, 1))
+    await until([follower], lambda: len(follower.records) == 21)
+    last = follower.records[-1]
+    assert (last.topic_partition, last.offset) == (at, offset)
+    assert cast("KafkaSubscription", follower.subscription)._consumer is not consumer
+    await follower.subscription.close()
 
 
 def raise_error(error: Exception) -> None:
