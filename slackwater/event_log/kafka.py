@@ -55,7 +55,8 @@ class KafkaEventLog:
             replication_factor: of topics that are created; 3 in production.
             min_insync_replicas: how many must have a record before it is acknowledged; 2 in
                 production.
-            append_timeout_ms: after which an append that is not acknowledged has failed.
+            append_timeout_ms: after which an append that is not acknowledged has failed; looking an
+                unknown topic up may take twice a request's time before.
             session_timeout_ms: how long a group waits for a member that gives no sign of life.
             group_instance_id: names this process among the members of its groups, so that a quick
                 restart moves no partitions; no two processes may have the same.

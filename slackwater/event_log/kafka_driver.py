@@ -33,6 +33,7 @@ from slackwater.errors import SlackwaterError, StructuralError, TransientError
 
 __all__ = [
     "AdminClient",
+    "CommitFailedError",
     "ConfigResource",
     "ConfigResourceType",
     "Consumer",
@@ -48,6 +49,7 @@ __all__ = [
     "our_error",
 ]
 
+CommitFailedError = kafka_errors.CommitFailedError
 KafkaError = kafka_errors.KafkaError
 OffsetOutOfRangeError = kafka_errors.OffsetOutOfRangeError
 

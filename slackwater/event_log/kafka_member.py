@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from slackwater.event_log.kafka_driver import (
+    CommitFailedError,
     Consumer,
     KafkaError,
     KafkaPartition,
@@ -139,6 +140,8 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.timeout(_PROOF_TIMEOUT_S):
                 await self._consumer.commit(offsets)
+        except CommitFailedError:
+            self._share = None  # the group goes on without us; the client joins anew
         except (KafkaError, TimeoutError) as error:
             _log.debug("membership is not proven", reason=str(error) or type(error).__name__)
         else:

@@ -64,6 +64,7 @@ class KafkaSubscription:
         self._positions = Positions()
         self._sought: set[TopicPartition] = set()
         self._backlog = Backlog()
+        self._failure: Exception | None = None
         self._polling = asyncio.Lock()
         self._closed = False
 
@@ -123,6 +124,9 @@ class KafkaSubscription:
         return []
 
     async def _look(self, max_records: int) -> Assignment | Sequence[Record]:
+        if self._failure is not None:
+            await self._give_up_client(self._failure)
+            return []
         share = await self._share()
         if share is None:
             return []
@@ -132,7 +136,7 @@ class KafkaSubscription:
             return []
         await self._fetch(timeout_ms=0)
         await asyncio.sleep(0)  # records in hand must not keep others from arriving
-        if self._owner.share() != share:
+        if self._owner.share() != share or self._sought:
             return []
         records = self._backlog.take(self._positions, max_records)
         self._positions.advance(records)
@@ -174,13 +178,20 @@ class KafkaSubscription:
             return
         try:
             self._release_what_was_sought(consumer)
-            if wanted := self._backlog.with_room(positions):
-                theirs = [KafkaPartition(*at) for at in wanted]
-                self._backlog.add(await consumer.getmany(*theirs, timeout_ms=timeout_ms))
+            await self._fill(consumer, self._backlog.with_room(positions), timeout_ms)
         except OffsetOutOfRangeError as error:
             await self._out_of_range(consumer, error.args[0])
         except KafkaError as error:
-            await self._fail(error)
+            self._failure = error
+
+    async def _fill(
+        self, consumer: Consumer, wanted: Sequence[TopicPartition], timeout_ms: float
+    ) -> None:
+        if not wanted:  # the client would take that for all
+            await asyncio.sleep(timeout_ms / 1000)
+            return
+        theirs = [KafkaPartition(*at) for at in wanted]
+        self._backlog.add(await consumer.getmany(*theirs, timeout_ms=timeout_ms))
 
     def _release_what_was_sought(self, consumer: Consumer) -> None:
         positions = self._positions.next_offsets()
@@ -203,8 +214,9 @@ class KafkaSubscription:
                 elif offset > bounds.end:
                     raise PositionBeyondEndError(at, offset, bounds.end)
 
-    async def _fail(self, error: Exception) -> None:
-        """Give the client up; a new one goes on where this one was, or is assigned anew."""
+    async def _give_up_client(self, error: Exception) -> None:
+        """Let a new client go on where this one was, or be assigned anew."""
+        self._failure = None
         ours = our_error("reading", error)
         if isinstance(ours, StructuralError):
             raise ours from error
