@@ -10,7 +10,7 @@ import asyncio
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -123,7 +123,7 @@ async def caught_up(
     await until(lambda: all(len(places(each)) == total for each in followers), running)
 
 
-async def until(condition, running: list[asyncio.Task[None]]) -> None:
+async def until(condition: Callable[[], bool], running: list[asyncio.Task[None]]) -> None:
     async with asyncio.timeout(CAUGHT_UP_DEADLINE_S):
         while not condition():
             await asyncio.sleep(0.05)
