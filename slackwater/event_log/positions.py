@@ -27,6 +27,10 @@ class Positions:
         wanted = {at: offset for at, offset in positions.items() if at in self._owned}
         self._next |= unsought | wanted
 
+    def next_offsets(self) -> dict[TopicPartition, int]:
+        """Return where each partition that can be read goes on."""
+        return dict(self._next)
+
     def topics(self) -> list[str]:
         """Return the topics with partitions that can be read."""
         return list(dict.fromkeys(at.topic for at in self._next))

@@ -14,9 +14,7 @@ from typing import cast
 import pytest
 
 from slackwater.event_log.errors import (
-    ClosedSubscriptionError,
     LostRetentionError,
-    PositionBeyondEndError,
 )
 from slackwater.event_log.groups import open_groups
 from slackwater.event_log.member import Member
@@ -54,6 +52,18 @@ async def main(directory, work):
     await log.close()
     doorbell.close()
 """
+OPENING = """
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from slackwater.event_log.sqlite import SqliteEventLog
+from slackwater.sockets_doorbell import SocketDoorbell
+@asynccontextmanager
+async def opened():
+    with closing(SocketDoorbell(Path({directory!r}))) as doorbell:
+        log = SqliteEventLog(Path({directory!r}), doorbell)
+        yield log
+        await log.close()
+"""
 APPEND = """
 async def work(log):
     for n in range(100):
@@ -87,6 +97,13 @@ class TestSqliteEventLog(EventLogContract):
     async def open_log(self, directory: Path) -> AsyncIterator[EventLog]:
         async with opened(directory) as log:
             yield log
+
+    def opening(self, directory: Path) -> str:
+        return OPENING.format(directory=str(directory))
+
+    async def trim(self, log: EventLog, topic: str) -> None:
+        await log.create_topics([Topic(name=topic, partitions=1, retention_records=50)])
+        await log.append([NewRecord(topic=topic, key="k", value=b"")])
 
     async def die(self, subscription: Subscription) -> None:
         await cast("Member", cast("SqliteSubscription", subscription)._owner).stop()
@@ -202,15 +219,6 @@ async def test_a_bell_that_is_not_heard_only_costs_time(
             assert len(cast("list[Record]", await poll)) == 1
         await subscription.close()
         await reading.close()
-
-
-async def test_processes_that_append_at_once_lose_nothing(
-    log: SqliteEventLog, tmp_path: Path
-) -> None:
-    command = [*program(APPEND), str(tmp_path)]
-    runs = [asyncio.to_thread(subprocess.run, command, check=True) for _ in range(3)]
-    await asyncio.gather(*runs)
-    assert await log.end_offsets(["t"]) == {AT: 300}
 
 
 async def test_a_killed_process_is_replaced_when_its_lease_lapses(tmp_path: Path) -> None:
@@ -395,21 +403,6 @@ async def test_a_position_of_0_is_lost_for_a_group_and_the_oldest_without_one(
         await member.poll(max_records=10, timeout_ms=0)
     await free.close()
     await member.close()
-
-
-async def test_a_position_beyond_the_end_is_an_error(log: SqliteEventLog) -> None:
-    await log.append(new_records(3))
-    subscription = await sought(await log.subscribe(["t"], group="g"), 4)
-    with pytest.raises(PositionBeyondEndError, match="ends at offset 3"):
-        await subscription.poll(max_records=10, timeout_ms=0)
-    await subscription.close()
-
-
-async def test_polling_a_closed_subscription_is_an_error(log: SqliteEventLog) -> None:
-    subscription = await log.subscribe(["t"], group=None)
-    await subscription.close()
-    with pytest.raises(ClosedSubscriptionError):
-        await subscription.poll(max_records=10, timeout_ms=0)
 
 
 async def test_any_text_names_a_topic_and_stays_in_the_folder(

@@ -47,7 +47,7 @@ async def post(customers: ServiceBench, headers: dict[str, str]) -> httpx2.Respo
         service,
         database=cast("Database", LosingDatabase(customers.database)),
         clock=customers.clock,
-        consumed=ConsumedSources([], database=database, log=cast("EventLog", None)),
+        consumed=ConsumedSources([], database=customers.database, log=cast("EventLog", None)),
         committed=lambda: None,
         problems=list,
     )

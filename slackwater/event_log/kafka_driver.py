@@ -1,0 +1,122 @@
+"""The Kafka client: what is used of it, where the brokers are, and its errors in our words.
+
+The client retries by itself whatever passes by itself; what comes out here was in vain until a
+deadline (transient) or will never do (structural).
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer as Consumer  # type: ignore[import-untyped]
+from aiokafka import AIOKafkaProducer as Producer
+from aiokafka import ConsumerRebalanceListener as RebalanceListener
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka import errors as kafka_errors
+from aiokafka.admin import (  # type: ignore[import-untyped]
+    AIOKafkaAdminClient as AdminClient,
+)
+from aiokafka.admin import NewTopic
+from aiokafka.admin.config_resource import (  # type: ignore[import-untyped]
+    ConfigResource,
+    ConfigResourceType,
+)
+from aiokafka.coordinator.assignors.range import (  # type: ignore[import-untyped]
+    RangePartitionAssignor,
+)
+
+from slackwater.errors import SlackwaterError, StructuralError, TransientError
+
+__all__ = [
+    "AdminClient",
+    "CommitFailedError",
+    "ConfigResource",
+    "ConfigResourceType",
+    "Consumer",
+    "KafkaCluster",
+    "KafkaError",
+    "KafkaPartition",
+    "NewTopic",
+    "OffsetOutOfRangeError",
+    "Producer",
+    "RangePartitionAssignor",
+    "RebalanceListener",
+    "in_our_words",
+    "our_error",
+]
+
+CommitFailedError = kafka_errors.CommitFailedError
+KafkaError = kafka_errors.KafkaError
+OffsetOutOfRangeError = kafka_errors.OffsetOutOfRangeError
+
+_STRUCTURAL = (
+    kafka_errors.AuthenticationFailedError,
+    kafka_errors.AuthenticationMethodNotSupported,
+    kafka_errors.ClusterAuthorizationFailedError,
+    kafka_errors.GroupAuthorizationFailedError,
+    kafka_errors.IncompatibleBrokerVersion,
+    kafka_errors.InconsistentGroupProtocolError,
+    kafka_errors.InvalidConfigurationError,
+    kafka_errors.InvalidGroupIdError,
+    kafka_errors.InvalidReplicationFactorError,
+    kafka_errors.InvalidSessionTimeoutError,
+    kafka_errors.InvalidTopicError,
+    kafka_errors.MessageSizeTooLargeError,
+    kafka_errors.PolicyViolationError,
+    kafka_errors.RecordListTooLargeError,
+    kafka_errors.SaslAuthenticationFailed,
+    kafka_errors.TopicAuthorizationFailedError,
+    kafka_errors.UnsupportedSaslMechanismError,
+    kafka_errors.UnsupportedVersionError,
+)
+
+
+class KafkaCluster(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the brokers are and how they are talked to."""
+
+    bootstrap_servers: str
+    security_protocol: str = "PLAINTEXT"
+    ssl_context: ssl.SSLContext | None = None
+    sasl_mechanism: str = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    request_timeout_ms: int = 5_000
+
+    def options(self) -> dict[str, Any]:
+        """Return what every client of the cluster is made with."""
+        return {
+            "bootstrap_servers": self.bootstrap_servers,
+            "client_id": "slackwater",
+            "security_protocol": self.security_protocol,
+            "ssl_context": self.ssl_context,
+            "sasl_mechanism": self.sasl_mechanism,
+            "sasl_plain_username": self.sasl_username,
+            "sasl_plain_password": self.sasl_password,
+            "request_timeout_ms": self.request_timeout_ms,
+        }
+
+
+@contextmanager
+def in_our_words(doing: str) -> Iterator[None]:
+    """Raise the client's errors as ours; `doing` says what was tried."""
+    try:
+        yield
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise our_error(doing, error) from error
+
+
+def our_error(doing: str, error: Exception) -> SlackwaterError:
+    """Say in our words why `doing` failed."""
+    reason = str(error) or type(error).__name__
+    if isinstance(error, _STRUCTURAL):
+        return StructuralError(
+            f"{doing} is refused by Kafka ({reason}); mend the topic's or the cluster's settings "
+            "or the rights of this client, and restart"
+        )
+    return TransientError(
+        f"{doing} did not succeed in time ({reason}); try again, and see to the brokers if it lasts"
+    )

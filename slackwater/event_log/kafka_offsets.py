@@ -1,0 +1,81 @@
+"""Where partitions begin and end, asked of their leaders each time.
+
+The end is the high watermark: the offset behind the last record that every in-sync replica has.
+That is enough for a relay's vector. An event that somebody marked as published was acknowledged
+before by all in-sync replicas, so it lies below the high watermark that is read afterwards; an
+event that is not marked will be published, and acknowledged, by whoever reads the vector. A late
+record of a predecessor between the high watermark and the leader's log end is therefore a duplicate
+of something that is covered anyway. The log end would be a worse answer: records beyond the high
+watermark may be lost with their leader, and then no consumer ever gets there.
+
+A new leader does not answer until its high watermark has reached where its time began (KIP-207),
+so the end never goes back over an election. A deposed leader that nobody has told may still answer
+with an old end; `KafkaEventLog` refuses an end below what it has had acknowledged itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import NamedTuple
+
+from slackwater.event_log.kafka_driver import Consumer, KafkaCluster, KafkaPartition, in_our_words
+from slackwater.event_log.port import TopicPartition
+
+
+class KafkaBounds(NamedTuple):
+    """The oldest offset that a partition keeps, and the offset that its next record gets."""
+
+    oldest: int
+    end: int
+
+
+class KafkaOffsets:
+    """Asks over one connection to each leader, without any cache."""
+
+    def __init__(self, cluster: KafkaCluster) -> None:
+        self._cluster = cluster
+        self._starting = asyncio.Lock()
+        self._consumer: Consumer | None = None
+
+    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the high watermark of each partition."""
+        with in_our_words("reading end offsets"):
+            async with asyncio.timeout(self._cluster.request_timeout_ms / 1000):
+                consumer = await self._started()
+                return _ours(await consumer.end_offsets(_theirs(partitions)))
+
+    async def bounds(self, at: TopicPartition) -> KafkaBounds:
+        """Return what one partition keeps."""
+        with in_our_words("reading the oldest offset"):
+            async with asyncio.timeout(self._cluster.request_timeout_ms / 1000):
+                consumer = await self._started()
+                oldest = await consumer.beginning_offsets(_theirs([at]))
+                ends = await consumer.end_offsets(_theirs([at]))
+        return KafkaBounds(_ours(oldest)[at], _ours(ends)[at])
+
+    async def close(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+            self._consumer = None
+
+    async def _started(self) -> Consumer:
+        async with self._starting:
+            if self._consumer is None:
+                consumer = Consumer(**self._cluster.options(), enable_auto_commit=False)
+                try:
+                    await consumer.start()
+                    await asyncio.sleep(0)  # its tasks must have begun before they can be stopped
+                except BaseException:
+                    await consumer.stop()
+                    raise
+                self._consumer = consumer
+            return self._consumer
+
+
+def _theirs(partitions: Collection[TopicPartition]) -> list[KafkaPartition]:
+    return [KafkaPartition(*at) for at in partitions]
+
+
+def _ours(offsets: dict[KafkaPartition, int]) -> dict[TopicPartition, int]:
+    return {TopicPartition(*at): offset for at, offset in offsets.items()}
