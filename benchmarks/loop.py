@@ -28,6 +28,7 @@ from contracts.documents.customers import ORDER_LEDGER_COLLECTION
 from contracts.documents.order_search import ORDER_SEARCH_INDEX
 from slackwater.installation import Installation
 from slackwater.parts.projector import run_projector
+from slackwater.read_models.progress import ModelVersion
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.settings import load_settings
@@ -43,6 +44,8 @@ CUSTOMER_WITH_20_ORDERS = (
     "{ edges { node { id status placedAt total { amount currency } "
     "lines { sku productName quantity } } } } } }"
 )
+LEDGER = ModelVersion("customer_orders").stored_name(ORDER_LEDGER_COLLECTION.name)
+INDEX = ModelVersion("order_search").stored_name(ORDER_SEARCH_INDEX.name)
 CLIENTS = 8
 LOOK_S = 0.002
 
@@ -121,11 +124,11 @@ async def visibility(
         hit = f"ORDER:{order_id}"
         await asyncio.gather(
             seen(
-                lambda: documents.get(ORDER_LEDGER_COLLECTION.name, [order_id]),
+                lambda: documents.get(LEDGER, [order_id]),
                 in_documents,
                 since_s,
             ),
-            seen(lambda: search.get(ORDER_SEARCH_INDEX.name, [hit]), in_search, since_s),
+            seen(lambda: search.get(INDEX, [hit]), in_search, since_s),
         )
 
     connections = [Connection(port) for _ in range(50)]

@@ -1,4 +1,4 @@
-"""Every read model: its version, and which topics of which sources feed it."""
+"""Every read model, and which topics of which sources feed it."""
 
 from __future__ import annotations
 

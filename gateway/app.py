@@ -14,7 +14,7 @@ from gateway.freshness.operation import OperationFreshness
 from gateway.http.graphql_app import GraphQLApp
 from gateway.http.request_head import RequestFactory, RequestHead
 from gateway.http.routes import graphql_routes
-from gateway.rate_meter import RateMeter
+from gateway.rate_meter import RateMeter, rebuilding
 from gateway.readers import Readers
 from gateway.request import Request
 from gateway.schema.schema import make_schema, sdl
@@ -71,8 +71,11 @@ async def _sample(meter: RateMeter, parts: GatewayParts) -> None:
     """Feed the meter with how many events each read model has applied."""
     while True:
         for read_model in READ_MODELS:
-            applied = parts.board.applied(read_model.name)
-            meter.sample(read_model.name, parts.clock.monotonic(), applied)
+            now_s = parts.clock.monotonic()
+            meter.sample(read_model.name, now_s, parts.board.applied(read_model.name))
+            rebuild = parts.board.rebuild(read_model.name)
+            if rebuild is not None:
+                meter.sample(rebuilding(read_model.name), now_s, rebuild.events_done)
         await asyncio.sleep(_METER_INTERVAL_S)
 
 

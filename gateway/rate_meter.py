@@ -8,6 +8,11 @@ _WINDOW_S = 10.0
 _SAMPLES_MAX = 256
 
 
+def rebuilding(read_model: str) -> str:
+    """Name the counter of the version that is being built."""
+    return f"{read_model} rebuild"
+
+
 class RateMeter:
     """Takes samples of a counter that only grows; bounded in memory."""
 

@@ -29,6 +29,7 @@ from slackwater.read_models.documents import (
     Row,
     Sort,
 )
+from slackwater.read_models.progress import ModelVersion
 from slackwater.read_models.read_model import ReadModel
 from slackwater.read_models.search import SearchIndex, SearchRequest, SearchResult
 from slackwater.read_models.search_cursor import InvalidCursorError
@@ -92,9 +93,8 @@ class Readers:
         Raises:
             BadUserInput: the cursor is none of this search.
         """
-        self._freshness.reading(ORDER_SEARCH.name)
         request = SearchRequest(
-            index=ORDER_SEARCH_INDEX.name,
+            index=self._pinned(ORDER_SEARCH, ORDER_SEARCH_INDEX.name),
             text=text,
             kinds=tuple(kinds),
             after=after,
@@ -113,36 +113,41 @@ class Readers:
         """Return the visible row of an order, read anew."""
         return await self._row(ORDERS_MODEL, ORDERS_COLLECTION.name, order_id)
 
-    async def count(self, collection: str) -> int:
+    async def count(self, read_model: ReadModel, collection: str) -> int:
         """Count the visible documents of a collection."""
-        return await self._documents.count(collection)
+        return await self._documents.count(self._pinned(read_model, collection))
 
     async def count_found(self) -> int:
         """Count what can be found."""
-        return await self._search.count(ORDER_SEARCH_INDEX.name)
+        return await self._search.count(self._pinned(ORDER_SEARCH, ORDER_SEARCH_INDEX.name))
 
     def anew(self) -> Readers:
         """Return readers that remember nothing; what was loaded is as old as its loading."""
         return Readers(self._documents, self._search, self._freshness)
 
     async def _row(self, read_model: ReadModel, collection: str, row_id: str) -> Row | None:
-        self._freshness.reading(read_model.name)
-        rows = await _available(read_model, self._documents.get(collection, [row_id]))
+        stored = self._pinned(read_model, collection)
+        rows = await _available(read_model, self._documents.get(stored, [row_id]))
         return _visible(rows.get(row_id))
 
     async def _page(self, read_model: ReadModel, find: Find, first: int | None) -> Page:
-        self._freshness.reading(read_model.name)
         limit = bounded(first)
-        one_more = msgspec.structs.replace(find, limit=limit + 1)
+        stored = self._pinned(read_model, find.collection)
+        one_more = msgspec.structs.replace(find, collection=stored, limit=limit + 1)
         rows = await _available(read_model, self._documents.find(one_more))
         return Page([row.document for row in rows[:limit]], len(rows) > limit)
+
+    def _pinned(self, read_model: ReadModel, name: str) -> str:
+        """Take the read model's freshness; name what its version keeps of a collection or index."""
+        version = self._freshness.reading(read_model.name).version
+        return ModelVersion(read_model.name, version).stored_name(name)
 
     def _loader(
         self, read_model: ReadModel, collection: str, version_min: int = 1
     ) -> DataLoader[str, Document | None]:
         async def load(ids: list[str]) -> list[Document | None]:
-            self._freshness.reading(read_model.name)
-            rows = await _available(read_model, self._documents.get(collection, ids))
+            stored = self._pinned(read_model, collection)
+            rows = await _available(read_model, self._documents.get(stored, ids))
             visible = [_visible(rows.get(row_id), version_min) for row_id in ids]
             return [row.document if row is not None else None for row in visible]
 

@@ -5,6 +5,7 @@ Adapters are opened when first asked for and shared by all parts of the process.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from slackwater.database.sqlite import SqliteDatabase
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog
 from slackwater.event_log.sqlite import SqliteEventLog
-from slackwater.manifest import Manifest
+from slackwater.manifest import Manifest, UnknownPartError
 from slackwater.read_models.documents import DocumentStore
 from slackwater.read_models.search import SearchIndex
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
@@ -71,20 +72,34 @@ class Installation:
         return self._databases[service]
 
     def service_port(self, name: str) -> int:
-        return self.settings.port + _SERVICE_PORTS + self.manifest.services.index(name)
+        return self.settings.port + _SERVICE_PORTS + _place(self.manifest.services, name)
 
     def relay_port(self, name: str) -> int:
-        return self.settings.port + _RELAY_PORTS + self.manifest.services.index(name)
+        return self.settings.port + _RELAY_PORTS + _place(self.manifest.services, name)
 
     def projector_port(self, name: str) -> int:
-        return self.settings.port + _PROJECTOR_PORTS + self.manifest.projections.index(name)
+        return self.settings.port + _PROJECTOR_PORTS + _place(self.manifest.projections, name)
+
+    def ports(self, *, processes: bool) -> list[int]:
+        """Return every port that the parts listen on, in one process or in one each."""
+        services, projections = self.manifest.services, self.manifest.projections
+        served = [self.settings.port, *map(self.service_port, services)]
+        if not processes:
+            return served
+        return [
+            *served,
+            *map(self.relay_port, services),
+            *map(self.projector_port, projections),
+        ]
 
     @property
     def service_urls(self) -> dict[str, str]:
-        return {
+        """Where each write service answers."""
+        here = {
             name: f"http://{self.settings.host}:{self.service_port(name)}"
             for name in self.manifest.services
         }
+        return {**here, **self.settings.service_urls}
 
     async def close(self) -> None:
         """Close everything that was opened, last opened first."""
@@ -92,3 +107,9 @@ class Installation:
             await self._opened.pop().close()
         if "doorbell" in self.__dict__:
             self.doorbell.close()
+
+
+def _place(names: Sequence[str], name: str) -> int:
+    if name not in names:
+        raise UnknownPartError(f"there is no {name!r}; registered: {', '.join(names)}")
+    return names.index(name)

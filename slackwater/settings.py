@@ -32,6 +32,35 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path(".slackwater"), description="Folder of the embedded storage.")
     demo: bool = Field(True, description="Fill an empty installation with demo data.")
+    namespace: str = Field(
+        "slackwater",
+        pattern="^[a-z][a-z0-9-]{0,39}$",
+        description="Begins every name on shared engines: schemas, topics, databases, indexes.",
+    )
+    postgresql_url: str | None = Field(
+        None, description="PostgreSQL for the write services, a schema each; else SQLite files."
+    )
+    kafka_url: str | None = Field(
+        None, description="Kafka's bootstrap servers, for the event log; else SQLite files."
+    )
+    kafka_replication_factor: int = Field(
+        1, ge=1, description="Copies of each topic; 3 in production."
+    )
+    kafka_min_insync_replicas: int = Field(
+        1, ge=1, description="Copies that must hold a record before it counts; 2 in production."
+    )
+    mongodb_url: str | None = Field(
+        None, description="MongoDB for documents and progress; else an SQLite file."
+    )
+    elasticsearch_url: str | None = Field(
+        None, description="Elasticsearch for search; else an SQLite file."
+    )
+    search_refresh_interval_ms: int = Field(
+        200, ge=10, description="Elasticsearch makes new documents visible at most this often."
+    )
+    service_urls: dict[str, str] = Field(
+        {}, description="Where the write services are, as JSON; else on this host."
+    )
     heartbeat_ms: int = Field(
         100, ge=10, le=10_000, description="Interval of probes, and of ticks while idle."
     )
@@ -61,6 +90,26 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
             for problem in error.errors()
         )
         raise ConfigurationError(f"settings are invalid: {problems}") from None
+
+
+class UnusableDataDirError(ConfigurationError):
+    """The folder of the embedded storage cannot be used; choose another with --data-dir."""
+
+
+def make_data_dir(settings: Settings) -> Path:
+    """Return the folder of the embedded storage, made if it is missing.
+
+    Raises:
+        UnusableDataDirError: it cannot be made, or is a file.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableDataDirError(
+            f"cannot use {settings.data_dir} for data ({error.strerror}); "
+            "choose another folder with --data-dir"
+        ) from error
+    return settings.data_dir
 
 
 def token_secret(settings: Settings) -> bytes:

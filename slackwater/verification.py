@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from slackwater.database.port import Database
 from slackwater.read_models.documents import Document, DocumentStore, Find, Row
 from slackwater.read_models.search import SearchIndex
+from slackwater.read_models.versions import active_version
 from slackwater.service.definition import Fact, ServiceDefinition
 
 _PAGE = 500
@@ -75,27 +76,29 @@ async def broken_invariants(
 async def compare(
     expectation: Expectation, facts: Facts, *, documents: DocumentStore, search: SearchIndex
 ) -> list[Difference]:
-    """Return every key of the read model that does not hold what the facts say."""
+    """Return every key of the version that readers use that does not hold what the facts say."""
+    model = await active_version(documents.progress, expectation.read_model)
+    stored = model.stored_name(expectation.collection)
     expected = dict(expectation.documents(facts))
     if expectation.searched:
-        return await _compare_index(expectation, expected, search)
-    found = {row.id: row.document async for row in _all_rows(documents, expectation.collection)}
+        return await _compare_index(expectation.read_model, stored, expected, search)
+    found = {row.id: row.document async for row in _all_rows(documents, stored)}
     return list(_differences(expectation.read_model, expected, found))
 
 
 async def _compare_index(
-    expectation: Expectation, expected: dict[str, Document], search: SearchIndex
+    read_model: str, index: str, expected: dict[str, Document], search: SearchIndex
 ) -> list[Difference]:
     ids = list(expected)
     found: dict[str, Document] = {}
     for at in range(0, len(ids), _PAGE):
-        rows = await search.get(expectation.collection, ids[at : at + _PAGE])
+        rows = await search.get(index, ids[at : at + _PAGE])
         found.update({row.id: row.document for row in rows.values()})
-    differences = list(_differences(expectation.read_model, expected, found))
-    surplus = await search.count(expectation.collection) - len(found)
+    differences = list(_differences(read_model, expected, found))
+    surplus = await search.count(index) - len(found)
     if surplus:
         problem = f"{surplus} documents that should not be there"
-        differences.append(Difference(read_model=expectation.read_model, id="*", problem=problem))
+        differences.append(Difference(read_model=read_model, id="*", problem=problem))
     return differences
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import strawberry
 
 from contracts.documents.customers import CUSTOMERS_COLLECTION
@@ -15,6 +17,7 @@ from contracts.read_models import (
     READ_MODELS,
 )
 from gateway.freshness.types import SourceFreshness, describe
+from gateway.rate_meter import rebuilding
 from gateway.schema.info import Info
 from slackwater.freshness.bound import FreshnessStatus
 from slackwater.read_models.read_model import ReadModel
@@ -58,14 +61,14 @@ async def status_of(info: Info, read_model: ReadModel) -> ReadModelStatus:
     freshness = describe(info, read_model=read_model.name, sources=read_model.sources)
     return ReadModelStatus(
         name=read_model.name,
-        version=read_model.version,
+        version=info.context.board.reading(read_model.name).version,
         status=freshness.status,
         max_staleness_ms=freshness.max_staleness_ms,
         lag_events=freshness.lag_events,
         holes=freshness.holes,
         events_per_second=info.context.meter.per_second(read_model.name),
         documents=await _documents(info, read_model),
-        rebuild=None,
+        rebuild=_rebuild(info, read_model),
         sources=freshness.sources,
     )
 
@@ -73,4 +76,18 @@ async def status_of(info: Info, read_model: ReadModel) -> ReadModelStatus:
 async def _documents(info: Info, read_model: ReadModel) -> int:
     if read_model.name == ORDER_SEARCH.name:
         return await info.context.readers.count_found()
-    return await info.context.readers.count(_COLLECTIONS[read_model.name])
+    return await info.context.readers.count(read_model, _COLLECTIONS[read_model.name])
+
+
+def _rebuild(info: Info, read_model: ReadModel) -> RebuildProgress | None:
+    rebuild = info.context.board.rebuild(read_model.name)
+    if rebuild is None:
+        return None
+    a_second = info.context.meter.per_second(rebuilding(read_model.name))
+    left = rebuild.events_total - rebuild.events_done
+    return RebuildProgress(
+        version=rebuild.version,
+        events_done=rebuild.events_done,
+        events_total=rebuild.events_total,
+        seconds_left=math.ceil(left / a_second) if a_second else None,
+    )

@@ -11,13 +11,14 @@ import uvloop
 
 from slackwater.installation import Installation
 from slackwater.logs import configure_logs
-from slackwater.settings import Settings
+from slackwater.settings import Settings, make_data_dir
 from slackwater.supervisor.orphan import end_with_supervisor
 
 
 def run_process(settings: Settings, work: Callable[[Installation], Awaitable[None]]) -> None:
     """Run `work` until it ends or the process is asked to (SIGINT, SIGTERM)."""
     configure_logs(level=settings.log_level, json=settings.log_json)
+    make_data_dir(settings)
     end_with_supervisor()
     with contextlib.suppress(KeyboardInterrupt):
         uvloop.run(_run(settings, work))

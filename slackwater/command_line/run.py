@@ -17,14 +17,15 @@ from rich.console import Console
 from slackwater.command_line.options import DataDir, Port
 from slackwater.command_line.process import run_process
 from slackwater.errors import ConfigurationError
+from slackwater.http.server import require_free
 from slackwater.installation import Installation
 from slackwater.parts.roster import all_parts
-from slackwater.settings import Settings, load_settings
+from slackwater.settings import Settings, load_settings, make_data_dir
 from slackwater.supervisor.in_process import run_in_process
 from slackwater.supervisor.processes import run_processes
 
 _ASK_READY_S = 0.1
-_console = Console(stderr=True, highlight=False)
+_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class DataFolderInUseError(ConfigurationError):
@@ -48,12 +49,14 @@ def run(
 ) -> None:
     """Start everything on this machine; Ctrl-C stops it, and a second start goes on."""
     settings = load_settings({"port": port, "data_dir": data_dir, "demo": demo})
-    with _alone_in(settings.data_dir):
+    with _alone_in(make_data_dir(settings)):
         run_process(settings, lambda installation: _run(installation, processes=processes))
 
 
 async def _run(installation: Installation, *, processes: bool) -> None:
     parts = all_parts(installation.manifest)
+    # Before anything starts: whoever answers there could be taken for us.
+    require_free(installation.settings.host, installation.ports(processes=processes))
     started_s = time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         if processes:
@@ -108,7 +111,6 @@ async def _seed(installation: Installation) -> None:
 @contextmanager
 def _alone_in(data_dir: Path) -> Iterator[None]:
     """Hold the folder's lock; two supervisors in one folder would fence each other for ever."""
-    data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

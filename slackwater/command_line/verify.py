@@ -9,8 +9,9 @@ import msgspec
 import typer
 
 from slackwater.command_line.options import DataDir, Json
+from slackwater.errors import ConfigurationError
 from slackwater.installation import Installation
-from slackwater.settings import load_settings
+from slackwater.settings import Settings, load_settings
 from slackwater.verification import (
     Difference,
     broken_invariants,
@@ -19,6 +20,10 @@ from slackwater.verification import (
 )
 
 _SHOWN_MAX = 20
+
+
+class NoInstallationError(ConfigurationError):
+    """The folder holds no installation; name another with --data-dir."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +54,7 @@ def verify(
     differs in the same way again after --settle-s.
     """
     settings = load_settings({"data_dir": data_dir})
+    _require_installation(settings)
     report = asyncio.run(_verify(Installation(settings), settle_s))
     if json:
         typer.echo(msgspec.json.encode(report))
@@ -56,6 +62,13 @@ def verify(
         _show(report)
     if not report.equal:
         raise typer.Exit(1)
+
+
+def _require_installation(settings: Settings) -> None:
+    if settings.postgresql_url is None and not (settings.data_dir / "services").is_dir():
+        raise NoInstallationError(
+            f"{settings.data_dir} holds no installation; name its folder with --data-dir"
+        )
 
 
 async def _verify(installation: Installation, settle_s: float) -> Report:

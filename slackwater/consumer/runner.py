@@ -13,15 +13,15 @@ event is handled at least once, and the handler's guards make that effectively o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
 
 from slackwater.backoff import backoff
 from slackwater.errors import (
     FencedError,
     PoisonousEventError,
     SlackwaterError,
-    StructuralError,
     TransientError,
 )
 from slackwater.event_log.port import (
@@ -39,6 +39,8 @@ _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MAX_S = 5.0
 
 _log = logger("consumer")
+
+T = TypeVar("T")
 
 
 class BatchHandler(Protocol):
@@ -83,55 +85,54 @@ class ConsumerRunner:
                 await self._consume()
             except FencedError as error:
                 _log.warning("consumer rejoins", group=self._group, reason=str(error))
-            except (PoisonousEventError, StructuralError) as error:
-                await self._halt(error)
 
     async def _consume(self) -> None:
-        subscription = await self._event_log.subscribe(self._topics, group=self._group)
+        subscription = await self._persist(
+            lambda: self._event_log.subscribe(self._topics, group=self._group)
+        )
         try:
             while True:
                 await self._step(subscription)
+        except FencedError:
+            raise
+        except SlackwaterError as error:
+            # Before the group is left: whoever goes on with the partitions says more than we do.
+            await self._halt(error)
         finally:
             await subscription.close()
+        await asyncio.Event().wait()
 
     async def _step(self, subscription: Subscription) -> None:
-        polled = await subscription.poll(max_records=_BATCH_MAX, timeout_ms=_POLL_TIMEOUT_MS)
+        polled = await self._persist(
+            lambda: subscription.poll(max_records=_BATCH_MAX, timeout_ms=_POLL_TIMEOUT_MS)
+        )
         if isinstance(polled, Assignment):
-            await subscription.seek(await self._claim(polled))
+            partitions = polled.partitions
+            positions = await self._persist(lambda: self._handler.assigned(partitions))
+            await subscription.seek(positions)
         elif polled:
             await self._handle_up_to_poison(polled)
-
-    async def _claim(self, assignment: Assignment) -> Mapping[TopicPartition, int]:
-        for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
-            try:
-                return await self._handler.assigned(assignment.partitions)
-            except TransientError as error:
-                await self._wait(error, delay_s)
-        raise AssertionError("the backoff never ends")
 
     async def _handle_up_to_poison(self, records: Sequence[Record]) -> None:
         """Handle a batch; when one record poisons it, everything before that one still counts."""
         try:
-            await self._handle(records)
+            await self._persist(lambda: self._handler.handle(records))
         except PoisonousEventError:
             if len(records) == 1:
                 raise
             for record in records:
-                await self._handle([record])
+                await self._persist(partial(self._handler.handle, [record]))
 
-    async def _handle(self, records: Sequence[Record]) -> None:
+    async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do it again, ever more slowly, for as long as the trouble is one that passes."""
         for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
             try:
-                return await self._handler.handle(records)
+                return await work()
             except TransientError as error:
-                await self._wait(error, delay_s)
-        return None
-
-    async def _wait(self, error: TransientError, delay_s: float) -> None:
-        _log.warning("consumer retries", group=self._group, reason=str(error), in_s=delay_s)
-        await asyncio.sleep(delay_s)
+                _log.warning("consumer retries", group=self._group, reason=str(error), in_s=delay_s)
+                await asyncio.sleep(delay_s)
+        raise AssertionError("the backoff never ends")
 
     async def _halt(self, error: SlackwaterError) -> None:
         _log.error("consumer halted", group=self._group, reason=str(error))
-        await self._handler.halted(str(error))
-        await asyncio.Event().wait()
+        await self._persist(lambda: self._handler.halted(str(error)))

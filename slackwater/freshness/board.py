@@ -7,13 +7,20 @@ trip. A request takes a `Reading` first and reads its data second.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+import msgspec
 
 from slackwater.clock import Clock
 from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.bound import FreshnessLimit, Instant, Reach, Reading
 from slackwater.freshness.source_track import SourceTrack
-from slackwater.read_models.progress import ReadModelProgress, ReadModelState
+from slackwater.read_models.progress import (
+    FIRST_VERSION,
+    ReadModelProgress,
+    ReadModelState,
+    active_entry,
+)
 from slackwater.read_models.read_model import ReadModel
 from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
@@ -22,19 +29,28 @@ _PROBE_LATE_S = 0.5
 _LIMIT_TICKS = 2
 
 
+class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a version is that is being built: events read, of those in the log now."""
+
+    version: int
+    events_done: int
+    events_total: int
+
+
 class _Model:
     """A read model's progress, and the newest tick of each source that it has reached."""
 
     def __init__(self, read_model: ReadModel) -> None:
         self.read_model = read_model
         self.progress: ReadModelProgress | None = None
+        self.building: ReadModelProgress | None = None
         self.reached: dict[str, Tick | None] = dict.fromkeys(read_model.sources)
         self.proven: dict[str, Instant | None] = dict.fromkeys(read_model.sources)
         self.distrusted: dict[str, int] = {}
 
     @property
     def version(self) -> int:
-        return self.progress.version if self.progress is not None else self.read_model.version
+        return self.progress.model.version if self.progress is not None else FIRST_VERSION
 
     @property
     def positions(self) -> dict[TopicPartition, int]:
@@ -49,7 +65,7 @@ class _Model:
         self.distrusted = {
             source: version
             for source, version in self.distrusted.items()
-            if version >= progress.version
+            if version >= progress.model.version
         }
 
     def distrust(self, source: str) -> None:
@@ -98,11 +114,12 @@ class FreshnessBoard:
 
         Returns:
             False when the tick went back. A tick that was known to be on disk is lost only when
-            the source was restored: then nothing of it is proven until a rebuild.
+            the source was restored: then nothing of it is proven until a rebuild. `n` goes on
+            through all epochs, so a newer epoch with a smaller one was restored, too.
         """
         track = self._tracks[source]
         on_disk = track.tick_known_at(sent.monotonic_s)
-        if on_disk is not None and tick < on_disk:
+        if on_disk is not None and (tick < on_disk or tick.n < on_disk.n):
             self._distrust(source)
             return False
         accepted = track.add_probe(tick, sent)
@@ -118,10 +135,12 @@ class FreshnessBoard:
 
     def on_progress(self, progress: Iterable[ReadModelProgress]) -> None:
         """Take in the progress of read models; unknown ones are ignored."""
-        for entry in progress:
-            model = self._models.get(entry.read_model)
-            if model is not None:
-                model.follow(entry)
+        entries = list(progress)
+        for name, model in self._models.items():
+            active = active_entry(entries, name)
+            if active is not None:
+                model.follow(active)
+            model.building = _being_built(entries, name)
         self._advance(self._tracks)
 
     def newest_probe(self, source: str) -> Instant | None:
@@ -146,7 +165,7 @@ class FreshnessBoard:
         state = model.progress.state if model.progress is not None else None
         return Reading(
             read_model=model.read_model.name,
-            version=model.read_model.version,
+            version=model.version,
             reaches={source: self._reach(model, source) for source in model.reached},
             halt_reason=model.progress.reason or "halted"
             if model.progress is not None and state is ReadModelState.HALTED
@@ -158,6 +177,25 @@ class FreshnessBoard:
         """Return how many events the read model is known to have applied."""
         progress = self._models[read_model].progress
         return progress.events_applied if progress is not None else 0
+
+    def rebuild(self, read_model: str) -> Rebuild | None:
+        """Return how far the version is that is being built, if one is."""
+        model = self._models[read_model]
+        if model.building is None:
+            return None
+        done = sum(model.building.positions.values())
+        return Rebuild(
+            version=model.building.model.version,
+            events_done=done,
+            events_total=done + self._missing(model, model.building.positions),
+        )
+
+    def _missing(self, model: _Model, positions: Mapping[TopicPartition, int]) -> int:
+        return sum(
+            track.newest_watermark.missing(positions, model.read_model.topics[source])
+            for source in model.reached
+            if (track := self._tracks[source]).newest_watermark is not None
+        )
 
     async def wait_for(self, holds: Callable[[], bool], *, deadline_s: float) -> bool:
         """Wait until `holds` after some change; False when the monotonic deadline passes."""
@@ -227,6 +265,13 @@ class FreshnessBoard:
 
 def _behind(tick: Tick, newest: Tick) -> bool:
     return tick.epoch < newest.epoch or tick.n + _LIMIT_TICKS < newest.n
+
+
+def _being_built(entries: Sequence[ReadModelProgress], name: str) -> ReadModelProgress | None:
+    """Return the newest version that readers do not use yet."""
+    versions = [entry for entry in entries if entry.model.read_model == name]
+    newest = max(versions, key=lambda entry: entry.model.version, default=None)
+    return None if newest is None or newest.active else newest
 
 
 def _went_back(old: dict[TopicPartition, int], new: dict[TopicPartition, int]) -> bool:

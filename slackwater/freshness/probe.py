@@ -68,7 +68,12 @@ class SourceProbe:
                 response.raise_for_status()
                 answer = msgspec.json.decode(await response.read(), type=TickAnswer)
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
-            self._report(answering=False, reason=repr(error))
+            self._report(answering=False, reason=f"{type(error).__name__}: {error}")
+            return
+        if answer.source != self._source:
+            self._report(
+                answering=False, reason=f"{self._url} is {answer.source}; mend the address"
+            )
             return
         self._report(answering=True)
         self._take(self._source, Tick(answer.epoch, answer.n), sent, answer.pending_events)

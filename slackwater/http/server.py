@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import uvicorn
@@ -50,6 +50,16 @@ async def serve(app: Any, host: str, port: int) -> None:
         server.should_exit = True
         await serving
         listening.close()
+
+
+def require_free(host: str, ports: Iterable[int]) -> None:
+    """Check that nobody listens on any of the ports.
+
+    Raises:
+        PortTakenError: another program listens there.
+    """
+    for port in ports:
+        _bind(host, port).close()
 
 
 def _bind(host: str, port: int) -> socket.socket:

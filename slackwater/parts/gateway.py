@@ -12,6 +12,7 @@ from slackwater.freshness.token import TokenSigner
 from slackwater.gateway import GatewayDefinition, GatewayParts
 from slackwater.http.server import serve
 from slackwater.installation import Installation
+from slackwater.parts.projector import prepare_active
 from slackwater.read_models.follower import follow_progress
 from slackwater.settings import token_secret
 from slackwater.watermarks.follower import follow_watermarks
@@ -33,13 +34,8 @@ async def run_gateway(installation: Installation) -> None:
 async def _prepare(installation: Installation, definition: GatewayDefinition) -> None:
     """Create what is read, so that the gateway may start before anything has been projected."""
     await installation.event_log.create_topics([WATERMARKS])
-    for name in installation.manifest.projections:
-        projection = installation.manifest.projection(name)
-        await installation.documents.prepare(projection.collections)
-        if projection.index is not None:
-            await installation.search.prepare(projection.index)
     for read_model in definition.read_models:
-        await installation.documents.progress.register(read_model.name, read_model.version)
+        await prepare_active(installation, read_model.name)
 
 
 def _keep_up_to_date(

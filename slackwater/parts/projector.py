@@ -2,42 +2,93 @@
 
 from __future__ import annotations
 
-from slackwater.consumer.runner import ConsumerRunner
-from slackwater.event_log.port import Topic
+import asyncio
+
+from slackwater.consumer.runner import BatchHandler, ConsumerRunner
+from slackwater.errors import TransientError
 from slackwater.installation import Installation
+from slackwater.logs import logger
+from slackwater.read_models.progress import ModelVersion
 from slackwater.read_models.projection import Projection
-from slackwater.read_models.projector import DocumentTarget, Projector, SearchTarget, Target
+from slackwater.read_models.projector import Projector
+from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
+from slackwater.read_models.versions import active_version
+
+_LOOK_INTERVAL_S = 0.5
+_log = logger("projector")
 
 
 async def run_projector(installation: Installation, name: str) -> None:
-    """Project until cancelled; a poisonous event halts the read model visibly."""
-    projection = installation.manifest.projection(name)
-    await _prepare(installation, projection)
-    progress = installation.documents.progress
-    projector = Projector(projection, target=_target(installation, projection), progress=progress)
-    await ConsumerRunner(
-        f"projector.{name}.v{projection.read_model.version}",
-        topics=projection.read_model.all_topics,
+    """Project into the version that readers use until cancelled.
+
+    A poisonous event halts the read model visibly; after a rebuild the new version is gone on with.
+    """
+    while True:
+        model = await prepare_active(installation, name)
+        projecting = asyncio.create_task(_project(installation, model), name=f"project {name}")
+        switching = asyncio.create_task(_switched(installation, model))
+        try:
+            await asyncio.wait({projecting, switching}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (projecting, switching):
+                task.cancel()
+            outcomes = await asyncio.gather(projecting, switching, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        _log.info("readers use another version", read_model=name, left=model.version)
+
+
+async def prepare_active(installation: Installation, name: str) -> ModelVersion:
+    """Create what the version that readers use is kept in; return that version."""
+    model = await active_version(installation.documents.progress, name)
+    await target_of(installation, model).prepare()
+    return model
+
+
+def target_of(installation: Installation, model: ModelVersion) -> Target:
+    """Return where a version of a read model is kept."""
+    projection = installation.manifest.projection(model.read_model)
+    documents = installation.documents
+    if projection.index is None:
+        return DocumentTarget(model, projection.collections, documents)
+    return SearchTarget(model, projection.index, installation.search, documents.progress)
+
+
+def runner_of(
+    installation: Installation, model: ModelVersion, handler: BatchHandler
+) -> ConsumerRunner:
+    """Return the consumer that hands the read model's events to `handler`."""
+    return ConsumerRunner(
+        f"projector.{model.read_model}.v{model.version}",
+        topics=installation.manifest.projection(model.read_model).read_model.all_topics,
         log=installation.event_log,
-        handler=projector,
-    ).run()
+        handler=handler,
+    )
 
 
-async def _prepare(installation: Installation, projection: Projection) -> None:
-    await installation.event_log.create_topics(_topics(projection))
-    await installation.documents.prepare(projection.collections)
-    if projection.index is not None:
-        await installation.search.prepare(projection.index)
-    read_model = projection.read_model
-    await installation.documents.progress.register(read_model.name, read_model.version)
+async def create_topics(installation: Installation, projection: Projection) -> None:
+    """Create the topics that feed a projection, where its sources have not done so yet."""
+    await installation.event_log.create_topics(projection.topics)
 
 
-def _topics(projection: Projection) -> list[Topic]:
-    wanted = set(projection.read_model.all_topics)
-    return [topic for topic in projection.event_types.topics if topic.name in wanted]
+async def _project(installation: Installation, model: ModelVersion) -> None:
+    projection = installation.manifest.projection(model.read_model)
+    await create_topics(installation, projection)
+    target = target_of(installation, model)
+    projector = Projector(projection, target=target, progress=installation.documents.progress)
+    await runner_of(installation, model, projector).run()
 
 
-def _target(installation: Installation, projection: Projection) -> Target:
-    if projection.index is not None:
-        return SearchTarget(installation.search, installation.documents.progress)
-    return DocumentTarget(installation.documents)
+async def _switched(installation: Installation, model: ModelVersion) -> None:
+    """Return once readers use another version.
+
+    It looks by itself: a store has one waiter, which in one process is the gateway.
+    """
+    while True:
+        await asyncio.sleep(_LOOK_INTERVAL_S)
+        try:
+            if await active_version(installation.documents.progress, model.read_model) != model:
+                return
+        except TransientError as error:
+            _log.warning("progress cannot be read", reason=str(error))

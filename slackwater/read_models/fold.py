@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from slackwater.errors import PoisonousEventError
+from slackwater.errors import PoisonousEventError, SlackwaterError
 from slackwater.events.event import Event
 from slackwater.read_models.projection import Guard, Projection, Ref, Rows
 
@@ -45,7 +45,9 @@ def _fold_one(projection: Projection, rows: Rows, event: Event) -> bool:
     if rule is not None:
         try:
             rule(rows, recorded)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except SlackwaterError:
+            raise
+        except Exception as error:  # a rule is pure: whatever it raises, it will raise again
             raise PoisonousEventError(
                 f"event {event.id} of type {event.type} ({event.aggregate_type} "
                 f"{event.aggregate_id}) cannot be projected: {error!r}; mend the projection"

@@ -3,17 +3,55 @@
 Progress is the prefix that has been applied of each partition, never the largest position seen. A
 projector claims its partitions when they are assigned to it; the claim's number is its fence. A
 projector that was replaced still holds an older claim, and the store refuses what it writes.
+
+A read model may have several versions: one is active, which readers use, and the next may be built
+beside it. Each has progress of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from slackwater.errors import StructuralError
 from slackwater.event_log.port import TopicPartition
+
+FIRST_VERSION = 1
+
+
+class ModelVersion(NamedTuple):
+    """One version of a read model; a rebuild makes the next one."""
+
+    read_model: str
+    version: int = FIRST_VERSION
+
+    def stored_name(self, name: str) -> str:
+        """Name what this version keeps of a collection or index."""
+        return f"{name}_v{self.version}"
+
+
+class UnknownReadModelError(StructuralError):
+    """A version of a read model was never registered; register it before anything else."""
+
+    def __init__(self, model: ModelVersion) -> None:
+        self.model = model
+        super().__init__(
+            f"version {model.version} of read model {model.read_model} is not registered; "
+            "register it first"
+        )
+
+
+class ActiveVersionError(StructuralError):
+    """Readers use this version; activate another one before it is forgotten."""
+
+    def __init__(self, model: ModelVersion) -> None:
+        self.model = model
+        super().__init__(
+            f"readers use version {model.version} of {model.read_model}; switch to another first"
+        )
 
 
 class ReadModelState(StrEnum):
@@ -27,7 +65,7 @@ class ReadModelState(StrEnum):
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The right to write the progress of some partitions until somebody claims them anew."""
 
-    read_model: str
+    model: ModelVersion
     fences: dict[TopicPartition, int]
     positions: dict[TopicPartition, int]
 
@@ -41,10 +79,10 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a reader may know of one read model's progress, from one snapshot."""
+    """Everything that a reader may know of one version's progress, from one snapshot."""
 
-    read_model: str
-    version: int
+    model: ModelVersion
+    active: bool
     state: ReadModelState
     reason: str | None
     positions: dict[TopicPartition, int]
@@ -54,12 +92,19 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
 class ProgressStore(Protocol):
     """Keeps progress beside the documents; durable, and readable by every gateway."""
 
-    async def register(self, read_model: str, version: int) -> None:
-        """Make the read model known, RUNNING, with nothing applied; keeps what is there."""
+    async def register(self, model: ModelVersion) -> None:
+        """Make a version known with nothing applied; keeps what is there.
+
+        The first version of a read model is active and RUNNING, a further one REBUILDING.
+        """
         ...
 
-    async def claim(self, read_model: str, partitions: Sequence[TopicPartition]) -> Claim:
-        """Fence off every earlier claim on these partitions and return where to go on."""
+    async def claim(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> Claim:
+        """Fence off every earlier claim on these partitions and return where to go on.
+
+        Raises:
+            UnknownReadModelError: the version is not registered.
+        """
         ...
 
     async def save(self, update: ProgressUpdate) -> None:
@@ -71,13 +116,37 @@ class ProgressStore(Protocol):
         ...
 
     async def set_state(
-        self, read_model: str, state: ReadModelState, reason: str | None = None
+        self, model: ModelVersion, state: ReadModelState, reason: str | None = None
     ) -> None:
-        """Say that the read model runs, was halted (and why) or is being rebuilt."""
+        """Say that the version runs, was halted (and why) or is being built.
+
+        Raises:
+            UnknownReadModelError: the version is not registered.
+        """
+        ...
+
+    async def activate(self, model: ModelVersion) -> bool:
+        """Let readers use this version from now on, if it has all that the active one has.
+
+        Returns:
+            False when it has not applied every position that the active version has; nothing is
+            changed then. True, and it is active and RUNNING, otherwise.
+
+        Raises:
+            UnknownReadModelError: the version is not registered.
+        """
+        ...
+
+    async def forget(self, model: ModelVersion) -> None:
+        """Remove the progress of a version that is not active.
+
+        Raises:
+            ActiveVersionError: readers use it.
+        """
         ...
 
     async def load(self) -> list[ReadModelProgress]:
-        """Return the progress of all read models."""
+        """Return the progress of every version of all read models."""
         ...
 
     async def wait_for_change(self, *, timeout_ms: int) -> None:
@@ -87,3 +156,15 @@ class ProgressStore(Protocol):
         waits on a store: a second one could take the first one's news.
         """
         ...
+
+
+def active_entry(entries: Sequence[ReadModelProgress], read_model: str) -> ReadModelProgress | None:
+    """Return the progress of the version that readers use, if any is registered."""
+    return next(
+        (entry for entry in entries if entry.active and entry.model.read_model == read_model), None
+    )
+
+
+def covers(ahead: Mapping[TopicPartition, int], behind: Mapping[TopicPartition, int]) -> bool:
+    """Tell whether every position of `behind` is reached by `ahead`."""
+    return all(ahead.get(at, 0) >= position for at, position in behind.items())

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from slackwater.event_log.port import Topic
 from slackwater.events.event import Event, EventBody, Recorded
 from slackwater.events.types import EventTypes
 from slackwater.read_models.documents import Collection, Document, Row, RowWrite
@@ -106,6 +107,12 @@ class Projection:
     @property
     def name(self) -> str:
         return self.read_model.name
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """The topics that feed the read model."""
+        wanted = set(self.read_model.all_topics)
+        return tuple(topic for topic in self.event_types.topics if topic.name in wanted)
 
     def follow(self, aggregate_type: str, guard: Guard) -> None:
         """Follow an aggregate: also those of its events that no rule is about count as applied."""

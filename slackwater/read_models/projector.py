@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
 
 from slackwater.errors import StructuralError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.events.cloudevents import from_headers
-from slackwater.read_models.documents import DocumentStore, Row, RowWrite
+from slackwater.read_models.documents import Row
 from slackwater.read_models.fold import fold, refs_of
 from slackwater.read_models.progress import (
     Claim,
@@ -22,65 +21,32 @@ from slackwater.read_models.progress import (
     ReadModelState,
 )
 from slackwater.read_models.projection import Projection, Ref, Rows
-from slackwater.read_models.search import SearchIndex
-
-
-class Target(Protocol):
-    """Where a projection's rows are kept."""
-
-    async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]: ...
-
-    async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None: ...
-
-
-class DocumentTarget:
-    """Rows and progress in one transaction."""
-
-    def __init__(self, documents: DocumentStore) -> None:
-        self._documents = documents
-
-    async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
-        return await self._documents.get(collection, ids)
-
-    async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
-        await self._documents.commit(rows, progress)
-
-
-class SearchTarget:
-    """Rows first, then a refresh, then progress: what progress covers can be found."""
-
-    def __init__(self, search: SearchIndex, progress: ProgressStore) -> None:
-        self._search = search
-        self._progress = progress
-
-    async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
-        return await self._search.get(collection, ids)
-
-    async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
-        by_index: defaultdict[str, list[RowWrite]] = defaultdict(list)
-        for row in rows:
-            by_index[row.collection].append(row)
-        for index, writes in by_index.items():
-            await self._search.write(index, writes)
-            await self._search.refresh(index)
-        await self._progress.save(progress)
+from slackwater.read_models.target import Target
 
 
 class Projector:
-    """Implements `BatchHandler` for a projection."""
+    """Implements `BatchHandler` for one version of a projection."""
 
-    def __init__(self, projection: Projection, *, target: Target, progress: ProgressStore) -> None:
+    def __init__(
+        self,
+        projection: Projection,
+        *,
+        target: Target,
+        progress: ProgressStore,
+        running: ReadModelState = ReadModelState.RUNNING,
+    ) -> None:
         self._projection = projection
         self._target = target
         self._progress = progress
+        self._running = running
         self._claim: Claim | None = None
 
     async def assigned(
         self, partitions: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, int]:
-        name = self._projection.name
-        self._claim = await self._progress.claim(name, sorted(partitions))
-        await self._progress.set_state(name, ReadModelState.RUNNING)
+        model = self._target.model
+        self._claim = await self._progress.claim(model, sorted(partitions))
+        await self._progress.set_state(model, self._running)
         return self._claim.positions
 
     async def handle(self, records: Sequence[Record]) -> None:
@@ -99,7 +65,11 @@ class Projector:
         )
 
     async def halted(self, reason: str) -> None:
-        await self._progress.set_state(self._projection.name, ReadModelState.HALTED, reason)
+        await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)
+
+    def is_built(self) -> None:
+        """Take the version for one in use from now on."""
+        self._running = ReadModelState.RUNNING
 
     async def _load(self, refs: Collection[Ref]) -> dict[Ref, Row]:
         ids: defaultdict[str, list[str]] = defaultdict(list)

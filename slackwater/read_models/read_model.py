@@ -6,10 +6,9 @@ import msgspec
 
 
 class ReadModel(msgspec.Struct, frozen=True, kw_only=True):
-    """Its name, its version (a rebuild raises it), and the topics of each source that feed it."""
+    """Its name, and the topics of each source that feed it."""
 
     name: str
-    version: int = 1
     topics: dict[str, tuple[str, ...]]
 
     @property

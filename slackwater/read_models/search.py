@@ -1,17 +1,53 @@
 """Search read models as a port: text documents, guarded by version, visible after a refresh.
 
 One search document belongs to one aggregate and carries its version. Progress is kept outside the
-index: it is saved only after a refresh that began after the last write was acknowledged.
+index: it is saved only after a refresh that began after the last write was acknowledged. A search
+that could not see the whole index is an error, never a shorter answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
+from slackwater.errors import StructuralError, TransientError
 from slackwater.read_models.documents import Row, RowWrite
+
+
+class UnknownIndexError(StructuralError):
+    """A search index does not exist; prepare it first."""
+
+    def __init__(self, index: str) -> None:
+        self.index = index
+        super().__init__(f"search index {index} does not exist; prepare it first")
+
+
+class ChangedIndexError(StructuralError):
+    """A search index exists with other fields; drop it and rebuild it."""
+
+    def __init__(self, index: str) -> None:
+        self.index = index
+        super().__init__(f"search index {index} has other fields; drop it and rebuild it")
+
+
+class PartialResultError(TransientError):
+    """A search saw only a part of its index, so what it missed is unknown; try again."""
+
+    def __init__(self, index: str, reason: str) -> None:
+        self.index = index
+        super().__init__(f"search index {index} answered only in part ({reason}); try again")
+
+
+class SearchCapability(StrEnum):
+    """What a search engine can do beyond what every one must."""
+
+    FUZZY = "FUZZY"
+    """`SearchRequest.fuzzy` also finds misspelt words."""
+    STABLE_PAGES = "STABLE_PAGES"
+    """The pages of one search show one state of the index, whatever is written meanwhile."""
 
 
 class SearchField(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,12 +70,15 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Words, all of which must match, the last one also as a prefix; any case, any accent.
 
-    `after` is the `cursor` of the last hit of the page before.
+    `after` is the `cursor` of the last hit of the page before. `fuzzy` asks for documents with
+    misspelt words, too, behind the others; an engine that cannot do it (see `SearchCapability`)
+    leaves them out.
     """
 
     index: str
     text: str
     kinds: tuple[str, ...] = ()
+    fuzzy: bool = False
     after: str | None = None
     limit: int = 20
 
@@ -67,8 +106,15 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
 class SearchIndex(Protocol):
     """The search engine; several processes use it at once."""
 
+    @property
+    def capabilities(self) -> frozenset[SearchCapability]: ...
+
     async def prepare(self, index: Index) -> None:
-        """Create the index if it is missing."""
+        """Create the index if it is missing; new boosts replace the old ones.
+
+        Raises:
+            ChangedIndexError: the index exists with other fields.
+        """
         ...
 
     async def get(self, index: str, ids: Sequence[str]) -> dict[str, Row]:
@@ -84,7 +130,12 @@ class SearchIndex(Protocol):
         ...
 
     async def search(self, request: SearchRequest) -> SearchResult:
-        """Search what was refreshed."""
+        """Search what was refreshed.
+
+        Raises:
+            InvalidCursorError: `after` is no cursor of a hit.
+            PartialResultError: not all of the index could be searched.
+        """
         ...
 
     async def count(self, index: str) -> int: ...

@@ -11,13 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from slackwater.doorbell import Doorbell, Listener
-from slackwater.errors import FencedError, StructuralError
+from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.progress import (
+    ActiveVersionError,
     Claim,
+    ModelVersion,
     ProgressUpdate,
     ReadModelProgress,
     ReadModelState,
+    UnknownReadModelError,
 )
 from slackwater.sqlite.driver import Connection
 from slackwater.sqlite.file import SqliteFile
@@ -28,55 +31,69 @@ _BELL = "progress"
 
 _CREATE_READ_MODELS = """
     CREATE TABLE IF NOT EXISTS progress_read_models (
-        read_model TEXT PRIMARY KEY,
+        read_model TEXT NOT NULL,
         version INTEGER NOT NULL,
+        active INTEGER NOT NULL,
         state TEXT NOT NULL,
         reason TEXT,
-        events_applied INTEGER NOT NULL DEFAULT 0
+        events_applied INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (read_model, version)
     ) WITHOUT ROWID
 """
 _CREATE_PARTITIONS = """
     CREATE TABLE IF NOT EXISTS progress_partitions (
         read_model TEXT NOT NULL,
+        version INTEGER NOT NULL,
         topic TEXT NOT NULL,
         partition INTEGER NOT NULL,
         fence INTEGER NOT NULL,
         position INTEGER NOT NULL,
-        PRIMARY KEY (read_model, topic, partition)
+        PRIMARY KEY (read_model, version, topic, partition)
     ) WITHOUT ROWID
 """
 _REGISTER = """
-    INSERT INTO progress_read_models (read_model, version, state) VALUES (?, ?, ?)
+    INSERT INTO progress_read_models (read_model, version, active, state) VALUES (?, ?, ?, ?)
     ON CONFLICT DO NOTHING
 """
-_IS_REGISTERED = "SELECT 1 FROM progress_read_models WHERE read_model = ?"
+_HAS_ACTIVE = "SELECT 1 FROM progress_read_models WHERE read_model = ? AND active"
+_IS_REGISTERED = "SELECT active FROM progress_read_models WHERE read_model = ? AND version = ?"
 _CLAIM = """
-    INSERT INTO progress_partitions (read_model, topic, partition, fence, position)
-    VALUES (?, ?, ?, 1, 0)
+    INSERT INTO progress_partitions (read_model, version, topic, partition, fence, position)
+    VALUES (?, ?, ?, ?, 1, 0)
     ON CONFLICT DO UPDATE SET fence = fence + 1
     RETURNING fence, position
 """
 _ADVANCE = """
     UPDATE progress_partitions SET position = max(position, ?)
-    WHERE read_model = ? AND topic = ? AND partition = ? AND fence = ?
+    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND fence = ?
 """
 _COUNT_EVENTS = """
-    UPDATE progress_read_models SET events_applied = events_applied + ? WHERE read_model = ?
+    UPDATE progress_read_models SET events_applied = events_applied + ?
+    WHERE read_model = ? AND version = ?
 """
-_SET_STATE = "UPDATE progress_read_models SET state = ?, reason = ? WHERE read_model = ?"
+_SET_STATE = """
+    UPDATE progress_read_models SET state = ?, reason = ? WHERE read_model = ? AND version = ?
+"""
+_IS_BEHIND = """
+    SELECT 1 FROM progress_partitions AS old
+    JOIN progress_read_models AS active
+        ON active.read_model = old.read_model AND active.version = old.version AND active.active
+    LEFT JOIN progress_partitions AS new
+        ON new.read_model = old.read_model AND new.version = ?
+        AND new.topic = old.topic AND new.partition = old.partition
+    WHERE old.read_model = ? AND old.position > coalesce(new.position, 0)
+    LIMIT 1
+"""
+_ACTIVATE = "UPDATE progress_read_models SET active = (version = ?) WHERE read_model = ?"
+_FORGET = (
+    "DELETE FROM progress_read_models WHERE read_model = ? AND version = ?",
+    "DELETE FROM progress_partitions WHERE read_model = ? AND version = ?",
+)
 _LOAD_READ_MODELS = """
-    SELECT read_model, version, state, reason, events_applied FROM progress_read_models
-    ORDER BY read_model
+    SELECT read_model, version, active, state, reason, events_applied FROM progress_read_models
+    ORDER BY read_model, version
 """
-_LOAD_POSITIONS = "SELECT read_model, topic, partition, position FROM progress_partitions"
-
-
-class UnknownReadModelError(StructuralError):
-    """A read model was never registered; register it before claiming or stating anything."""
-
-    def __init__(self, read_model: str) -> None:
-        self.read_model = read_model
-        super().__init__(f"read model {read_model} is not registered; register it first")
+_LOAD_POSITIONS = "SELECT read_model, version, topic, partition, position FROM progress_partitions"
 
 
 class SqliteProgressStore:
@@ -94,32 +111,30 @@ class SqliteProgressStore:
             await self._file.write(_create_tables)
             self._has_tables = True
 
-    async def register(self, read_model: str, version: int) -> None:
-        parameters = (read_model, version, ReadModelState.RUNNING)
-        await self._write(lambda connection: connection.execute(_REGISTER, parameters).rowcount)
+    async def register(self, model: ModelVersion) -> None:
+        await self._write(lambda connection: _register(connection, model))
         self.announce()
 
-    async def claim(self, read_model: str, partitions: Sequence[TopicPartition]) -> Claim:
-        """Fence off every earlier claim on these partitions and return where to go on.
-
-        Raises:
-            UnknownReadModelError: the read model is not registered.
-        """
-        return await self._write(lambda connection: _claim(connection, read_model, partitions))
+    async def claim(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> Claim:
+        return await self._write(lambda connection: _claim(connection, model, partitions))
 
     async def save(self, update: ProgressUpdate) -> None:
         await self._write(lambda connection: advance(connection, update))
         self.announce()
 
     async def set_state(
-        self, read_model: str, state: ReadModelState, reason: str | None = None
+        self, model: ModelVersion, state: ReadModelState, reason: str | None = None
     ) -> None:
-        """Say how the read model fares.
+        await self._write(lambda connection: _set_state(connection, model, state, reason))
+        self.announce()
 
-        Raises:
-            UnknownReadModelError: the read model is not registered.
-        """
-        await self._write(lambda connection: _set_state(connection, read_model, state, reason))
+    async def activate(self, model: ModelVersion) -> bool:
+        activated = await self._write(lambda connection: _activate(connection, model))
+        self.announce()
+        return activated
+
+    async def forget(self, model: ModelVersion) -> None:
+        await self._write(lambda connection: _forget(connection, model))
         self.announce()
 
     async def load(self) -> list[ReadModelProgress]:
@@ -157,14 +172,14 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
     claim = update.claim
     for partition, position in update.positions.items():
         fence = claim.fences.get(partition)
-        place = (claim.read_model, partition.topic, partition.partition)
-        if connection.execute(_ADVANCE, (position, *place, fence)).rowcount == 0:
+        parameters = (position, *claim.model, *partition, fence)
+        if connection.execute(_ADVANCE, parameters).rowcount == 0:
             raise FencedError(
-                f"{claim.read_model} no longer owns partition {partition.partition} of "
+                f"{claim.model.read_model} no longer owns partition {partition.partition} of "
                 f"{partition.topic}; stop writing and claim it anew"
             )
     if update.events_applied:
-        connection.execute(_COUNT_EVENTS, (update.events_applied, claim.read_model))
+        connection.execute(_COUNT_EVENTS, (update.events_applied, *claim.model))
 
 
 def _create_tables(connection: Connection) -> None:
@@ -172,37 +187,66 @@ def _create_tables(connection: Connection) -> None:
     connection.execute(_CREATE_PARTITIONS)
 
 
-def _claim(connection: Connection, read_model: str, partitions: Sequence[TopicPartition]) -> Claim:
-    if not connection.execute(_IS_REGISTERED, (read_model,)).fetchall():
-        raise UnknownReadModelError(read_model)
+def _register(connection: Connection, model: ModelVersion) -> None:
+    is_first = not connection.execute(_HAS_ACTIVE, (model.read_model,)).fetchall()
+    state = ReadModelState.RUNNING if is_first else ReadModelState.REBUILDING
+    connection.execute(_REGISTER, (*model, is_first, state)).close()
+
+
+def _claim(
+    connection: Connection, model: ModelVersion, partitions: Sequence[TopicPartition]
+) -> Claim:
+    _require_registered(connection, model)
     fences, positions = {}, {}
     for partition in partitions:
-        [(fence, position)] = connection.execute(_CLAIM, (read_model, *partition)).fetchall()
+        [(fence, position)] = connection.execute(_CLAIM, (*model, *partition)).fetchall()
         fences[partition], positions[partition] = fence, position
-    return Claim(read_model=read_model, fences=fences, positions=positions)
+    return Claim(model=model, fences=fences, positions=positions)
 
 
 def _set_state(
-    connection: Connection, read_model: str, state: ReadModelState, reason: str | None
+    connection: Connection, model: ModelVersion, state: ReadModelState, reason: str | None
 ) -> None:
-    if connection.execute(_SET_STATE, (state, reason, read_model)).rowcount == 0:
-        raise UnknownReadModelError(read_model)
+    if connection.execute(_SET_STATE, (state, reason, *model)).rowcount == 0:
+        raise UnknownReadModelError(model)
+
+
+def _activate(connection: Connection, model: ModelVersion) -> bool:
+    _require_registered(connection, model)
+    if connection.execute(_IS_BEHIND, (model.version, model.read_model)).fetchall():
+        return False
+    connection.execute(_ACTIVATE, (model.version, model.read_model))
+    _set_state(connection, model, ReadModelState.RUNNING, None)
+    return True
+
+
+def _forget(connection: Connection, model: ModelVersion) -> None:
+    if connection.execute(_IS_REGISTERED, model).fetchall() == [(1,)]:
+        raise ActiveVersionError(model)
+    for statement in _FORGET:
+        connection.execute(statement, model)
+
+
+def _require_registered(connection: Connection, model: ModelVersion) -> None:
+    if not connection.execute(_IS_REGISTERED, model).fetchall():
+        raise UnknownReadModelError(model)
 
 
 def _load(connection: Connection) -> list[ReadModelProgress]:
-    positions: defaultdict[str, dict[TopicPartition, int]] = defaultdict(dict)
-    for read_model, topic, partition, position in connection.execute(_LOAD_POSITIONS):
-        positions[read_model][TopicPartition(topic, partition)] = position
+    positions: defaultdict[ModelVersion, dict[TopicPartition, int]] = defaultdict(dict)
+    for read_model, version, topic, partition, position in connection.execute(_LOAD_POSITIONS):
+        at = TopicPartition(topic, partition)
+        positions[ModelVersion(read_model, version)][at] = position
     return [
         ReadModelProgress(
-            read_model=read_model,
-            version=version,
+            model=ModelVersion(read_model, version),
+            active=bool(active),
             state=ReadModelState(state),
             reason=reason,
-            positions=positions[read_model],
+            positions=positions[ModelVersion(read_model, version)],
             events_applied=events_applied,
         )
-        for read_model, version, state, reason, events_applied in connection.execute(
+        for read_model, version, active, state, reason, events_applied in connection.execute(
             _LOAD_READ_MODELS
         )
     ]

@@ -16,15 +16,18 @@ import orjson
 
 from slackwater.errors import StructuralError
 from slackwater.read_models.documents import Row, RowWrite
-from slackwater.read_models.search import Hit, Index, SearchRequest, SearchResult
-from slackwater.read_models.search_cursor import SearchCursor, decode_cursor, encode_cursor
-from slackwater.read_models.sqlite_match import (
-    MARK_BEGIN,
-    MARK_END,
-    indexed_text,
-    marked_html,
-    match_expression,
+from slackwater.read_models.search import (
+    ChangedIndexError,
+    Hit,
+    Index,
+    SearchCapability,
+    SearchRequest,
+    SearchResult,
+    UnknownIndexError,
 )
+from slackwater.read_models.search_cursor import SearchCursor, decode_cursor, encode_cursor
+from slackwater.read_models.search_text import MARK_BEGIN, MARK_END, indexed_text, marked_html
+from slackwater.read_models.sqlite_match import match_expression
 from slackwater.sqlite.driver import Connection, Synchronous
 from slackwater.sqlite.file import SqliteFile
 
@@ -45,22 +48,6 @@ _DEFINE = """
 _FORGET = "DELETE FROM search_indexes WHERE name = ?"
 
 
-class UnknownIndexError(StructuralError):
-    """A search index does not exist; prepare it first."""
-
-    def __init__(self, index: str) -> None:
-        self.index = index
-        super().__init__(f"search index {index} does not exist; prepare it first")
-
-
-class ChangedIndexError(StructuralError):
-    """A search index exists with other fields; drop it and rebuild it."""
-
-    def __init__(self, index: str) -> None:
-        self.index = index
-        super().__init__(f"search index {index} has other fields; drop it and rebuild it")
-
-
 class _Match(NamedTuple):
     place: int
     id: str
@@ -70,6 +57,8 @@ class _Match(NamedTuple):
 
 class SqliteSearchIndex:
     """Search indexes in one file; several processes may have it open at once."""
+
+    capabilities: frozenset[SearchCapability] = frozenset()
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path, Synchronous.FULL)

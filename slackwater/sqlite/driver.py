@@ -40,15 +40,33 @@ class OldSqliteError(StructuralError):
     """The driver carries an SQLite that can corrupt shared files; install pysqlite3 0.6.1."""
 
 
+# Whatever else SQLite calls operational (no such table, a syntax error) no retry mends.
+_PASSING = frozenset(
+    getattr(dbapi2, f"SQLITE_{name}")
+    for name in ("BUSY", "LOCKED", "FULL", "IOERR", "CANTOPEN", "NOMEM", "PROTOCOL", "READONLY")
+)
+_PRIMARY_CODE = 0xFF
+
+
 class StorageError(TransientError):
     """The file cannot be used now (disk full, locked, failing); free room and try again."""
 
 
-def storage_error_of(error: BaseException) -> StorageError | None:
-    """Tell trouble of the file (disk full, locked) from a command's own errors (None)."""
-    if isinstance(getattr(error, "orig", error), OperationalError):  # SQLAlchemy wraps it
-        return StorageError(f"the database cannot be used: {error}; try again")
-    return None
+class WrongStorageError(StructuralError):
+    """The file is not what this version expects; use the right folder, or migrate it."""
+
+
+def storage_error_of(error: BaseException) -> StorageError | WrongStorageError | None:
+    """Tell trouble of the file (disk full, locked, other tables) from a command's own errors."""
+    cause = getattr(error, "orig", error)  # SQLAlchemy wraps it
+    if not isinstance(cause, OperationalError):
+        return None
+    if cause.sqlite_errorcode & _PRIMARY_CODE in _PASSING:
+        return StorageError(f"the database cannot be used: {cause}; free room and try again")
+    return WrongStorageError(
+        f"the database is not what this version expects: {cause}; "
+        "use the folder of this version, or migrate it"
+    )
 
 
 def connect(path: Path, synchronous: Synchronous = Synchronous.FULL) -> Connection:

@@ -43,6 +43,7 @@ class Writer(Generic[ConnectionT]):
         self._queue: queue.Queue[_Command | None] = queue.Queue(_QUEUE_MAX)
         self._thread = threading.Thread(target=self._run, name=f"write {name}", daemon=True)
         self._closed = False
+        self._closing = threading.Lock()  # so that no command is put behind the end
         self._thread.start()
 
     async def run(self, work: Callable[[ConnectionT], T]) -> T:
@@ -51,21 +52,24 @@ class Writer(Generic[ConnectionT]):
         Raises:
             StorageError: too many commands wait, or the file cannot be written.
         """
-        if self._closed:
-            raise StorageError("the database is closed; start the part again")
         future: Future[T] = Future()
-        try:
-            self._queue.put_nowait(_Command(work, future))
-        except queue.Full:
-            raise StorageError("too many commands wait for the database; try again") from None
+        with self._closing:
+            if self._closed:
+                raise StorageError("the database is closed; start the part again")
+            try:
+                self._queue.put_nowait(_Command(work, future))
+            except queue.Full:
+                raise StorageError("too many commands wait for the database; try again") from None
         return await asyncio.shield(asyncio.wrap_future(future))
 
     def close(self) -> None:
         """Finish what waits, then close the connection."""
-        if not self._closed:
+        with self._closing:
+            if self._closed:
+                return
             self._closed = True
             self._queue.put(None)
-            self._thread.join()
+        self._thread.join()
 
     def _run(self) -> None:
         opened: Opened[ConnectionT] | None = None

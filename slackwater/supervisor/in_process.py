@@ -15,14 +15,20 @@ _log = logger("supervisor")
 
 
 async def run_in_process(installation: Installation, parts: Sequence[Part]) -> None:
-    """Run all parts until cancelled.
+    """Run all parts until cancelled, then end whoever asks before whoever answers.
 
     Raises:
         ConfigurationError: a part can never start as things are set up.
     """
-    async with asyncio.TaskGroup() as tasks:
-        for part in parts:
-            tasks.create_task(_keep_running(installation, part))
+    running = [asyncio.create_task(_keep_running(installation, part)) for part in parts]
+    try:
+        ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+        for task in ended:
+            task.result()
+    finally:
+        for task in reversed(running):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _keep_running(installation: Installation, part: Part) -> None:

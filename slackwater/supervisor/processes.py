@@ -7,9 +7,11 @@ the pipe closes and they end, too. Nothing is left running that nobody watches.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from slackwater.logs import logger
 from slackwater.parts.roster import Part
@@ -70,5 +72,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _environment(settings: Settings) -> dict[str, str]:
     """The environment in which children read the same settings."""
     values = settings.model_dump(mode="json", exclude_none=True)
-    own = {f"SLACKWATER_{name.upper()}": str(value) for name, value in values.items()}
+    own = {f"SLACKWATER_{name.upper()}": _text(value) for name, value in values.items()}
     return {**os.environ, **own, SUPERVISED: "1"}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

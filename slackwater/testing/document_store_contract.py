@@ -30,7 +30,9 @@ from slackwater.read_models.documents import (
     Sort,
 )
 from slackwater.read_models.progress import (
+    ActiveVersionError,
     Claim,
+    ModelVersion,
     ProgressUpdate,
     ReadModelProgress,
     ReadModelState,
@@ -38,7 +40,9 @@ from slackwater.read_models.progress import (
 
 OpenStore = Callable[[], Awaitable[DocumentStore]]
 
-READ_MODEL = "things"
+READ_MODEL = ModelVersion("things")
+OTHERS = ModelVersion("others", 7)
+NEXT = ModelVersion("things", 2)
 THINGS = Collection(
     name="contract_things",
     indexes=(
@@ -114,9 +118,9 @@ def update(claim: Claim, events: int = 0, **positions: int) -> ProgressUpdate:
     )
 
 
-async def load_one(store: DocumentStore, read_model: str = READ_MODEL) -> ReadModelProgress:
+async def load_one(store: DocumentStore, model: ModelVersion = READ_MODEL) -> ReadModelProgress:
     """Return the progress of one read model."""
-    [found] = [p for p in await store.progress.load() if p.read_model == read_model]
+    [found] = [p for p in await store.progress.load() if p.model == model]
     return found
 
 
@@ -148,7 +152,7 @@ class _Stores:
     async def store(self, open_store: OpenStore) -> DocumentStore:
         store = await open_store()
         await store.prepare([THINGS])
-        await store.progress.register(READ_MODEL, 1)
+        await store.progress.register(READ_MODEL)
         return store
 
     @pytest.fixture
@@ -171,8 +175,8 @@ class ProgressContract(_Stores):
     ) -> None:
         assert await store.progress.load() == [
             ReadModelProgress(
-                read_model=READ_MODEL,
-                version=1,
+                model=READ_MODEL,
+                active=True,
                 state=ReadModelState.RUNNING,
                 reason=None,
                 positions={},
@@ -185,31 +189,30 @@ class ProgressContract(_Stores):
     ) -> None:
         await store.progress.save(update(claim, events=3, first=5))
         before = await load_one(store)
-        await store.progress.register(READ_MODEL, 1)
+        await store.progress.register(READ_MODEL)
         assert await load_one(store) == before
 
     async def test_all_read_models_are_loaded_apart(
         self, store: DocumentStore, other: DocumentStore, claim: Claim
     ) -> None:
-        await store.progress.register("others", 7)
-        others = await store.progress.claim("others", [FIRST])
+        await store.progress.register(OTHERS)
+        others = await store.progress.claim(OTHERS, [FIRST])
         await store.progress.save(update(others, first=2))
         await store.progress.save(update(claim, first=9))
         assert (await load_one(other)).positions == {FIRST: 9, SECOND: 0}
-        assert (await load_one(other, "others")).positions == {FIRST: 2}
-        assert (await load_one(other, "others")).version == 7
+        assert (await load_one(other, OTHERS)).positions == {FIRST: 2}
 
     async def test_a_read_model_must_be_registered_before_it_is_claimed(
         self, store: DocumentStore
     ) -> None:
         with pytest.raises(StructuralError):
-            await store.progress.claim("unheard_of", [FIRST])
+            await store.progress.claim(ModelVersion("unheard_of"), [FIRST])
 
     async def test_a_read_model_must_be_registered_before_it_has_a_state(
         self, store: DocumentStore
     ) -> None:
         with pytest.raises(StructuralError):
-            await store.progress.set_state("unheard_of", ReadModelState.HALTED)
+            await store.progress.set_state(ModelVersion("unheard_of"), ReadModelState.HALTED)
 
     async def test_a_state_is_kept_with_its_reason_until_the_next(
         self, store: DocumentStore, other: DocumentStore
@@ -270,8 +273,8 @@ class ProgressContract(_Stores):
     async def test_a_claim_of_another_read_model_fences_nobody(
         self, store: DocumentStore, other: DocumentStore, claim: Claim
     ) -> None:
-        await other.progress.register("others", 1)
-        await other.progress.claim("others", [FIRST, SECOND])
+        await other.progress.register(OTHERS)
+        await other.progress.claim(OTHERS, [FIRST, SECOND])
         await store.progress.save(update(claim, first=1))
 
     async def test_a_partition_outside_the_claim_cannot_be_saved(
@@ -293,6 +296,65 @@ class ProgressContract(_Stores):
         await store.commit([], update(claim, events=4, second=4))
         assert (await load_one(store)).events_applied == 7
 
+    async def test_a_further_version_is_built_beside_the_active_one(
+        self, store: DocumentStore, claim: Claim
+    ) -> None:
+        await store.progress.register(NEXT)
+        built = await store.progress.claim(NEXT, [FIRST])
+        await store.progress.save(update(built, events=2, first=3))
+        await store.progress.save(update(claim, events=1, first=5))
+        being_built = await load_one(store, NEXT)
+        assert (being_built.active, being_built.state) == (False, ReadModelState.REBUILDING)
+        assert (being_built.positions, being_built.events_applied) == ({FIRST: 3}, 2)
+        assert (await load_one(store)).active
+        assert (await load_one(store)).positions == {FIRST: 5, SECOND: 0}
+
+    async def test_a_version_is_not_activated_while_it_lacks_a_position(
+        self, store: DocumentStore, claim: Claim
+    ) -> None:
+        await store.progress.register(NEXT)
+        built = await store.progress.claim(NEXT, [FIRST, SECOND])
+        await store.progress.save(update(claim, first=5, second=1))
+        await store.progress.save(update(built, first=9))
+        assert not await store.progress.activate(NEXT)
+        assert (await load_one(store)).active
+        assert (await load_one(store, NEXT)).state is ReadModelState.REBUILDING
+
+    async def test_a_version_that_has_everything_is_activated_in_one_step(
+        self, store: DocumentStore, other: DocumentStore, claim: Claim
+    ) -> None:
+        await store.progress.register(NEXT)
+        built = await store.progress.claim(NEXT, [FIRST, SECOND])
+        await store.progress.save(update(claim, first=5))
+        await store.progress.save(update(built, first=5))
+        assert await store.progress.activate(NEXT)
+        entries = {entry.model: entry.active for entry in await other.progress.load()}
+        assert entries == {READ_MODEL: False, NEXT: True}
+        assert (await load_one(other, NEXT)).state is ReadModelState.RUNNING
+
+    async def test_a_version_must_be_registered_before_it_is_activated(
+        self, store: DocumentStore
+    ) -> None:
+        with pytest.raises(StructuralError):
+            await store.progress.activate(NEXT)
+
+    async def test_a_version_that_readers_left_can_be_forgotten(
+        self, store: DocumentStore, claim: Claim
+    ) -> None:
+        await store.progress.save(update(claim, first=0))
+        await store.progress.register(NEXT)
+        await store.progress.activate(NEXT)
+        await store.progress.forget(READ_MODEL)
+        assert [entry.model for entry in await store.progress.load()] == [NEXT]
+        with pytest.raises(StructuralError):
+            await store.progress.claim(READ_MODEL, [FIRST])
+
+    async def test_the_version_that_readers_use_cannot_be_forgotten(
+        self, store: DocumentStore
+    ) -> None:
+        with pytest.raises(ActiveVersionError):
+            await store.progress.forget(READ_MODEL)
+
     @pytest.mark.parametrize("change", ["save", "commit", "set_state", "register"])
     async def test_a_change_wakes_whoever_waits_on_another_handle(
         self, store: DocumentStore, other: DocumentStore, claim: Claim, change: str
@@ -305,7 +367,7 @@ class ProgressContract(_Stores):
             "save": lambda: store.progress.save(update(claim, first=1)),
             "commit": lambda: store.commit([thing("a")], update(claim, first=1)),
             "set_state": lambda: store.progress.set_state(READ_MODEL, ReadModelState.REBUILDING),
-            "register": lambda: store.progress.register("others", 1),
+            "register": lambda: store.progress.register(OTHERS),
         }
         await changes[change]()
         await asyncio.wait_for(waiting, _DEADLINE_S)

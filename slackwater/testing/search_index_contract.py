@@ -10,21 +10,27 @@ import asyncio
 import base64
 import html
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+import unicodedata
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from slackwater.errors import StructuralError
 from slackwater.read_models.documents import Row, RowWrite
 from slackwater.read_models.search import (
+    ChangedIndexError,
     Hit,
     Index,
+    SearchCapability,
     SearchField,
     SearchIndex,
     SearchRequest,
     SearchResult,
+    UnknownIndexError,
 )
 from slackwater.read_models.search_cursor import InvalidCursorError
 
@@ -126,6 +132,16 @@ async def page_through(index: SearchIndex, text: str, *, limit: int) -> list[Hit
     raise AssertionError("the pages never end")
 
 
+def _seen(hits: Sequence[Hit]) -> list[Hit]:
+    """Return what a reader sees of hits; cursors are opaque and differ from search to search."""
+    return [msgspec.structs.replace(hit, cursor="") for hit in hits]
+
+
+def _require(index: SearchIndex, capability: SearchCapability) -> None:
+    if capability not in index.capabilities:
+        pytest.skip(f"the engine does not claim {capability}")
+
+
 class SearchIndexContract:
     """Everything that a search index must do."""
 
@@ -208,6 +224,37 @@ class SearchIndexContract:
     ) -> None:
         assert set(await found_ids(shop, text)) == expected
 
+    @pytest.mark.parametrize("text", ["example ada", "0042 sku", "com", "sku_0042", "4711 ord"])
+    async def test_codes_and_addresses_are_split_into_their_words(
+        self, shop: SearchIndex, text: str
+    ) -> None:
+        assert await found_ids(shop, text) == ["order"]
+
+    @pytest.mark.parametrize("form", ["NFC", "NFD"])
+    @pytest.mark.parametrize("stored", ["NFC", "NFD"])
+    async def test_composed_and_decomposed_letters_are_the_same(
+        self, index: SearchIndex, form: Literal["NFC", "NFD"], stored: Literal["NFC", "NFD"]
+    ) -> None:
+        await write(index, entry("a", unicodedata.normalize(stored, "한국어 커피 Crème")))
+        assert await found_ids(index, unicodedata.normalize(form, "한국어 커")) == ["a"]
+        [hit] = (await search(index, unicodedata.normalize(form, "crème"))).hits
+        assert hit.highlights == {"title": ["한국어 커피 <em>Crème</em>"]}
+
+    async def test_a_misspelt_word_is_found_on_request_behind_the_right_ones(
+        self, index: SearchIndex
+    ) -> None:
+        _require(index, SearchCapability.FUZZY)
+        await write(index, entry("a", "Cofee pot"), entry("b", "Coffee pot"), entry("c", "Tea pot"))
+        assert await found_ids(index, "coffee", fuzzy=True) == ["b", "a"]
+        assert await found_ids(index, "coffee pot", fuzzy=True) == ["b", "a"]
+        assert await found_ids(index, "coffee") == ["b"]
+        assert await found_ids(index, "xoffee", fuzzy=True) == []
+
+    async def test_asking_for_misspelt_words_never_loses_the_right_ones(
+        self, shop: SearchIndex
+    ) -> None:
+        assert set(await found_ids(shop, "coffee", fuzzy=True)) >= {"grinder", "pot"}
+
     async def test_a_match_in_a_field_of_greater_boost_comes_first(
         self, index: SearchIndex
     ) -> None:
@@ -248,7 +295,28 @@ class SearchIndexContract:
         whole = (await search(index, "coffee", limit=100)).hits
         assert len(whole) == 20
         assert [hit.score for hit in whole] == sorted((hit.score for hit in whole), reverse=True)
-        assert await page_through(index, "coffee", limit=limit) == whole
+        assert _seen(await page_through(index, "coffee", limit=limit)) == _seen(whole)
+
+    async def test_pages_show_one_state_while_documents_are_written(
+        self, index: SearchIndex, other: SearchIndex
+    ) -> None:
+        _require(index, SearchCapability.STABLE_PAGES)
+        await write(index, *(entry(f"{n:02}", "coffee " * (1 + n % 3)) for n in range(20)))
+        whole = (await search(index, "coffee", limit=100)).hits
+        hits: list[Hit] = []
+        after: str | None = None
+        for page in range(10):
+            found = (await search(index, "coffee", limit=2, after=after)).hits
+            hits, after = [*hits, *found], found[-1].cursor
+            await write(other, entry(f"{page:02}", "tea", version=2), entry(f"x{page}", "coffee"))
+        assert _seen(hits) == _seen(whole)
+
+    async def test_a_page_goes_on_in_another_process(
+        self, index: SearchIndex, other: SearchIndex
+    ) -> None:
+        await write(index, *(entry(f"{n:02}", "Coffee") for n in range(6)))
+        first = (await search(index, "coffee", limit=3)).hits
+        assert await found_ids(other, "coffee", after=first[-1].cursor) == ["03", "04", "05"]
 
     @pytest.mark.parametrize(
         "cursor",
@@ -325,6 +393,43 @@ class SearchIndexContract:
         assert await found_ids(index, "tea") == ["a"]
         assert (await index.get(INDEX.name, ["a"]))["a"].version == 2
 
+    async def test_an_older_version_that_comes_late_never_overwrites(
+        self, index: SearchIndex, other: SearchIndex
+    ) -> None:
+        for version in (3, 1, 2, 3):
+            await write(other, entry("a", f"word{version}", version=version))
+            assert await found_ids(index, "word") == ["a"]
+            assert (await index.get(INDEX.name, ["a"]))["a"].document["title"] == "word3"
+
+    async def test_writing_everything_again_changes_nothing(
+        self, index: SearchIndex, other: SearchIndex
+    ) -> None:
+        rows = [entry(f"{n:02}", "Coffee", body="tea " * n, version=n + 1) for n in range(10)]
+        await write(index, *rows)
+        before = await search(index, "coffee")
+        await write(other, *rows)
+        await write(index, *reversed(rows))
+        after = await search(index, "coffee")
+        assert (_seen(after.hits), after.total) == (_seen(before.hits), before.total)
+        assert await index.count(INDEX.name) == 10
+
+    async def test_every_write_is_found_after_a_refresh_that_came_after_it(
+        self, index: SearchIndex, other: SearchIndex
+    ) -> None:
+        async def write_and_find(handle: SearchIndex, number: int) -> None:
+            await write(handle, entry(f"{number}", f"word{number}"))
+            assert await found_ids(other, f"word{number}") == [f"{number}"]
+
+        await asyncio.gather(
+            *(write_and_find(handle, n) for n, handle in enumerate([index, other] * 10, start=10))
+        )
+
+    async def test_writing_nothing_and_getting_nothing_is_no_trouble(
+        self, index: SearchIndex
+    ) -> None:
+        await write(index)
+        assert await index.get(INDEX.name, []) == {}
+
     async def test_within_one_write_the_newest_wins(self, index: SearchIndex) -> None:
         await write(
             index,
@@ -367,6 +472,56 @@ class SearchIndexContract:
     ) -> None:
         assert set(await found_ids(other, "coffee")) == {"grinder", "pot"}
         assert await other.count(INDEX.name) == 4
+
+    async def test_an_index_that_was_not_prepared_says_so(self, open_index: OpenIndex) -> None:
+        index = await open_index()
+        for step in (
+            search(index, "coffee"),
+            index.write(INDEX.name, [entry("a", "Coffee")]),
+            index.get(INDEX.name, ["a"]),
+            index.count(INDEX.name),
+        ):
+            with pytest.raises(UnknownIndexError):
+                await step
+
+    async def test_a_dropped_index_says_so(self, shop: SearchIndex, other: SearchIndex) -> None:
+        assert await found_ids(other, "grinder") == ["grinder"]
+        await shop.drop(INDEX.name)
+        for handle in (shop, other):
+            with pytest.raises(UnknownIndexError):
+                await search(handle, "coffee")
+            with pytest.raises(UnknownIndexError):
+                await handle.write(INDEX.name, [entry("a", "Coffee")])
+
+    async def test_other_fields_are_refused(self, index: SearchIndex) -> None:
+        with pytest.raises(ChangedIndexError):
+            await index.prepare(Index(name=INDEX.name, fields=(SearchField(name="title"),)))
+
+    async def test_new_boosts_replace_the_old_ones(
+        self, index: SearchIndex, open_index: OpenIndex
+    ) -> None:
+        await write(index, entry("a", "coffee", body="tea"), entry("b", "tea", body="coffee"))
+        assert await found_ids(index, "coffee") == ["a", "b"]
+        fields = (SearchField(name="title", boost=1.0), SearchField(name="body", boost=9.0))
+        await index.prepare(Index(name=INDEX.name, fields=fields))
+        for handle in (index, await open_index()):
+            assert await found_ids(handle, "coffee") == ["b", "a"]
+
+    async def test_fields_may_be_called_like_an_engine_s_own(self, open_index: OpenIndex) -> None:
+        index = await open_index()
+        names = ("id", "kind", "version", "document", "place", "texts")
+        fields = tuple(SearchField(name=name) for name in names)
+        await index.prepare(Index(name=INDEX.name, fields=fields))
+        await write(index, entry("a", "", place="coffee", texts="tea", document="pot"))
+        assert await found_ids(index, "coffee tea pot", kinds=("THING",)) == ["a"]
+
+    @pytest.mark.parametrize("name", ["", "a b", "a; DROP TABLE x", 'a"b', "Ä", "a,b", "*"])
+    async def test_a_name_that_is_none_is_refused(self, open_index: OpenIndex, name: str) -> None:
+        index = await open_index()
+        with pytest.raises(StructuralError):
+            await index.prepare(Index(name=name, fields=(SearchField(name="title"),)))
+        with pytest.raises(StructuralError):
+            await index.prepare(Index(name="good", fields=(SearchField(name=name),)))
 
     async def test_preparing_again_keeps_the_documents(
         self, shop: SearchIndex, other: SearchIndex

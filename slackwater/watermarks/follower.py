@@ -6,17 +6,38 @@ means that older watermarks are gone, and the newest one says more than they did
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
+from slackwater.backoff import backoff
+from slackwater.errors import TransientError
+from slackwater.event_log.errors import LostRetentionError
 from slackwater.event_log.port import Assignment, EventLog, Record
+from slackwater.logs import logger
 from slackwater.watermarks.record import WATERMARKS, Watermark
 
 _BATCH_MAX = 1_000
 _POLL_TIMEOUT_MS = 1_000
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_MAX_S = 1.0
+_log = logger("watermarks")
 
 
 async def follow_watermarks(log: EventLog, take: Callable[[Sequence[Watermark]], None]) -> None:
-    """Call `take` with every watermark, in order, until cancelled."""
+    """Call `take` with every watermark, in order, until cancelled; begin again after trouble."""
+    while True:
+        for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
+            try:
+                await _follow(log, take)
+            except LostRetentionError as error:
+                _log.info("watermarks were trimmed before they were read", reason=str(error))
+                break
+            except TransientError as error:
+                _log.warning("watermarks cannot be read", reason=str(error), in_s=delay_s)
+                await asyncio.sleep(delay_s)
+
+
+async def _follow(log: EventLog, take: Callable[[Sequence[Watermark]], None]) -> None:
     subscription = await log.subscribe([WATERMARKS.name], group=None)
     try:
         while True:

@@ -176,7 +176,7 @@ async def test_the_file_does_not_wait_for_the_disk(open_store: OpenStore) -> Non
 async def test_a_value_taken_in_a_unique_index_leaves_nothing(open_store: OpenStore) -> None:
     store = await open_store()
     await store.prepare([Collection(name="names", indexes=(Index(paths=("name",), unique=True),))])
-    await store.progress.register(READ_MODEL, 1)
+    await store.progress.register(READ_MODEL)
     claim = await store.progress.claim(READ_MODEL, [FIRST])
     rows = [named("a", {"name": "Ada"}), named("b", {"name": "Ada"})]
     with pytest.raises(PoisonousEventError):
@@ -199,7 +199,7 @@ async def main(path, name):
     store = SqliteDocumentStore(path, LocalDoorbell())
     sys.stdin.readline()
     await store.prepare([THINGS])
-    await store.progress.register(READ_MODEL, 1)
+    await store.progress.register(READ_MODEL)
     claim = await store.progress.claim(READ_MODEL, [FIRST])
     for n in range(20):
         await store.commit([thing(f"{name} {n}")], update(claim, events=1))

@@ -18,6 +18,10 @@ from typing import Any
 
 import httpx2
 
+from slackwater.manifest import Manifest
+from slackwater.parts.roster import all_parts
+
+_PART_NAMES = frozenset(part.name for part in all_parts(Manifest()))  # a fork has another at first
 _PORTS_A_BLOCK = 40
 _READY_S = 60.0
 _STOP_S = 20.0
@@ -215,8 +219,15 @@ def until(ask: Any, holds: Any, timeout_s: float = 20.0) -> Any:
 class Running:
     """A running `slackwater run`, in a process group of its own."""
 
-    def __init__(self, data_dir: Path, *arguments: str, program: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *arguments: str,
+        program: tuple[str, ...] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.data_dir = data_dir
+        self.environment = {**os.environ, **(settings or {})}
         self.port = free_port_block()
         self._command = [
             sys.executable,
@@ -236,7 +247,7 @@ class Running:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "SLACKWATER_LOG_JSON": "true"},
+                env={**self.environment, "SLACKWATER_LOG_JSON": "true"},
             )
 
     @property
@@ -281,9 +292,13 @@ class Running:
         for pid in map(int, children):
             with contextlib.suppress(OSError):
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                name = b" ".join(words[3:]).decode().strip()
-                pids[name] = pid
-        return pids
+                pids[b" ".join(words[3:]).decode().strip()] = pid
+        return {name: pid for name, pid in pids.items() if name in _PART_NAMES}
+
+    def part_pid(self, name: str) -> int:
+        """Wait until the part runs; it may be about to be started again."""
+        pids: dict[str, int] = until(self.part_pids, lambda pids: name in pids)
+        return pids[name]
 
     def verify(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -296,6 +311,7 @@ class Running:
             text=True,
             check=False,
             timeout=120,
+            env=self.environment,
         )
 
     def log(self) -> str:
@@ -303,9 +319,14 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[Running]:
+def running(
+    data_dir: Path,
+    *arguments: str,
+    program: tuple[str, ...] = (),
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
     """Start an installation, wait until it is ready, and stop it at the end."""
-    installation = Running(data_dir, *arguments, program=program)
+    installation = Running(data_dir, *arguments, program=program, settings=settings)
     try:
         yield installation.wait_ready()
     finally:

@@ -18,7 +18,7 @@ from slackwater.event_log.port import Record
 from slackwater.installation import Installation
 from slackwater.parts.projector import run_projector
 from slackwater.read_models.documents import RowWrite
-from slackwater.read_models.progress import ProgressUpdate
+from slackwater.read_models.progress import ModelVersion, ProgressUpdate
 from slackwater.read_models.projector import Projector
 from slackwater.settings import load_settings
 from tests.end_to_end.harness import running, until
@@ -74,11 +74,13 @@ def test_a_stopped_installation_is_equal(copy: Path) -> None:
 def test_a_corrupted_document_is_named_with_what_differs(copy: Path) -> None:
     async def corrupt() -> None:
         installation = Installation(load_settings({"data_dir": copy}))
-        rows = await installation.documents.get(PRODUCTS_COLLECTION.name, ["V-1"])
-        claim = await installation.documents.progress.claim("products", [])
+        products = ModelVersion("products")
+        stored = products.stored_name(PRODUCTS_COLLECTION.name)
+        rows = await installation.documents.get(stored, ["V-1"])
+        claim = await installation.documents.progress.claim(products, [])
         row = rows["V-1"]
         write = RowWrite(
-            collection=PRODUCTS_COLLECTION.name,
+            collection=stored,
             id=row.id,
             version=row.version,
             expected_revision=row.revision,
@@ -165,7 +167,7 @@ async def _project(data_dir: Path, name: str) -> None:
     wanted = await installation.event_log.end_offsets(topics)
     async with asyncio.timeout(30):
         while True:
-            progress = {p.read_model: p for p in await installation.documents.progress.load()}
+            progress = {p.model.read_model: p for p in await installation.documents.progress.load()}
             applied = progress[name].positions if name in progress else {}
             if all(applied.get(at, 0) >= end for at, end in wanted.items()):
                 break

@@ -62,7 +62,7 @@ def test_an_idle_system_stays_live_with_a_bound_below_a_second(installation: Run
 def test_a_paused_part_lets_the_bound_grow_with_the_clock(installation: Running, part: str) -> None:
     store = installation.store
     until(lambda: _bound_ms(store), lambda bound_ms: bound_ms < 1_000)
-    with _paused(installation.part_pids()[part]):
+    with _paused(installation.part_pid(part)):
         # With nothing to project, a projector that stands still leaves nothing out.
         store.create_customer("Not projected yet")
         stopped_s = time.monotonic()
@@ -77,8 +77,10 @@ def test_a_paused_part_lets_the_bound_grow_with_the_clock(installation: Running,
 
 def test_a_dead_relay_lets_the_bound_grow_until_it_is_back(installation: Running) -> None:
     store = installation.store
-    os.kill(installation.part_pids()["relay customers"], signal.SIGKILL)
+    killed_pid = installation.part_pid("relay customers")
+    os.kill(killed_pid, signal.SIGKILL)
     until(lambda: _bound_ms(store), lambda bound_ms: bound_ms > 200)
+    until(lambda: installation.part_pid("relay customers"), lambda pid: pid != killed_pid)
     until(lambda: _facts(store)["status"], lambda status: status == "LIVE")
 
 
@@ -92,7 +94,7 @@ def test_a_demand_that_cannot_be_met_fails_and_the_source_can_answer(
         "query ($id: ID!) @freshness(maxStalenessMs: 500, onStale: %s, timeoutMs: 100) "
         "{ customer(id: $id) { name } }"
     )
-    with _paused(installation.part_pids()["relay customers"]):
+    with _paused(installation.part_pid("relay customers")):
         until(lambda: _bound_ms(store), lambda bound_ms: bound_ms > 1_000)
         for on_stale in ("FAIL", "WAIT"):
             assert store.ask(query % on_stale, {"id": customer}).codes == ["STALE_READ"]
@@ -110,7 +112,7 @@ def test_a_demand_that_cannot_be_met_fails_and_the_source_can_answer(
 
 def test_reads_without_a_part_they_do_not_need_go_on(installation: Running) -> None:
     store = installation.store
-    with _paused(installation.part_pids()["projector products"]):
+    with _paused(installation.part_pid("projector products")):
         store.add_product("NOT-YET-PROJECTED", wait=False)
         until(
             lambda: store.ask("{ readModels { name maxStalenessMs } }").data["readModels"],

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from slackwater.database.sqlite import SqliteDatabase
 from slackwater.outbox.unit_of_work import ForgottenEventError, UnitOfWork
-from slackwater.sqlite.driver import StorageError
+from slackwater.sqlite.driver import StorageError, WrongStorageError, connect
 from slackwater.testing.counting import (
     counters,
     metadata,
@@ -116,3 +116,24 @@ async def test_commands_after_closing_are_refused(database: SqliteDatabase) -> N
     await database.close()
     with pytest.raises(StorageError, match="closed"):
         await _raise(database, "c")
+
+
+async def test_tables_of_another_version_are_no_trouble_that_passes(
+    database: SqliteDatabase,
+) -> None:
+    with pytest.raises(WrongStorageError, match="no such table"):
+        await database.read(lambda connection: connection.exec_driver_sql("SELECT * FROM nope"))
+
+
+async def test_a_locked_file_is_trouble_that_passes(
+    database: SqliteDatabase, tmp_path: Path
+) -> None:
+    def write_in_vain(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 1")
+        connection.exec_driver_sql("CREATE TABLE another (id TEXT)")
+
+    other = connect(tmp_path / "counting.sqlite")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match="locked"):
+        await database.read(write_in_vain)
+    other.close()

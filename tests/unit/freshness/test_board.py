@@ -10,7 +10,7 @@ import pytest
 from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import FreshnessLimit, FreshnessStatus, Instant
-from slackwater.read_models.progress import ReadModelProgress, ReadModelState
+from slackwater.read_models.progress import ModelVersion, ReadModelProgress, ReadModelState
 from slackwater.read_models.read_model import ReadModel
 from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.record import Watermark
@@ -39,8 +39,8 @@ class Fed:
     def progress(self, version: int = 1, state: Any = ReadModelState.RUNNING, **at: int) -> None:
         positions = {TopicPartition(topic, 0): offset for topic, offset in at.items()}
         entry = ReadModelProgress(
-            read_model="model",
-            version=version,
+            model=ModelVersion("model", version),
+            active=True,
             state=state,
             reason=None,
             positions=positions,
@@ -144,6 +144,14 @@ def test_a_restored_source_proves_nothing_until_a_rebuild(fed: Fed) -> None:
     assert fed.bound_ms() is None
     fed.progress(version=2, a=1)
     assert fed.bound_ms() == 0
+
+
+def test_a_source_restored_into_a_newer_epoch_proves_nothing(fed: Fed) -> None:
+    fed.watermark(5, offset=1)
+    fed.progress(a=1)
+    fed.clock.advance(ms=10)
+    assert not fed.probe(4, epoch=2)
+    assert fed.bound_ms() is None
 
 
 def test_a_halted_read_model_is_stalled_and_its_bound_grows(fed: Fed) -> None:

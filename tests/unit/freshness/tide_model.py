@@ -14,7 +14,7 @@ from enum import Enum, auto
 from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Instant, Reading
-from slackwater.read_models.progress import ReadModelProgress, ReadModelState
+from slackwater.read_models.progress import ModelVersion, ReadModelProgress, ReadModelState
 from slackwater.read_models.read_model import ReadModel
 from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.record import Watermark
@@ -167,8 +167,8 @@ class TideModel:
         """The gateway hears of progress."""
         positions = {TopicPartition("events", at): count for at, count in enumerate(self.applied)}
         progress = ReadModelProgress(
-            read_model=MODEL.name,
-            version=1,
+            model=ModelVersion(MODEL.name),
+            active=True,
             state=ReadModelState.RUNNING,
             reason=None,
             positions=positions,

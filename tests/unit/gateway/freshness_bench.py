@@ -18,7 +18,7 @@ from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Instant
 from slackwater.freshness.token import ConsistencyToken, TokenSigner
-from slackwater.read_models.progress import ReadModelProgress, ReadModelState
+from slackwater.read_models.progress import ModelVersion, ReadModelProgress, ReadModelState
 from slackwater.read_models.read_model import ReadModel
 from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.record import Watermark
@@ -27,7 +27,6 @@ from slackwater.watermarks.tick import Tick
 MODELS = (
     ReadModel(
         name="customer_orders",
-        version=3,
         topics={"customers": ("customers",), "orders": ("orders",)},
     ),
     ReadModel(name="orders", topics={"orders": ("orders",)}),
@@ -37,6 +36,7 @@ MODELS = (
         topics={"customers": ("customers",), "orders": ("orders",), "inventory": ("products",)},
     ),
 )
+VERSIONS = {"customer_orders": 3}
 TOPIC = {"customers": "customers", "orders": "orders", "inventory": "products"}
 SIGNER = TokenSigner(b"the secret of the bench")
 
@@ -266,8 +266,8 @@ class Tide:
 
     def _progress(self, model: ReadModel) -> ReadModelProgress:
         return ReadModelProgress(
-            read_model=model.name,
-            version=model.version,
+            model=ModelVersion(model.name, VERSIONS.get(model.name, 1)),
+            active=True,
             state=self.states[model.name],
             reason=None,
             positions=self.applied[model.name],

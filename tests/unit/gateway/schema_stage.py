@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
 import strawberry
 from graphql import GraphQLSchema
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -44,8 +45,9 @@ from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Reading
 from slackwater.freshness.token import ConsistencyToken, TokenSigner
 from slackwater.http.problems import json_response, problem
-from slackwater.read_models.documents import Document, RowWrite
-from slackwater.read_models.progress import ProgressUpdate
+from slackwater.read_models.documents import Collection, Document, RowWrite
+from slackwater.read_models.progress import ModelVersion, ProgressUpdate
+from slackwater.read_models.search import Index
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.testing.doorbell import LocalDoorbell
@@ -259,25 +261,25 @@ class Stage:
         await self._commit(writes)
 
     async def orders(self, *documents: Document) -> None:
-        await self.write(ORDERS_COLLECTION.name, *documents)
+        await self.write(_stored(ORDERS_COLLECTION).name, *documents)
 
     async def customers(self, *documents: Document, version: int = 1) -> None:
-        await self.write(CUSTOMERS_COLLECTION.name, *documents, version=version)
+        await self.write(_stored(CUSTOMERS_COLLECTION).name, *documents, version=version)
 
     async def products(self, *documents: Document) -> None:
-        await self.write(PRODUCTS_COLLECTION.name, *documents)
+        await self.write(_stored(PRODUCTS_COLLECTION).name, *documents)
 
     async def index(self, kind: str, key: str, title: str) -> None:
         """Make something findable."""
         document = {"id": f"{kind}:{key}", "kind": kind, "title": title}
         row = RowWrite(
-            collection=ORDER_SEARCH_INDEX.name,
+            collection=_stored(ORDER_SEARCH_INDEX).name,
             id=document["id"],
             version=1,
             expected_revision=0,
             document=document,
         )
-        await self.search.write(ORDER_SEARCH_INDEX.name, [row])
+        await self.search.write(_stored(ORDER_SEARCH_INDEX).name, [row])
 
     def request(self, **options: Any) -> Request:
         freshness: Any = self.freshness
@@ -319,7 +321,7 @@ class Stage:
 
     async def _commit(self, writes: list[RowWrite]) -> None:
         progress = self.documents.progress
-        claims = [await progress.claim(model.name, [_PLACE]) for model in READ_MODELS]
+        claims = [await progress.claim(ModelVersion(model.name), [_PLACE]) for model in READ_MODELS]
         for number, claim in enumerate(claims):
             position = claim.positions[_PLACE] + 1
             update = ProgressUpdate(claim=claim, positions={_PLACE: position}, events_applied=1)
@@ -327,7 +329,13 @@ class Stage:
         self.board.on_progress(await progress.load())
 
 
+StoredT = TypeVar("StoredT", Collection, Index)
 _SERVICES = ("customers", "inventory", "orders")
+
+
+def _stored(kept: StoredT) -> StoredT:
+    """Return the collection or index as the first version of its read model names it."""
+    return replace(kept, name=ModelVersion("any").stored_name(kept.name))
 
 
 def _schema() -> strawberry.Schema:
@@ -342,10 +350,11 @@ async def staged(tmp_path: Path) -> AsyncIterator[Stage]:
     """Yield an empty stage; leaving the context closes its files."""
     documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
     search = SqliteSearchIndex(tmp_path / "search.db")
-    await documents.prepare([CUSTOMERS_COLLECTION, ORDERS_COLLECTION, PRODUCTS_COLLECTION])
-    await search.prepare(ORDER_SEARCH_INDEX)
+    collections = [CUSTOMERS_COLLECTION, ORDERS_COLLECTION, PRODUCTS_COLLECTION]
+    await documents.prepare([*map(_stored, collections)])
+    await search.prepare(_stored(ORDER_SEARCH_INDEX))
     for model in READ_MODELS:
-        await documents.progress.register(model.name, model.version)
+        await documents.progress.register(ModelVersion(model.name))
     services = ScriptedServices()
     transport = httpx2.ASGITransport(app=services.app)
     async with httpx2.AsyncClient(transport=transport) as http:

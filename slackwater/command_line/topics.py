@@ -1,0 +1,39 @@
+"""`slackwater topics create`: creates every topic of the event log that is missing."""
+
+from __future__ import annotations
+
+import typer
+
+from slackwater.command_line.options import DataDir
+from slackwater.command_line.process import run_process
+from slackwater.event_log.port import Topic
+from slackwater.installation import Installation
+from slackwater.settings import load_settings
+from slackwater.watermarks.record import WATERMARKS
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    topics = typer.Typer(help="The topics of the event log.", no_args_is_help=True)
+    topics.command()(create)
+    topics.callback()(lambda: None)
+    app.add_typer(topics, name="topics")
+
+
+def create(data_dir: DataDir = None) -> None:
+    """Create every topic that is missing; refuse one with another number of partitions."""
+    run_process(load_settings({"data_dir": data_dir}), _create_all)
+
+
+async def _create_all(installation: Installation) -> None:
+    topics = _all_topics(installation)
+    await installation.event_log.create_topics(topics)
+    for topic in topics:
+        kept = "everything" if topic.retention_records is None else f"{topic.retention_records:,}"
+        typer.echo(f"{topic.name}: {topic.partitions} partitions, keeps {kept}")
+
+
+def _all_topics(installation: Installation) -> list[Topic]:
+    services = map(installation.manifest.service, installation.manifest.services)
+    topics = {topic.name: topic for service in services for topic in service.event_types.topics}
+    return [*(topics[name] for name in sorted(topics)), WATERMARKS]

@@ -1,0 +1,224 @@
+"""Builds the next version of a read model beside the one that readers use, and switches to it.
+
+    next version ─► fold the log from its start ─► has all that the active one has ─► active
+                        ▲ stopped: goes on from its own progress                          │
+                        └─ projectors take over, one batch later ◄────────────────────────┘
+
+The switch is one step in the store, which refuses it while a position is missing: whatever a reader
+saw before it, the same reader sees after it. What was built is kept when the rebuild is stopped, so
+a second start goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+import msgspec
+
+from slackwater.errors import SlackwaterError, StructuralError
+from slackwater.event_log.port import Record, TopicPartition
+from slackwater.installation import Installation
+from slackwater.parts.projector import create_topics, runner_of, target_of
+from slackwater.read_models.progress import (
+    ModelVersion,
+    ReadModelProgress,
+    ReadModelState,
+)
+from slackwater.read_models.projector import Projector
+from slackwater.read_models.versions import active_version, versions_of
+
+_REPORT_INTERVAL_S = 0.5
+_HAND_OVER_S = 30.0
+_RATE_WINDOW_MIN_S = 0.2
+_NEAR_EVENTS = 500
+
+
+class RebuildHaltedError(SlackwaterError):
+    """An event cannot be projected; mend the projection and run the rebuild again."""
+
+
+class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the new version is; rates are those of this run."""
+
+    read_model: str
+    version: int
+    events_done: int
+    events_total: int
+    events_per_second: float
+    seconds_left: int | None
+    active: bool
+
+
+class _Builder:
+    """Implements `BatchHandler`: projects, and tries to switch after each batch.
+
+    Right after a batch is when the new version is least behind; under steady traffic any other
+    moment could find the active version ahead for ever.
+    """
+
+    def __init__(self, projector: Projector, installation: Installation, model: ModelVersion):
+        self._projector = projector
+        self._progress = installation.documents.progress
+        self._model = model
+        self._owned: frozenset[TopicPartition] = frozenset()
+        self.may_switch = False
+        self.active = asyncio.Event()
+        self.handed_over = asyncio.Event()
+        self.halt_reason: str | None = None
+
+    async def assigned(
+        self, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        before, self._owned = self._owned, frozenset(partitions)
+        if self.active.is_set() and not before <= self._owned:
+            self.handed_over.set()
+        return await self._projector.assigned(partitions)
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        await self._projector.handle(records)
+        await self.try_to_switch()
+
+    async def halted(self, reason: str) -> None:
+        self.halt_reason = reason
+        await self._projector.halted(reason)
+
+    async def try_to_switch(self) -> None:
+        if not self.may_switch or self.active.is_set():
+            return
+        if await self._progress.activate(self._model):
+            self._projector.is_built()
+            self.active.set()
+
+
+async def rebuild(installation: Installation, name: str) -> AsyncIterator[RebuildReport]:
+    """Build the next version and switch to it; yield how far it is, last of all `active`.
+
+    Raises:
+        RebuildHaltedError: an event cannot be projected.
+    """
+    projection = installation.manifest.projection(name)
+    model = await _next_version(installation, name)
+    target = target_of(installation, model)
+    await create_topics(installation, projection)
+    await target.prepare()
+    projector = Projector(
+        projection,
+        target=target,
+        progress=installation.documents.progress,
+        running=ReadModelState.REBUILDING,
+    )
+    builder = _Builder(projector, installation, model)
+    building = asyncio.create_task(runner_of(installation, model, builder).run())
+    try:
+        async for report in _reports(installation, model, builder, building):
+            yield report
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HAND_OVER_S):
+                await builder.handed_over.wait()
+    finally:
+        building.cancel()
+        await asyncio.gather(building, return_exceptions=True)
+
+
+async def drop_left_versions(installation: Installation, name: str) -> list[int]:
+    """Remove what readers do not use any more: every version older than the active one."""
+    installation.manifest.projection(name)  # refuses a name that is none
+    progress = installation.documents.progress
+    active = await active_version(progress, name)
+    dropped = []
+    for entry in await versions_of(progress, name):
+        if entry.model.version < active.version:
+            await target_of(installation, entry.model).drop()
+            await progress.forget(entry.model)
+            dropped.append(entry.model.version)
+    return dropped
+
+
+async def _next_version(installation: Installation, name: str) -> ModelVersion:
+    """Return the version that is being built, or begin one."""
+    progress = installation.documents.progress
+    await active_version(progress, name)
+    newest = (await versions_of(progress, name))[-1]
+    if not newest.active:
+        return newest.model
+    model = ModelVersion(name, newest.model.version + 1)
+    await progress.register(model)
+    return model
+
+
+async def _reports(
+    installation: Installation,
+    model: ModelVersion,
+    builder: _Builder,
+    building: asyncio.Task[None],
+) -> AsyncIterator[RebuildReport]:
+    speed = _Speed()
+    while not builder.active.is_set():
+        report = await _report(installation, model, speed)
+        builder.may_switch = await _is_near(installation, model)
+        await builder.try_to_switch()
+        if builder.halt_reason is not None:
+            raise RebuildHaltedError(
+                f"version {model.version} of {model.read_model} cannot be built: "
+                f"{builder.halt_reason}; the version in use is untouched"
+            )
+        if building.done():
+            building.result()
+        yield report
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REPORT_INTERVAL_S):
+                await builder.active.wait()
+    yield msgspec.structs.replace(await _report(installation, model, speed), active=True)
+
+
+async def _report(installation: Installation, model: ModelVersion, speed: _Speed) -> RebuildReport:
+    entry = await _entry(installation, model)
+    topics = installation.manifest.projection(model.read_model).read_model.all_topics
+    total = sum((await installation.event_log.end_offsets(topics)).values())
+    done = sum(entry.positions.values())
+    a_second = speed.a_second(done)
+    return RebuildReport(
+        read_model=model.read_model,
+        version=model.version,
+        events_done=done,
+        events_total=total,
+        events_per_second=round(a_second, 1),
+        seconds_left=round((total - done) / a_second) if a_second else None,
+        active=False,
+    )
+
+
+async def _is_near(installation: Installation, model: ModelVersion) -> bool:
+    """Tell whether asking for the switch is worth a write: less than one batch is missing."""
+    entries = await versions_of(installation.documents.progress, model.read_model)
+    active = next(entry for entry in entries if entry.active)
+    built = next(entry for entry in entries if entry.model == model)
+    missing = sum(
+        max(0, position - built.positions.get(at, 0)) for at, position in active.positions.items()
+    )
+    return missing <= _NEAR_EVENTS
+
+
+async def _entry(installation: Installation, model: ModelVersion) -> ReadModelProgress:
+    entries = await versions_of(installation.documents.progress, model.read_model)
+    for entry in entries:
+        if entry.model == model:
+            return entry
+    raise StructuralError(f"version {model.version} was dropped meanwhile; start the rebuild again")
+
+
+class _Speed:
+    """Events a second since the first look."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def a_second(self, done: int) -> float:
+        now_s = time.monotonic()
+        if self._first is None:
+            self._first = (done, now_s)
+        first, first_s = self._first
+        return (done - first) / (now_s - first_s) if now_s - first_s > _RATE_WINDOW_MIN_S else 0.0

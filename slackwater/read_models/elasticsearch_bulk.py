@@ -1,0 +1,120 @@
+"""Bulk writes: their lines, and what the reply says of each row.
+
+The version that guards a row is its aggregate's, kept by Elasticsearch itself: an older write is
+refused whoever sends it and whenever it arrives. Rows of one bulk succeed or fail one by one; so
+whatever went wrong, the whole bulk may be repeated, and what was written is refused as not newer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from slackwater.errors import PoisonousEventError
+from slackwater.read_models.documents import RowWrite
+from slackwater.read_models.elasticsearch_errors import Failure, error_of, failure
+from slackwater.read_models.elasticsearch_mapping import TEXTS
+from slackwater.read_models.elasticsearch_query import indexed_text
+from slackwater.read_models.search import Index
+
+_BULK_BYTES_MAX = 1_000_000  # aiohttp warns of bodies that hold up the event loop from 1 MiB on
+_ID_BYTES_MAX = 512
+_NOT_NEWER = 409
+_POISON = frozenset(
+    {
+        "document_parsing_exception",
+        "illegal_argument_exception",
+        "mapper_parsing_exception",
+        "parsing_exception",
+        "x_content_parse_exception",
+    }
+)
+
+
+class UnindexableRowError(PoisonousEventError):
+    """Elasticsearch can never index a row; mend the projection, or the event that it comes from."""
+
+    def __init__(self, row: RowWrite, reason: str) -> None:
+        self.row_id = row.id
+        super().__init__(
+            f"row {row.id} at version {row.version} cannot be put into search index "
+            f"{row.collection} ({reason}); mend the projection or the event"
+        )
+
+
+class Bulk:
+    """The rows of one request with their lines."""
+
+    def __init__(self) -> None:
+        self.rows: list[RowWrite] = []
+        self.lines: list[bytes] = []
+        self._bytes = 0
+
+    def has_room_for(self, lines: Sequence[bytes]) -> bool:
+        return not self.rows or self._bytes + _length(lines) <= _BULK_BYTES_MAX
+
+    def add(self, row: RowWrite, lines: Sequence[bytes]) -> None:
+        self.rows.append(row)
+        self.lines += lines
+        self._bytes += _length(lines)
+
+
+def bulks_of(index: Index, rows: Sequence[RowWrite]) -> Iterator[Bulk]:
+    """Yield the rows in order, in requests of bounded size; a greater row has its own."""
+    bulk = Bulk()
+    for row in rows:
+        lines = _lines(index, row)
+        if not bulk.has_room_for(lines):
+            yield bulk
+            bulk = Bulk()
+        bulk.add(row, lines)
+    if bulk.rows:
+        yield bulk
+
+
+def check_items(index: str, rows: Sequence[RowWrite], items: Sequence[Mapping[str, Any]]) -> None:
+    """Judge the reply to a bulk; trouble that passes comes first, because all is repeated then.
+
+    Raises:
+        SearchUnavailableError: a row was not written and can be, later.
+        UnindexableRowError: a row can never be written.
+        StructuralError: no row can be written.
+    """
+    failed = list(_failures(rows, items))
+    for _, failed_row in failed:
+        if failed_row.passes:
+            raise error_of(index, failed_row)
+    for row, failed_row in failed:
+        if failed_row.type in _POISON:
+            raise UnindexableRowError(row, failed_row.reason)
+        raise error_of(index, failed_row)
+
+
+def _failures(
+    rows: Sequence[RowWrite], items: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[RowWrite, Failure]]:
+    for row, item in zip(rows, items, strict=True):
+        result = item["index"]
+        if "error" in result and result["status"] != _NOT_NEWER:
+            yield row, failure(result["status"], result["error"])
+
+
+def _lines(index: Index, row: RowWrite) -> list[bytes]:
+    if not 0 < len(row.id.encode()) <= _ID_BYTES_MAX:  # it would have the whole bulk refused
+        raise UnindexableRowError(row, f"its id is empty or longer than {_ID_BYTES_MAX} bytes")
+    action = {"_id": row.id, "version": row.version, "version_type": "external"}
+    stored = {
+        "id": row.id,
+        "kind": row.document["kind"],
+        "document": row.document,
+        TEXTS: {
+            field.name: indexed_text(row.document.get(field.name) or "") for field in index.fields
+        },
+    }
+    return [orjson.dumps({"index": action}), orjson.dumps(stored)]
+
+
+def _length(lines: Sequence[bytes]) -> int:
+    return sum(map(len, lines))

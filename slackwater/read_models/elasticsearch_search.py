@@ -1,0 +1,207 @@
+"""Search read models in Elasticsearch.
+
+A write is acknowledged when it is in the translog on disk, on the primary and on every copy that
+counts as in sync. It is guarded by its aggregate's version, in Elasticsearch itself. Searches show
+it after the next refresh; nothing but `refresh` refreshes, so progress that is saved behind it
+never covers what cannot be found. A search that did not see the whole index is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from slackwater.read_models.documents import Row, RowWrite
+from slackwater.read_models.elasticsearch_bulk import Bulk, bulks_of, check_items
+from slackwater.read_models.elasticsearch_client import connect, require_version
+from slackwater.read_models.elasticsearch_cursor import CursorSigner, SnapshotCursor
+from slackwater.read_models.elasticsearch_errors import (
+    SearchUnavailableError,
+    error_of,
+    failure,
+    require_whole,
+    told_by_kind,
+)
+from slackwater.read_models.elasticsearch_indexes import Indexes
+from slackwater.read_models.elasticsearch_mapping import checked
+from slackwater.read_models.elasticsearch_pages import Page, Pages
+from slackwater.read_models.elasticsearch_query import Place, folded_words, hits_of, search_body
+from slackwater.read_models.elasticsearch_refresh import SharedRefresh
+from slackwater.read_models.elasticsearch_snapshots import Snapshots
+from slackwater.read_models.search import Index, SearchCapability, SearchRequest, SearchResult
+
+_UNAVAILABLE = 503
+
+
+class ElasticsearchSearchIndex:
+    """Implements `SearchIndex`; any number of them, in any process, may use the same cluster."""
+
+    capabilities = frozenset({SearchCapability.FUZZY, SearchCapability.STABLE_PAGES})
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        secret: bytes,
+        prefix: str = "",
+        api_key: str | None = None,
+        ca_certs: str | None = None,
+        timeout_ms: int = 10_000,
+        refresh_interval_ms: int = 200,
+        snapshot_keep_ms: int = 60_000,
+        snapshots_max: int = 100,
+    ) -> None:
+        """Use the cluster at `url`.
+
+        Args:
+            url: of a node or a balancer; may hold `user:password@`.
+            secret: signs the cursors; shared by all gateways.
+            prefix: of every name in the cluster; it sets installations apart.
+            api_key: in place of a user.
+            ca_certs: a file with the certificates to trust, for https.
+            timeout_ms: deadline of each request; the server gives up a little before.
+            refresh_interval_ms: between two refreshes by this process; the floor of search.
+            snapshot_keep_ms: how long after a page the next one still sees the same state.
+            snapshots_max: how many searches of this process are kept open for their next page.
+
+        Raises:
+            ConfigurationError: the URL is none, or there are two ways to authenticate.
+        """
+        self._client = connect(url, api_key=api_key, ca_certs=ca_certs, timeout_ms=timeout_ms)
+        self._timeout = f"{timeout_ms * 4 // 5}ms"
+        self._prefix = prefix
+        self._cursors = CursorSigner(secret)
+        self._indexes = Indexes(self._client, timeout=self._timeout)
+        snapshots = Snapshots(self._client, keep_ms=snapshot_keep_ms, open_max=snapshots_max)
+        self._pages = Pages(self._client, snapshots, timeout=self._timeout)
+        self._refresh_interval_ms = refresh_interval_ms
+        self._refreshes: dict[str, SharedRefresh] = {}
+
+    async def prepare(self, index: Index) -> None:
+        """Create the index behind its alias if it is missing; new boosts replace the old ones.
+
+        Raises:
+            ChangedIndexError: the index exists with other fields.
+            ConfigurationError: the server is another version, or refuses us.
+        """
+        alias = self._alias(index.name)
+        await require_version(self._client)
+        await self._indexes.prepare(index, alias)
+
+    async def get(self, index: str, ids: Sequence[str]) -> dict[str, Row]:
+        if not ids:
+            return {}
+        with told_by_kind(index):
+            reply = await self._client.mget(
+                index=self._alias(index), ids=ids, realtime=True, source_includes=["document"]
+            )
+        rows = (_row(index, found) for found in reply["docs"])
+        return {row.id: row for row in rows if row is not None}
+
+    async def write(self, index: str, rows: Sequence[RowWrite]) -> None:
+        """Write each row whose version is newer than the stored one; drop the others.
+
+        Raises:
+            SearchUnavailableError: not all was written; the same rows may be written again.
+            UnindexableRowError: a row can never be written; some of the others may have been.
+        """
+        definition = await self._definition(index)
+        for bulk in bulks_of(definition, rows):
+            await self._write(index, bulk)
+
+    async def refresh(self, index: str) -> None:
+        """Return after a refresh that began after this call; callers at one time share it.
+
+        Raises:
+            SearchUnavailableError: a copy of the index could not be refreshed.
+        """
+        if index not in self._refreshes:
+            self._refreshes[index] = SharedRefresh(
+                lambda: self._refresh(index), interval_ms=self._refresh_interval_ms
+            )
+        await self._refreshes[index].wait()
+
+    async def search(self, request: SearchRequest) -> SearchResult:
+        """Search what was refreshed; a page that is full keeps its snapshot for the next one.
+
+        When a cursor's snapshot is gone, the search goes on behind its hit in the index as it is
+        now: what was written meanwhile may then be repeated or skipped.
+
+        Raises:
+            InvalidCursorError: `after` is no cursor of a hit in this index.
+            PartialResultError: not all of the index could be searched.
+        """
+        after = None if request.after is None else self._place(request.after, request.index)
+        words = folded_words(request.text)
+        if not words:
+            return SearchResult(hits=[], total=0)
+        body = search_body(await self._definition(request.index), request, words)
+        with told_by_kind(request.index):
+            page = await self._pages.read(request.index, self._alias(request.index), body, after)
+        return SearchResult(
+            hits=hits_of(page.reply, lambda place: self._cursor(request.index, place, page)),
+            total=page.reply["hits"]["total"]["value"],
+        )
+
+    async def count(self, index: str) -> int:
+        with told_by_kind(index):
+            reply = await self._client.count(index=self._alias(index))
+        require_whole(index, reply.body)
+        return int(reply["count"])
+
+    async def drop(self, index: str) -> None:
+        await self._indexes.drop(index, self._alias(index))
+
+    async def close(self) -> None:
+        for refresh in self._refreshes.values():
+            await refresh.close()
+        await self._client.close()
+
+    def _alias(self, index: str) -> str:
+        return f"{self._prefix}{checked(index)}"
+
+    async def _definition(self, index: str) -> Index:
+        return await self._indexes.definition(index, self._alias(index))
+
+    def _place(self, cursor: str, index: str) -> SnapshotCursor:
+        return self._cursors.decode(cursor, index=index)
+
+    def _cursor(self, index: str, place: Place, page: Page) -> str:
+        return self._cursors.encode(SnapshotCursor(index, place.score, place.id, page.snapshot))
+
+    async def _write(self, index: str, bulk: Bulk) -> None:
+        with told_by_kind(index):
+            reply = await self._client.bulk(
+                index=self._alias(index),
+                operations=cast("Sequence[Mapping[str, Any]]", bulk.lines),
+                require_alias=True,
+                refresh=False,
+                wait_for_active_shards=1,
+                timeout=self._timeout,
+            )
+        if reply["errors"]:
+            check_items(index, bulk.rows, reply["items"])
+
+    async def _refresh(self, index: str) -> None:
+        with told_by_kind(index):
+            reply = await self._client.indices.refresh(index=self._alias(index))
+        shards = reply["_shards"]
+        # A primary that is away counts as not successful and not as failed either.
+        if shards["failed"] or not shards["successful"]:
+            raise SearchUnavailableError(
+                f"search index {index} was not refreshed on all copies ({shards}); try again"
+            )
+
+
+def _row(index: str, found: Mapping[str, Any]) -> Row | None:
+    if "error" in found:
+        raise error_of(index, failure(_UNAVAILABLE, found["error"]))
+    if not found["found"]:
+        return None
+    version = found["_version"]
+    return Row(
+        id=found["_id"],
+        version=version,
+        revision=version,
+        document=found["_source"]["document"],
+    )

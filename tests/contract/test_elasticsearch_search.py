@@ -1,0 +1,307 @@
+"""Elasticsearch as a search index: the contract, and what only a real engine could get wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import pytest
+from elasticsearch import AsyncElasticsearch
+
+from slackwater.errors import StructuralError
+from slackwater.event_log.port import TopicPartition
+from slackwater.read_models.elasticsearch_bulk import UnindexableRowError
+from slackwater.read_models.elasticsearch_search import ElasticsearchSearchIndex
+from slackwater.read_models.progress import ProgressUpdate
+from slackwater.read_models.projector import SearchTarget
+from slackwater.read_models.search import ChangedIndexError, Index, SearchField, SearchRequest
+from slackwater.read_models.search_cursor import InvalidCursorError
+from slackwater.read_models.sqlite_documents import SqliteDocumentStore
+from slackwater.testing.doorbell import LocalDoorbell
+from slackwater.testing.search_index_contract import (
+    INDEX,
+    SearchIndexContract,
+    entry,
+    found_ids,
+    search,
+    write,
+)
+from tests.engines import engine_url
+
+pytestmark = pytest.mark.engine("elasticsearch")
+
+_FIRST = TopicPartition("things", 0)
+_OTHER = Index(name=INDEX.name, fields=(SearchField(name="title"),))
+
+
+class OpenIndex(Protocol):
+    async def __call__(self, **options: Any) -> ElasticsearchSearchIndex: ...
+
+
+@pytest.fixture
+def url() -> str:
+    return engine_url("elasticsearch")
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"test-{uuid4().hex}-"
+
+
+@pytest.fixture
+def alias(prefix: str) -> str:
+    return f"{prefix}{INDEX.name}"
+
+
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[AsyncElasticsearch]:
+    async with AsyncElasticsearch(url, request_timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+async def open_index(
+    url: str, prefix: str, alias: str, client: AsyncElasticsearch
+) -> AsyncIterator[OpenIndex]:
+    async with AsyncExitStack() as stack:
+
+        async def open_one(**options: Any) -> ElasticsearchSearchIndex:
+            defaults = {"secret": b"secret", "prefix": prefix, "refresh_interval_ms": 1}
+            index = ElasticsearchSearchIndex(url, **{**defaults, **options})
+            stack.push_async_callback(index.close)
+            return index
+
+        yield open_one
+        for name in await client.indices.get(index=f"{prefix}*"):
+            await client.indices.delete(index=name)
+
+
+@pytest.fixture
+async def index(open_index: OpenIndex) -> ElasticsearchSearchIndex:
+    index = await open_index()
+    await index.prepare(INDEX)
+    return index
+
+
+class TestElasticsearchSearchIndex(SearchIndexContract):
+    pass
+
+
+async def test_a_write_is_not_found_before_a_refresh_and_can_be_got_at_once(
+    index: ElasticsearchSearchIndex,
+) -> None:
+    await index.write(INDEX.name, [entry("a", "Coffee", version=7)])
+    assert (await index.get(INDEX.name, ["a"]))["a"].version == 7
+    assert await found_ids(index, "coffee") == []
+    await index.refresh(INDEX.name)
+    assert await found_ids(index, "coffee") == ["a"]
+
+
+async def test_progress_covers_nothing_that_a_dead_projector_wrote_and_did_not_refresh(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex, tmp_path: Path
+) -> None:
+    dead = await open_index()
+    await dead.write(INDEX.name, [entry("a", "Coffee")])
+    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
+    await documents.progress.register("things", 1)
+    claim = await documents.progress.claim("things", [_FIRST])
+    target = SearchTarget(index, documents.progress)
+    assert (await target.load(INDEX.name, ["a"]))["a"].version == 1  # so nothing is to be written
+    await target.commit([], ProgressUpdate(claim=claim, positions={_FIRST: 1}))
+    assert await found_ids(index, "coffee") == ["a"]
+    await documents.close()
+
+
+async def test_the_index_waits_for_the_disk_and_for_no_refresh_but_ours(
+    index: ElasticsearchSearchIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    [found] = (await client.indices.get_settings(index=alias, include_defaults=True)).values()
+    settings = found["settings"]["index"]
+    assert settings["refresh_interval"] == "-1"
+    assert settings["translog"]["durability"] == "REQUEST"
+
+
+async def test_an_index_stands_behind_an_alias_that_a_rebuild_can_move(
+    index: ElasticsearchSearchIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    await write(index, entry("a", "Coffee"))
+    [(first, created)] = (await client.indices.get(index=alias)).body.items()
+    assert first == f"{alias}-v1"
+    await client.indices.create(
+        index=f"{alias}-v2",
+        mappings=created["mappings"],
+        settings={"refresh_interval": "-1", "analysis": created["settings"]["index"]["analysis"]},
+    )
+    await client.indices.update_aliases(
+        actions=[
+            {"remove": {"index": first, "alias": alias}},
+            {"add": {"index": f"{alias}-v2", "alias": alias}},
+        ]
+    )
+    await index.prepare(INDEX)
+    assert await found_ids(index, "coffee") == []
+    await write(index, entry("b", "Coffee"))
+    assert await found_ids(index, "coffee") == ["b"]
+    await index.drop(INDEX.name)
+    assert not await client.indices.exists(index=f"{alias}-v2")
+
+
+async def test_processes_that_prepare_at_once_make_one_index(
+    open_index: OpenIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    handles = [await open_index() for _ in range(5)]
+    await asyncio.gather(*(handle.prepare(INDEX) for handle in handles))
+    assert len((await client.indices.get(index=alias)).body) == 1
+    assert [await handle.count(INDEX.name) for handle in handles] == [0] * 5
+
+
+async def test_of_processes_that_prepare_other_fields_at_once_all_but_one_kind_are_refused(
+    open_index: OpenIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    handles = [await open_index() for _ in range(4)]
+    results = await asyncio.gather(
+        *(handle.prepare(each) for handle, each in zip(handles, [INDEX, _OTHER] * 2, strict=True)),
+        return_exceptions=True,
+    )
+    assert sorted(map(type, filter(None, results)), key=str) == [ChangedIndexError] * 2
+    assert len((await client.indices.get(index=alias)).body) == 1
+
+
+async def test_an_index_without_its_alias_is_not_touched(
+    open_index: OpenIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    await client.indices.create(index=f"{alias}-v1")
+    with pytest.raises(StructuralError, match="without its alias; delete it"):
+        await (await open_index()).prepare(INDEX)
+
+
+async def test_an_index_that_is_not_ours_is_refused(
+    open_index: OpenIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    await client.indices.create(index="somebody-s-" + alias, aliases={alias: {}})
+    try:
+        with pytest.raises(ChangedIndexError):
+            await (await open_index()).prepare(INDEX)
+        with pytest.raises(ChangedIndexError):
+            await search(await open_index(), "coffee")
+    finally:
+        await client.indices.delete(index="somebody-s-" + alias)
+
+
+async def test_a_row_that_can_never_be_indexed_is_named_and_the_others_are_kept(
+    index: ElasticsearchSearchIndex,
+) -> None:
+    odd = entry("odd", "Tea", kind={"not": "a word"})
+    with pytest.raises(UnindexableRowError, match="row odd at version 1 cannot") as caught:
+        await index.write(INDEX.name, [entry("a", "Tea"), odd, entry("b", "Tea")])
+    assert caught.value.row_id == "odd"
+    await index.refresh(INDEX.name)
+    assert await found_ids(index, "tea") == ["a", "b"]
+
+
+@pytest.mark.parametrize("row_id", ["", "i" * 513, "ü" * 257])
+async def test_a_row_whose_id_is_impossible_does_not_stop_the_whole_index(
+    index: ElasticsearchSearchIndex, row_id: str
+) -> None:
+    with pytest.raises(UnindexableRowError):
+        await index.write(INDEX.name, [entry("a", "Tea"), entry(row_id, "Tea")])
+    await index.write(INDEX.name, [entry("i" * 512, "Tea")])
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_endless_words_and_texts_can_be_written_and_found(
+    index: ElasticsearchSearchIndex,
+) -> None:
+    await write(
+        index,
+        entry("word", "x" * 100_000, body="needle"),
+        entry("text", "Long", body="lorem ipsum " * 100_000 + "needle"),
+    )
+    assert set(await found_ids(index, "needle")) == {"word", "text"}
+    assert await found_ids(index, "x" * 100_000) == ["word"]
+    assert await found_ids(index, "lorem") == ["text"]
+
+
+@pytest.mark.parametrize("text", ["καφές", "ΚΑΦΕΣ", "καφες", "Καφέ"])
+async def test_greek_is_found_without_its_accents_too(
+    index: ElasticsearchSearchIndex, text: str
+) -> None:
+    await write(index, entry("a", "Καφές"))
+    [hit] = (await search(index, text)).hits
+    assert hit.highlights == {"title": ["<em>Καφές</em>"]}
+
+
+async def test_a_mark_beside_a_combining_character_stays_a_mark(
+    index: ElasticsearchSearchIndex,
+) -> None:
+    await write(index, entry("a", "tea \u0338coffee\u0338\u0338 <b>"))
+    [hit] = (await search(index, "coffee")).hits
+    [snippet] = hit.highlights["title"]
+    assert snippet.count("<em>") == snippet.count("</em>") == 1
+
+
+async def test_paging_goes_on_where_it_was_when_the_snapshot_is_gone(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex
+) -> None:
+    await write(index, *(entry(f"{n:02}", "Coffee") for n in range(7)))
+    forgetful = await open_index(snapshots_max=0)
+    first = (await search(forgetful, "coffee", limit=3)).hits
+    second = (await search(forgetful, "coffee", limit=3, after=first[-1].cursor)).hits
+    third = (await search(index, "coffee", limit=3, after=second[-1].cursor)).hits
+    assert [hit.id for hit in (*first, *second, *third)] == [f"{n:02}" for n in range(7)]
+
+
+async def test_paging_without_a_snapshot_goes_on_behind_its_hit_whatever_scores_have_become(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex
+) -> None:
+    await write(index, *(entry(f"{n:02}", "Coffee") for n in range(7)))
+    forgetful = await open_index(snapshots_max=0)
+    [*_, last] = (await search(forgetful, "coffee", limit=3)).hits
+    for kind in ("Tea", "Coffee pot and more of the like"):  # raises scores, then lowers them
+        await write(index, *(entry(f"{kind}{n}", kind) for n in range(50)))
+        assert (await found_ids(forgetful, "coffee", limit=4, after=last.cursor)) == [
+            f"{n:02}" for n in range(3, 7)
+        ]
+
+
+async def test_no_more_snapshots_stay_open_than_allowed(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    await write(index, *(entry(f"{n:02}", "Coffee") for n in range(7)))
+    bounded = await open_index(snapshots_max=2)
+    for _ in range(5):
+        await search(bounded, "coffee", limit=3)
+        await search(bounded, "coffee", limit=30)
+    stats = await client.indices.stats(index=alias, metric="search")
+    assert stats["_all"]["total"]["search"]["open_contexts"] == 2
+
+
+async def test_only_our_own_cursors_are_followed(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex
+) -> None:
+    await write(index, *(entry(f"{n:02}", "Coffee") for n in range(7)))
+    [*_, last] = (await search(index, "coffee", limit=3)).hits
+    stranger = await open_index(secret=b"another")
+    with pytest.raises(InvalidCursorError):
+        await search(stranger, "coffee", after=last.cursor)
+    for changed in (last.cursor[:-8], "A" + last.cursor[1:], last.cursor * 100, last.cursor + "="):
+        with pytest.raises(InvalidCursorError):
+            await search(index, "coffee", after=changed)
+
+
+async def test_a_cursor_of_another_index_is_refused(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex
+) -> None:
+    another = Index(name="another", fields=INDEX.fields)
+    await index.prepare(another)
+    await write(index, *(entry(f"{n:02}", "Coffee") for n in range(3)))
+    [hit, *_] = (await search(index, "coffee", limit=1)).hits
+    with pytest.raises(InvalidCursorError):
+        await search(index, "coffee", after=hit.cursor[::-1])
+    request = {"index": another.name, "text": "coffee", "after": hit.cursor}
+    with pytest.raises(InvalidCursorError):
+        await index.search(SearchRequest(**request))

@@ -1,0 +1,119 @@
+"""What a search target does before it saves progress, seen on the embedded index."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from slackwater.errors import TransientError
+from slackwater.event_log.port import TopicPartition
+from slackwater.read_models.documents import RowWrite
+from slackwater.read_models.progress import ModelVersion, ProgressUpdate
+from slackwater.read_models.sqlite_documents import SqliteDocumentStore
+from slackwater.read_models.sqlite_search import SqliteSearchIndex
+from slackwater.read_models.target import SearchTarget
+from slackwater.testing.doorbell import LocalDoorbell
+from slackwater.testing.search_index_contract import INDEX, entry
+
+_FIRST = TopicPartition("things", 0)
+_THINGS = ModelVersion("things")
+
+
+class _RecordingIndex(SqliteSearchIndex):
+    """Writes down what was asked of it, and fails when told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.steps: list[str] = []
+        self.fails = False
+
+    async def write(self, index: str, rows: Sequence[RowWrite]) -> None:
+        self.steps.append("write")
+        await super().write(index, rows)
+
+    async def refresh(self, index: str) -> None:
+        self.steps.append("refresh")
+        if self.fails:
+            raise TransientError("away; try again")
+        await super().refresh(index)
+
+
+@pytest.fixture
+async def index(tmp_path: Path) -> AsyncIterator[_RecordingIndex]:
+    index = _RecordingIndex(tmp_path / "search.db")
+    yield index
+    await index.close()
+
+
+@pytest.fixture
+async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocumentStore]:
+    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
+    await documents.progress.register(_THINGS)
+    yield documents
+    await documents.close()
+
+
+@pytest.fixture
+async def target(index: _RecordingIndex, documents: SqliteDocumentStore) -> SearchTarget:
+    target = SearchTarget(_THINGS, INDEX, index, documents.progress)
+    await target.prepare()
+    return target
+
+
+@pytest.fixture
+async def progress(documents: SqliteDocumentStore) -> ProgressUpdate:
+    claim = await documents.progress.claim(_THINGS, [_FIRST])
+    return ProgressUpdate(claim=claim, positions={_FIRST: 7})
+
+
+async def _position(documents: SqliteDocumentStore) -> int:
+    [found] = await documents.progress.load()
+    return found.positions[_FIRST]
+
+
+async def test_rows_come_first_then_a_refresh_then_progress(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    await target.commit([entry("a", "Tea"), entry("b", "Tea")], progress)
+    assert index.steps == ["write", "refresh"]
+    assert await _position(documents) == 7
+
+
+async def test_what_was_only_read_is_refreshed_before_progress_covers_it(
+    index: _RecordingIndex, target: SearchTarget, progress: ProgressUpdate
+) -> None:
+    await target.load(INDEX.name, ["a"])
+    await target.commit([], progress)
+    assert index.steps == ["refresh"]
+
+
+async def test_nothing_read_or_written_needs_no_refresh(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    await target.commit([], progress)
+    assert index.steps == []
+    assert await _position(documents) == 7
+
+
+async def test_a_refresh_that_failed_keeps_progress_back_until_one_has_succeeded(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    index.fails = True
+    with pytest.raises(TransientError):
+        await target.commit([entry("a", "Tea")], progress)
+    assert await _position(documents) == 0
+    index.fails = False
+    await target.commit([], progress)
+    assert index.steps == ["write", "refresh", "refresh"]
+    assert await _position(documents) == 7
