@@ -16,11 +16,11 @@ from slackwater.errors import StructuralError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.elasticsearch_bulk import UnindexableRowError
 from slackwater.read_models.elasticsearch_search import ElasticsearchSearchIndex
-from slackwater.read_models.progress import ProgressUpdate
-from slackwater.read_models.projector import SearchTarget
+from slackwater.read_models.progress import ModelVersion, ProgressUpdate
 from slackwater.read_models.search import ChangedIndexError, Index, SearchField, SearchRequest
 from slackwater.read_models.search_cursor import InvalidCursorError
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
+from slackwater.read_models.target import SearchTarget
 from slackwater.testing.doorbell import LocalDoorbell
 from slackwater.testing.search_index_contract import (
     INDEX,
@@ -104,15 +104,19 @@ async def test_a_write_is_not_found_before_a_refresh_and_can_be_got_at_once(
 async def test_progress_covers_nothing_that_a_dead_projector_wrote_and_did_not_refresh(
     index: ElasticsearchSearchIndex, open_index: OpenIndex, tmp_path: Path
 ) -> None:
-    dead = await open_index()
-    await dead.write(INDEX.name, [entry("a", "Coffee")])
     documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
-    await documents.progress.register("things", 1)
-    claim = await documents.progress.claim("things", [_FIRST])
-    target = SearchTarget(index, documents.progress)
+    things = ModelVersion("things")
+    await documents.progress.register(things)
+    claim = await documents.progress.claim(things, [_FIRST])
+    target = SearchTarget(things, INDEX, index, documents.progress)
+    await target.prepare()
+    stored = things.stored_name(INDEX.name)
+    dead = await open_index()
+    await dead.write(stored, [entry("a", "Coffee")])
     assert (await target.load(INDEX.name, ["a"]))["a"].version == 1  # so nothing is to be written
     await target.commit([], ProgressUpdate(claim=claim, positions={_FIRST: 1}))
-    assert await found_ids(index, "coffee") == ["a"]
+    found = await index.search(SearchRequest(index=stored, text="coffee"))
+    assert [hit.id for hit in found.hits] == ["a"]
     await documents.close()
 
 
