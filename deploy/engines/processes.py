@@ -36,7 +36,10 @@ class Process:
 
     def is_running(self) -> bool:
         """Return whether this very process still runs."""
-        return _started_ticks(self.pid) == self.started_ticks and self.folder in _command(self.pid)
+        if _started_ticks(self.pid) != self.started_ticks:
+            return False
+        command = _command(self.pid)
+        return command is not None and (self.folder in command or not command)
 
 
 def start(
@@ -132,10 +135,10 @@ def _started_ticks(pid: int) -> int | None:
     return None if state in "ZX" else int(fields[18])
 
 
-def _command(pid: int) -> str:
+def _command(pid: int) -> str | None:
+    """None when the process is gone; empty for the moment in which it becomes another program."""
     try:
-        return (
-            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        )
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
+        return None
+    return command.replace(b"\0", b" ").decode(errors="replace")

@@ -12,23 +12,25 @@ from pathlib import Path
 
 import pytest
 
+from deploy.engines import processes
 from deploy.engines.processes import Process, log_tail, recorded, start, stop
 
 SLEEPS = "import time; print('up', flush=True); time.sleep(60)"
 IGNORES = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPS}"
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[Process]:
-    process = start(tmp_path, [sys.executable, "-c", SLEEPS, str(tmp_path)], port=1)
-    yield process
-    if process.is_running():
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 def until_up(folder: Path) -> None:
     while "up" not in log_tail(folder):  # the timeout of tests is the deadline
         pass
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Process]:
+    process = start(tmp_path, [sys.executable, "-c", SLEEPS, str(tmp_path)], port=1)
+    until_up(tmp_path)
+    yield process
+    if process.is_running():
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def remember(folder: Path, process: Process) -> None:
@@ -71,6 +73,20 @@ def test_who_does_not_listen_is_ended_by_force(tmp_path: Path) -> None:
 
 
 def test_the_log_keeps_what_was_said(tmp_path: Path, started: Process) -> None:
-    until_up(tmp_path)
     assert log_tail(tmp_path) == "up"
     assert log_tail(tmp_path / "nowhere") == ""
+
+
+def test_a_process_that_becomes_another_program_is_still_ours(
+    tmp_path: Path, started: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its command line is empty for a moment, as the kernel makes it."""
+    monkeypatch.setattr(processes, "_command", lambda _: "")
+    assert recorded(tmp_path) == started
+
+
+def test_a_process_that_is_gone_is_not_ours(
+    tmp_path: Path, started: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_command", lambda _: None)
+    assert recorded(tmp_path) is None
