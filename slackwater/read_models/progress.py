@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from slackwater.errors import StructuralError
 from slackwater.event_log.port import TopicPartition
 
 
@@ -41,7 +42,10 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a reader may know of one read model's progress, from one snapshot."""
+    """Everything that a reader may know of one read model's progress.
+
+    Positions only grow, and rows read after `load` has returned hold what it says, and maybe more.
+    """
 
     read_model: str
     version: int
@@ -49,6 +53,14 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     positions: dict[TopicPartition, int]
     events_applied: int
+
+
+class UnknownReadModelError(StructuralError):
+    """A read model was never registered; register it before claiming or stating anything."""
+
+    def __init__(self, read_model: str) -> None:
+        self.read_model = read_model
+        super().__init__(f"read model {read_model} is not registered; register it first")
 
 
 class ProgressStore(Protocol):

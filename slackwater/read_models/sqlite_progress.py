@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from slackwater.doorbell import Doorbell, Listener
-from slackwater.errors import FencedError, StructuralError
+from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.progress import (
     Claim,
     ProgressUpdate,
     ReadModelProgress,
     ReadModelState,
+    UnknownReadModelError,
 )
 from slackwater.sqlite.driver import Connection
 from slackwater.sqlite.file import SqliteFile
@@ -69,14 +70,6 @@ _LOAD_READ_MODELS = """
     ORDER BY read_model
 """
 _LOAD_POSITIONS = "SELECT read_model, topic, partition, position FROM progress_partitions"
-
-
-class UnknownReadModelError(StructuralError):
-    """A read model was never registered; register it before claiming or stating anything."""
-
-    def __init__(self, read_model: str) -> None:
-        self.read_model = read_model
-        super().__init__(f"read model {read_model} is not registered; register it first")
 
 
 class SqliteProgressStore:

@@ -27,13 +27,9 @@ from slackwater.read_models.documents import (
     RowWrite,
     Sort,
 )
+from slackwater.read_models.query import InvalidQueryError
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
-from slackwater.read_models.sqlite_find import (
-    InvalidQueryError,
-    Statement,
-    count_statement,
-    page_statement,
-)
+from slackwater.read_models.sqlite_find import Statement, count_statement, page_statement
 from slackwater.sqlite.driver import connect
 from slackwater.testing.document_store_contract import (
     FIRST,
