@@ -90,7 +90,8 @@ class MongodbDocumentStore:
         rows = self._database.snapshot(collection_name(collection))
         wanted = {"_id": {"$in": list(ids)}}
         async with self._database.session() as session:
-            found = rows.find(wanted, session=session, batch_size=len(ids))
+            # One more than there can be: the server then ends the cursor with its first answer.
+            found = rows.find(wanted, session=session, batch_size=len(ids) + 1)
             return {document["_id"]: row(document) for document in await found.to_list()}
 
     async def find(self, query: Find) -> list[Row]:

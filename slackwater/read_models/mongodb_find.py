@@ -48,7 +48,7 @@ def index_keys(index: Index) -> Keys:
 
 def page_filter(query: Find) -> Filter:
     """Return the filter of a page."""
-    return {"$and": [*_terms(query.where), *_behind(query)]}
+    return _all_of([*_terms(query.where), *_behind(query)])
 
 
 def page_sort(query: Find) -> Keys:
@@ -59,7 +59,7 @@ def page_sort(query: Find) -> Keys:
 
 def count_filter(where: Sequence[Condition]) -> Filter:
     """Return the filter that visible rows pass."""
-    return {"$and": _terms(where)}
+    return _all_of(_terms(where))
 
 
 def _index_model(index: Index) -> IndexModel:
@@ -74,6 +74,18 @@ def _index_model(index: Index) -> IndexModel:
 
 def _field(path: str) -> str:
     return "_id" if path == "id" else f"document.{checked_path(path)}"
+
+
+def _all_of(terms: Sequence[Filter]) -> Filter:
+    """Write all terms as one: side by side, or beneath `$and` where a field is named twice."""
+    merged: Filter = {}
+    again = []
+    for term in terms:
+        if merged.keys().isdisjoint(term):
+            merged |= term
+        else:
+            again.append(term)
+    return merged | {"$and": again} if again else merged
 
 
 def _terms(where: Sequence[Condition]) -> list[Filter]:
@@ -102,8 +114,9 @@ def _behind(query: Find) -> list[Filter]:
     after = checked_after(query, query.after)
     sign = "$lt" if is_descending(query.order) else "$gt"
     fields = [_field(sort.path) for sort in query.order]
+    at = [{"$eq": value} for value in after]
     alternatives = [
-        {**dict(zip(fields[:n], after[:n], strict=True)), fields[n]: {sign: after[n]}}
+        {**dict(zip(fields[:n], at[:n], strict=True)), fields[n]: {sign: after[n]}}
         for n in range(len(fields))
     ]
     if len(alternatives) == 1:
