@@ -364,7 +364,7 @@ class CommitContract(_Stores):
         "key", ["", "$", "$set", "$ref", "a.b", ".", "a.", "%", "%24", "%2E", "_id", "é", " "]
     )
     async def test_keys_may_be_any_text(self, store: DocumentStore, claim: Claim, key: str) -> None:
-        content = {key: 1, "a": [{key: {key: [key], "$id": key}}], "z": {}}
+        content = {key: 1, "a": [{key: {key: key, "$id": [key]}}], "z": {}}
         await store.commit([thing("a", content=content)], update(claim))
         await store.commit([thing("a", revision=1, content=content)], update(claim))
         found = (await store.get(THINGS.name, ["a"]))["a"].document
