@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -31,6 +31,13 @@ pytestmark = [
 
 _TIMEOUT_MS = 800
 _DEADLINE_S = 10
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Let what the driver forgot be collected while it is forgiven."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -217,7 +224,6 @@ async def test_a_server_where_nobody_listens_is_transient(database: str) -> None
         async with asyncio.timeout(_TIMEOUT_MS / 1000 * 2):
             with pytest.raises(TransientError):
                 await store.progress.load()
-    gc.collect()
 
 
 async def test_a_wrong_password_is_structural_and_says_the_remedy(
