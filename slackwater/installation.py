@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from slackwater.adapters import (
+    open_database,
+    open_documents,
+    open_doorbell,
+    open_event_log,
+    open_search,
+)
 from slackwater.clock import Clock, SystemClock
-from slackwater.database.sqlite import SqliteDatabase
+from slackwater.database.port import Database
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog
-from slackwater.event_log.sqlite import SqliteEventLog
 from slackwater.manifest import Manifest, UnknownPartError
 from slackwater.read_models.documents import DocumentStore
 from slackwater.read_models.search import SearchIndex
-from slackwater.read_models.sqlite_documents import SqliteDocumentStore
-from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.settings import Settings
-from slackwater.sockets_doorbell import SocketDoorbell
 
 _SERVICE_PORTS = 1
 _RELAY_PORTS = 11
@@ -31,44 +34,39 @@ class _Closable(Protocol):
     async def close(self) -> None: ...
 
 
+ClosableT = TypeVar("ClosableT", bound=_Closable)
+
+
 class Installation:
-    """Opens the embedded adapters below the data folder."""
+    """Opens the adapters that the settings choose."""
 
     def __init__(self, settings: Settings, manifest: Manifest | None = None) -> None:
         self.settings = settings
         self.manifest = manifest or Manifest()
         self.clock: Clock = SystemClock()
-        self._databases: dict[str, SqliteDatabase] = {}
+        self._databases: dict[str, Database] = {}
         self._opened: list[_Closable] = []
 
     @cached_property
     def doorbell(self) -> Doorbell:
-        return SocketDoorbell(self.settings.data_dir)
+        return open_doorbell(self.settings)
 
     @cached_property
     def event_log(self) -> EventLog:
-        log = SqliteEventLog(self.settings.data_dir / "log", self.doorbell)
-        self._opened.append(log)
-        return log
+        return self._closed_later(open_event_log(self.settings, self.doorbell))
 
     @cached_property
     def documents(self) -> DocumentStore:
-        store = SqliteDocumentStore(self.settings.data_dir / "documents.sqlite", self.doorbell)
-        self._opened.append(store)
-        return store
+        return self._closed_later(open_documents(self.settings, self.doorbell))
 
     @cached_property
     def search(self) -> SearchIndex:
-        index = SqliteSearchIndex(self.settings.data_dir / "search.sqlite")
-        self._opened.append(index)
-        return index
+        return self._closed_later(open_search(self.settings))
 
-    def database(self, service: str) -> SqliteDatabase:
+    def database(self, service: str) -> Database:
         """Return the private database of a service."""
         if service not in self._databases:
-            path = self.settings.data_dir / "services" / f"{service}.sqlite"
-            self._databases[service] = SqliteDatabase(path)
-            self._opened.append(self._databases[service])
+            self._databases[service] = self._closed_later(open_database(self.settings, service))
         return self._databases[service]
 
     def service_port(self, name: str) -> int:
@@ -100,6 +98,10 @@ class Installation:
             for name in self.manifest.services
         }
         return {**here, **self.settings.service_urls}
+
+    def _closed_later(self, opened: ClosableT) -> ClosableT:
+        self._opened.append(opened)
+        return opened
 
     async def close(self) -> None:
         """Close everything that was opened, last opened first."""

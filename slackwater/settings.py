@@ -19,6 +19,7 @@ from slackwater.errors import ConfigurationError
 
 _PREFIX = "SLACKWATER_"
 _SECRET_BYTES = 32
+_NOT_OURS = {"SLACKWATER_ENGINES_DIR"}  # where `make engines` keeps its data
 
 
 class Settings(BaseSettings):
@@ -34,7 +35,7 @@ class Settings(BaseSettings):
     demo: bool = Field(True, description="Fill an empty installation with demo data.")
     namespace: str = Field(
         "slackwater",
-        pattern="^[a-z][a-z0-9-]{0,39}$",
+        pattern="^[a-z][a-z0-9_]{0,39}$",
         description="Begins every name on shared engines: schemas, topics, databases, indexes.",
     )
     postgresql_url: str | None = Field(
@@ -54,6 +55,12 @@ class Settings(BaseSettings):
     )
     elasticsearch_url: str | None = Field(
         None, description="Elasticsearch for search; else an SQLite file."
+    )
+    elasticsearch_api_key: str | None = Field(
+        None, description="Key for Elasticsearch, where the address holds no name and password."
+    )
+    elasticsearch_ca_certs: str | None = Field(
+        None, description="File with the authority that Elasticsearch's certificate comes from."
     )
     search_refresh_interval_ms: int = Field(
         200, ge=10, description="Elasticsearch makes new documents visible at most this often."
@@ -127,7 +134,7 @@ def token_secret(settings: Settings) -> bytes:
 
 
 def _refuse_unknown_variables() -> None:
-    known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields} | _NOT_OURS
     unknown = sorted(
         name
         for name in os.environ

@@ -38,4 +38,4 @@ def on_all_engines() -> list[pytest.MarkDecorator]:
 def engine_settings() -> dict[str, str]:
     """Return the environment of a new installation on the real engines, with names of its own."""
     urls = {f"SLACKWATER_{name.upper()}_URL": engine_url(name) for name in NAMES}
-    return {**urls, "SLACKWATER_NAMESPACE": f"test-{secrets.token_hex(4)}"}
+    return {**urls, "SLACKWATER_NAMESPACE": f"test_{secrets.token_hex(4)}"}

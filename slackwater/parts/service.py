@@ -72,6 +72,7 @@ class ServicePart:
             problems=self._problems,
         )
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._consumed.follow())
             for consumer in self._consumers:
                 tasks.create_task(self._consume(consumer))
             for periodic in self._service.periodic:

@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from slackwater.errors import PoisonousEventError
 from slackwater.read_models.progress import ProgressStore, ProgressUpdate
 
 Document = dict[str, Any]
-"""JSON: str, int, float, bool, None, list and dict only; `id` is the row's id."""
+"""JSON: str, int (64 bits), float, bool, None, list and dict only; `id` is the row's id."""
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,21 @@ class RowWrite(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     expected_revision: int
     document: Document
+
+
+class TakenValueError(PoisonousEventError):
+    """A row repeats the value of another in a unique index; let the owner of the value mend it."""
+
+
+class UnstorableDocumentError(PoisonousEventError):
+    """A document holds what the store cannot keep; mend the projection."""
+
+    def __init__(self, row: RowWrite, reason: object) -> None:
+        self.collection = row.collection
+        self.id = row.id
+        super().__init__(
+            f"row {row.id} of {row.collection} cannot be stored: {reason}; mend the projection"
+        )
 
 
 class Operator(StrEnum):
@@ -119,8 +135,10 @@ class DocumentStore(Protocol):
         """Write all rows and the progress, or nothing.
 
         Raises:
-            ConflictError: a row is not at its expected revision.
             FencedError: a partition of the progress was claimed by somebody else.
+            ConflictError: a row is not at its expected revision.
+            TakenValueError: a unique index refuses a row.
+            UnstorableDocumentError: a document is too large, or no JSON with integers of 64 bits.
         """
         ...
 

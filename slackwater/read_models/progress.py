@@ -79,7 +79,10 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a reader may know of one version's progress, from one snapshot."""
+    """Everything that a reader may know of one version's progress.
+
+    Positions only grow, and rows read after `load` has returned hold what it says, and maybe more.
+    """
 
     model: ModelVersion
     active: bool

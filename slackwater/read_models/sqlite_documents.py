@@ -15,8 +15,16 @@ from typing import Any
 import orjson
 
 from slackwater.doorbell import Doorbell
-from slackwater.errors import ConflictError, PoisonousEventError
-from slackwater.read_models.documents import Collection, Condition, Find, Row, RowWrite
+from slackwater.errors import ConflictError
+from slackwater.read_models.documents import (
+    Collection,
+    Condition,
+    Find,
+    Row,
+    RowWrite,
+    TakenValueError,
+    UnstorableDocumentError,
+)
 from slackwater.read_models.progress import ProgressUpdate
 from slackwater.read_models.sqlite_find import (
     Statement,
@@ -28,10 +36,6 @@ from slackwater.read_models.sqlite_find import (
 from slackwater.read_models.sqlite_progress import SqliteProgressStore, advance
 from slackwater.sqlite.driver import Connection, IntegrityError, Synchronous
 from slackwater.sqlite.file import SqliteFile
-
-
-class TakenValueError(PoisonousEventError):
-    """A row repeats the value of another in a unique index; let the owner of the value mend it."""
 
 
 class SqliteDocumentStore:
@@ -111,7 +115,7 @@ def _get_statement(collection: str, ids: Sequence[str]) -> Statement:
 
 
 def _guarded_statement(row: RowWrite) -> Statement:
-    document = orjson.dumps(row.document).decode()
+    document = _json(row)
     if row.expected_revision == 0:
         return Statement(
             f"INSERT INTO {table(row.collection)} (id, version, revision, document) "  # noqa: S608
@@ -123,6 +127,13 @@ def _guarded_statement(row: RowWrite) -> Statement:
         "SET version = ?, revision = revision + 1, document = ? WHERE id = ? AND revision = ?",
         (row.version, document, row.id, row.expected_revision),
     )
+
+
+def _json(row: RowWrite) -> str:
+    try:
+        return orjson.dumps(row.document).decode()
+    except TypeError as error:
+        raise UnstorableDocumentError(row, error) from error
 
 
 def _write(connection: Connection, row: RowWrite, statement: Statement) -> None:

@@ -1,29 +1,27 @@
 """The SQL of collections: their tables and indexes, and the finds that these indexes serve.
 
 A query is served by an expression index only if it repeats the indexed expression to the letter,
-so both are written by the same functions. Names and paths are checked before they become SQL;
-values are parameters always.
+so both are written by the same functions.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from slackwater.errors import StructuralError
-from slackwater.read_models.documents import Collection, Condition, Find, Index, Operator, Sort
+from slackwater.read_models.documents import Collection, Condition, Find, Index, Operator
+from slackwater.read_models.query import (
+    InvalidQueryError,
+    checked_after,
+    checked_name,
+    checked_path,
+    is_descending,
+    prefix_range,
+)
 
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_PATH = re.compile(rf"{_NAME.pattern}(\.{_NAME.pattern})*")
 _VISIBLE = "version >= 1"
 _BRANCHES_MAX = 16
-_LAST_CHARACTER = chr(0x10FFFF)
-
-
-class InvalidQueryError(StructuralError):
-    """A find or an index that the store cannot express; mend the query."""
 
 
 class Statement(NamedTuple):
@@ -39,9 +37,7 @@ def table(collection: str) -> str:
     Raises:
         InvalidQueryError: the name is not lower case with underscores.
     """
-    if not _NAME.fullmatch(collection):
-        raise InvalidQueryError(f"{collection!r} cannot name a collection; use a-z, 0-9 and _")
-    return f"rows_{collection}"
+    return f"rows_{checked_name(collection)}"
 
 
 def create_statements(collection: Collection) -> list[str]:
@@ -59,7 +55,7 @@ def create_statements(collection: Collection) -> list[str]:
 
 def page_statement(query: Find) -> Statement:
     """Return the statement of a page; its rows begin with id, version, revision and document."""
-    descending = _is_descending(query.order)
+    descending = is_descending(query.order)
     branches = [_branch(query, where, descending) for where in _alternatives(query.where)]
     keys = ", ".join(f"key_{n}{' DESC' if descending else ''}" for n in range(len(query.order)))
     union = " UNION ALL ".join(branch.sql for branch in branches)
@@ -89,16 +85,7 @@ def _create_index(collection: str, index: Index) -> str:
 
 
 def _expression(path: str) -> str:
-    if not _PATH.fullmatch(path):
-        raise InvalidQueryError(f"{path!r} is no path; use a-z, 0-9 and _, joined by dots")
-    return "id" if path == "id" else f"json_extract(document, '$.{path}')"
-
-
-def _is_descending(order: Sequence[Sort]) -> bool:
-    directions = {sort.descending for sort in order}
-    if len(directions) != 1:
-        raise InvalidQueryError("a find needs sort keys of one direction; give all the same")
-    return directions.pop()
+    return "id" if path == "id" else f"json_extract(document, '$.{checked_path(path)}')"
 
 
 def _alternatives(where: Sequence[Condition]) -> Iterator[tuple[Condition, ...]]:
@@ -136,14 +123,13 @@ def _branch(query: Find, where: Sequence[Condition], descending: bool) -> Statem
 def _behind(query: Find, descending: bool) -> Statement:
     if query.after is None:
         return Statement("", ())
-    if len(query.after) != len(query.order) or None in query.after:
-        raise InvalidQueryError("`after` needs one value, not null, for each sort key")
+    after = checked_after(query, query.after)
     keys = ", ".join(_expression(sort.path) for sort in query.order)
-    places = ", ".join("?" * len(query.after))
+    places = ", ".join("?" * len(after))
     sign = "<" if descending else ">"
     # SQLite does not enter an expression index by a row value, but does by its first key alone.
     first = f"{_expression(query.order[0].path)} {sign}= ?"
-    return Statement(f" AND {first} AND ({keys}) {sign} ({places})", (query.after[0], *query.after))
+    return Statement(f" AND {first} AND ({keys}) {sign} ({places})", (after[0], *after))
 
 
 def _where(where: Sequence[Condition]) -> Statement:
@@ -177,14 +163,7 @@ def _any_of(expression: str, values: Sequence[Any]) -> Statement:
 
 def _starts_with(expression: str, prefix: str) -> Statement:
     """Write a prefix as a range, which an index serves; text is ordered by code points."""
-    stem = prefix.rstrip(_LAST_CHARACTER)
-    if not stem:
-        return Statement(f"{expression} >= ?", (prefix,))
-    return Statement(
-        f"{expression} >= ? AND {expression} < ?", (prefix, stem[:-1] + _next_character(stem[-1]))
-    )
-
-
-def _next_character(character: str) -> str:
-    # U+D800 to U+DFFF are no characters: they cannot be encoded.
-    return "\ue000" if character == "\ud7ff" else chr(ord(character) + 1)
+    first, behind = prefix_range(prefix)
+    if behind is None:
+        return Statement(f"{expression} >= ?", (first,))
+    return Statement(f"{expression} >= ? AND {expression} < ?", (first, behind))

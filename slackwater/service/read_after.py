@@ -39,7 +39,17 @@ class ConsumedSources:
         self._database = database
         self._event_log = log
         self._tracks: dict[str, SourceTrack] = {}
+        self._reached: dict[tuple[str, str], Tick] = {}
+        self._demanded = asyncio.Event()
         self._changed = asyncio.Event()
+
+    async def follow(self) -> None:
+        """Follow the watermarks until cancelled, from the first demand on.
+
+        Most services never meet one; whoever met one will meet the next.
+        """
+        await self._demanded.wait()
+        await follow_watermarks(self._event_log, self.on_watermarks)
 
     def on_watermarks(self, watermarks: Sequence[Watermark]) -> None:
         for watermark in watermarks:
@@ -52,24 +62,16 @@ class ConsumedSources:
         changed.set()
 
     async def wait_for(self, ticks: Mapping[str, Tick], *, timeout_ms: int) -> bool:
-        """Wait until every named source that this service consumes has passed its tick.
-
-        Watermarks are followed only while somebody waits; most commands demand nothing.
-        """
+        """Wait until every named source that this service consumes has passed its tick."""
         if not ticks:
             return True
-        following = asyncio.create_task(
-            follow_watermarks(self._event_log, self.on_watermarks), name="follow watermarks"
-        )
+        self._demanded.set()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 while not await self._have_passed(ticks):
                     await self._wait_for_change()
         except TimeoutError:
             return False
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
         return True
 
     async def _wait_for_change(self) -> None:
@@ -91,11 +93,18 @@ class ConsumedSources:
             return False
         topics = set(track.newest_watermark.offsets)
         return all(
-            _reached(track, positions[consumer.name], topics & set(consumer.topics)) > tick
+            self._advance(source, consumer.name, positions[consumer.name], consumed) > tick
             for consumer in self._consumers
-            if topics & set(consumer.topics)
+            if (consumed := topics & set(consumer.topics))
         )
 
-
-def _reached(track: SourceTrack, positions: dict[TopicPartition, int], topics: set[str]) -> Tick:
-    return track.reached(positions, topics) or Tick(0, 0)
+    def _advance(
+        self, source: str, consumer: str, positions: dict[TopicPartition, int], topics: set[str]
+    ) -> Tick:
+        """Return the newest tick reached; the search goes on from the one before."""
+        place = (source, consumer)
+        reached = self._tracks[source].reached(positions, topics, since=self._reached.get(place))
+        if reached is None:
+            return Tick(0, 0)
+        self._reached[place] = reached
+        return reached

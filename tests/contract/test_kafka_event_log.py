@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -43,17 +42,17 @@ from slackwater.testing.event_log_reading import (
     two_members,
     until,
 )
+from tests.engines import engine_url
 
 pytestmark = pytest.mark.engine("kafka")
 
 OPENING = """
-import os
 from contextlib import asynccontextmanager
 from slackwater.event_log.kafka import KafkaEventLog
 from slackwater.event_log.kafka_driver import KafkaCluster
 @asynccontextmanager
 async def opened():
-    cluster = KafkaCluster(bootstrap_servers=os.environ["SLACKWATER_KAFKA_URL"])
+    cluster = KafkaCluster(bootstrap_servers={url!r})
     log = KafkaEventLog(cluster, session_timeout_ms=6_000)
     yield log
     await log.close()
@@ -61,7 +60,7 @@ async def opened():
 
 
 def cluster() -> KafkaCluster:
-    return KafkaCluster(bootstrap_servers=os.environ["SLACKWATER_KAFKA_URL"])
+    return KafkaCluster(bootstrap_servers=engine_url("kafka"))
 
 
 @asynccontextmanager
@@ -84,7 +83,7 @@ class TestKafkaEventLog(EventLogContract):
             yield log
 
     def opening(self, directory: Path) -> str:
-        return OPENING
+        return OPENING.format(url=engine_url("kafka"))
 
     async def trim(self, log: EventLog, topic: str) -> None:
         async with admin_of(log) as admin:

@@ -15,35 +15,30 @@ import pytest
 from contracts.documents.customers import CUSTOMERS_COLLECTION
 from contracts.documents.orders import ORDERS_COLLECTION
 from contracts.documents.products import PRODUCTS_COLLECTION
-from slackwater.errors import PoisonousEventError
 from slackwater.read_models.documents import (
-    Collection,
     Condition,
-    Document,
     DocumentStore,
     Find,
-    Index,
     Operator,
-    RowWrite,
     Sort,
 )
+from slackwater.read_models.progress import ProgressStore
+from slackwater.read_models.query import InvalidQueryError
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
-from slackwater.read_models.sqlite_find import (
-    InvalidQueryError,
-    Statement,
-    count_statement,
-    page_statement,
-)
+from slackwater.read_models.sqlite_find import Statement, count_statement, page_statement
 from slackwater.sqlite.driver import connect
 from slackwater.testing.document_store_contract import (
-    FIRST,
-    READ_MODEL,
     THINGS,
     DocumentStoreContract,
     OpenStore,
-    update,
 )
 from slackwater.testing.doorbell import LocalDoorbell
+from slackwater.testing.progress_store_contract import (
+    FIRST,
+    READ_MODEL,
+    OpenProgress,
+    ProgressStoreContract,
+)
 
 
 @pytest.fixture
@@ -64,7 +59,19 @@ async def open_store(file_path: Path) -> AsyncIterator[OpenStore]:
         yield open_one
 
 
+@pytest.fixture
+def open_progress(open_store: OpenStore) -> OpenProgress:
+    async def open_one() -> ProgressStore:
+        return (await open_store()).progress
+
+    return open_one
+
+
 class TestSqliteDocumentStore(DocumentStoreContract):
+    pass
+
+
+class TestSqliteProgressStore(ProgressStoreContract):
     pass
 
 
@@ -171,21 +178,6 @@ async def test_the_file_does_not_wait_for_the_disk(open_store: OpenStore) -> Non
     pragma = "PRAGMA synchronous"
     [(level,)] = await store._file.read(lambda connection: list(connection.execute(pragma)))
     assert level == 1
-
-
-async def test_a_value_taken_in_a_unique_index_leaves_nothing(open_store: OpenStore) -> None:
-    store = await open_store()
-    await store.prepare([Collection(name="names", indexes=(Index(paths=("name",), unique=True),))])
-    await store.progress.register(READ_MODEL)
-    claim = await store.progress.claim(READ_MODEL, [FIRST])
-    rows = [named("a", {"name": "Ada"}), named("b", {"name": "Ada"})]
-    with pytest.raises(PoisonousEventError):
-        await store.commit(rows, update(claim, first=1))
-    assert await store.count("names") == 0
-
-
-def named(name: str, document: Document) -> RowWrite:
-    return RowWrite(collection="names", id=name, version=1, expected_revision=0, document=document)
 
 
 OPEN_AND_WRITE = """

@@ -21,6 +21,7 @@ from slackwater.event_log.kafka_driver import KafkaCluster
 from slackwater.event_log.port import NewRecord, TopicPartition
 from slackwater.ids import new_id
 from slackwater.testing.event_log_reading import Follower, close_all, new_topic
+from tests.engines import engine_url
 
 COMMAND = os.environ.get("SLACKWATER_KAFKA_RESTART_COMMAND", "")
 KEYS = [f"key {n}" for n in range(5)]
@@ -73,9 +74,7 @@ class Writer:
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[KafkaEventLog]:
-    cluster = KafkaCluster(
-        bootstrap_servers=os.environ["SLACKWATER_KAFKA_URL"], request_timeout_ms=2_000
-    )
+    cluster = KafkaCluster(bootstrap_servers=engine_url("kafka"), request_timeout_ms=2_000)
     log = KafkaEventLog(cluster, append_timeout_ms=APPEND_TIMEOUT_MS)
     yield log
     async with log._topics._admin("cleaning up") as admin:

@@ -1,0 +1,270 @@
+"""Progress in MongoDB, fenced by numbers that only grow.
+
+Each version of a read model and each of its partitions is a document of its own, so that projectors
+of different partitions never stand in each other's way. One more a read model names the version
+that readers use, so that a switch is one write. A save names the fences of its claim in its
+filters, and the server compares them in the transaction that it writes: a projector that was
+replaced while it worked cannot move progress, however late it wakes up.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.errors import DuplicateKeyError
+
+from slackwater.errors import FencedError
+from slackwater.event_log.port import TopicPartition
+from slackwater.read_models.mongodb_changes import MongodbChanges
+from slackwater.read_models.mongodb_database import MongodbDatabase, Session, Stored
+from slackwater.read_models.mongodb_errors import not_replicated
+from slackwater.read_models.progress import (
+    ActiveVersionError,
+    Claim,
+    ModelVersion,
+    ProgressUpdate,
+    ReadModelProgress,
+    ReadModelState,
+    UnknownReadModelError,
+    covers,
+)
+
+_COLLECTION = "progress"
+_BATCH_SIZE = 10_000
+
+
+class MongodbProgressStore:
+    """Progress in the collection `progress`, beside the documents or without any."""
+
+    def __init__(self, database: MongodbDatabase) -> None:
+        self._database = database
+        self._collection = database.collection(_COLLECTION)
+        self._changes = MongodbChanges(database, self._collection)
+
+    async def register(self, model: ModelVersion) -> None:
+        await self._insert(_pointer(model), {"active": model.version})
+        is_active = await self._active(model) == model.version
+        state = ReadModelState.RUNNING if is_active else ReadModelState.REBUILDING
+        new = {"state": state.value, "reason": None, "events_applied": 0}
+        await self._insert(_id(model), new)
+
+    async def claim(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> Claim:
+        claimed: dict[TopicPartition, Stored] = {}
+
+        async def work(session: Session) -> None:
+            await self._require_registered(session, model)
+            claimed.update(await self._raise_fences(session, model, partitions))
+
+        await self._database.transaction(work)
+        return Claim(
+            model=model,
+            fences={partition: found["fence"] for partition, found in claimed.items()},
+            positions={partition: found["position"] for partition, found in claimed.items()},
+        )
+
+    async def save(self, update: ProgressUpdate) -> None:
+        await self._database.transaction(lambda session: self.advance(session, update))
+
+    async def set_state(
+        self, model: ModelVersion, state: ReadModelState, reason: str | None = None
+    ) -> None:
+        change = {"$set": {"state": state.value, "reason": reason}}
+        if await self._update(_id(model), change) == 0:
+            raise UnknownReadModelError(model)
+
+    async def activate(self, model: ModelVersion) -> bool:
+        """Switch unless a position is missing; whoever writes the version before is fenced off.
+
+        Raising the fences of the version before makes this transaction conflict with every save
+        that is on its way, so none can get in between the comparison and the switch.
+        """
+        activated = False
+
+        async def work(session: Session) -> None:
+            nonlocal activated
+            await self._require_registered(session, model)
+            before = ModelVersion(model.read_model, await self._active(model, session))
+            await self._collection.update_many(
+                _partitions_of(before), {"$inc": {"fence": 1}}, session=session
+            )
+            activated = await self._covers(session, model, before)
+            if not activated:
+                raise _NotYetError
+            change = {"$set": {"active": model.version}}
+            await self._collection.update_one(_pointer(model), change, session=session)
+            running = {"$set": {"state": ReadModelState.RUNNING.value, "reason": None}}
+            await self._collection.update_one(_id(model), running, session=session)
+
+        with suppress(_NotYetError):
+            await self._database.transaction(work)
+        return activated
+
+    async def forget(self, model: ModelVersion) -> None:
+        async def work(session: Session) -> None:
+            if await self._active(model, session) == model.version:
+                raise ActiveVersionError(model)
+            await self._collection.delete_many(_partitions_of(model), session=session)
+            await self._collection.delete_one(_id(model), session=session)
+
+        await self._database.transaction(work)
+
+    async def load(self) -> list[ReadModelProgress]:
+        """Return the progress of every version; what this handle reads from now on is newer."""
+        async with self._database.session() as session:
+            found = self._collection.find({}, session=session, batch_size=_BATCH_SIZE)
+            documents = await found.to_list()
+            if session.operation_time is None:
+                raise not_replicated("it gives no operation time")
+            self._database.witness(session.operation_time)
+        return _progress(documents)
+
+    async def wait_for_change(self, *, timeout_ms: int) -> None:
+        await self._changes.wait(timeout_ms=timeout_ms)
+
+    async def advance(self, session: Session, update: ProgressUpdate) -> None:
+        """Move progress forward inside the transaction of the effects that it covers.
+
+        Raises:
+            FencedError: a partition was not claimed, or was claimed by somebody else since.
+        """
+        claim, events = update.claim, update.events_applied
+        if not update.positions:
+            await self._count_events(session, claim.model, events)
+            return
+        moves = []
+        for partition, position in sorted(update.positions.items()):
+            guard = {"fence": claim.fences.get(partition, 0)}
+            change = {"$max": {"position": position}, "$inc": {"events_applied": events}}
+            moves.append(UpdateOne(_id(claim.model, partition) | guard, change))
+            events = 0  # counted with the first one
+        moved = await self._collection.bulk_write(moves, session=session)
+        if moved.matched_count < len(moves):
+            raise _fenced(update)
+
+    async def close(self) -> None:
+        """Stop listening; the database belongs to whoever opened it."""
+        await self._changes.close()
+
+    async def _insert(self, id_: Stored, new: Mapping[str, Any]) -> None:
+        with suppress(DuplicateKeyError):  # another process was faster
+            await self._update(id_, {"$setOnInsert": new}, upsert=True)
+
+    async def _update(self, id_: Stored, change: Mapping[str, Any], *, upsert: bool = False) -> int:
+        async with self._database.session() as session:
+            updated = await self._collection.update_one(id_, change, upsert=upsert, session=session)
+            self._database.witness(session.operation_time)
+        return updated.matched_count
+
+    async def _active(self, model: ModelVersion, session: Session | None = None) -> int:
+        pointer = await self._collection.find_one(_pointer(model), session=session)
+        return pointer["active"] if pointer is not None else 0
+
+    async def _require_registered(self, session: Session, model: ModelVersion) -> None:
+        if not await self._collection.find_one(_id(model), session=session):
+            raise UnknownReadModelError(model)
+
+    async def _covers(self, session: Session, model: ModelVersion, before: ModelVersion) -> bool:
+        ahead = await self._positions(session, model)
+        return covers(ahead, await self._positions(session, before))
+
+    async def _positions(self, session: Session, model: ModelVersion) -> dict[TopicPartition, int]:
+        found = self._collection.find(
+            _partitions_of(model), session=session, batch_size=_BATCH_SIZE
+        )
+        return {_partition(each): each["position"] for each in await found.to_list()}
+
+    async def _raise_fences(
+        self, session: Session, model: ModelVersion, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, Stored]:
+        if not partitions:
+            return {}
+        change = {"$inc": {"fence": 1}, "$setOnInsert": {"position": 0, "events_applied": 0}}
+        ids = [_id(model, partition) for partition in partitions]
+        raises = [UpdateOne(id_, change, upsert=True) for id_ in ids]
+        await self._collection.bulk_write(raises, session=session)
+        found = self._collection.find({"$or": ids}, session=session, batch_size=_BATCH_SIZE)
+        return {_partition(document): document for document in await found.to_list()}
+
+    async def _count_events(self, session: Session, model: ModelVersion, events: int) -> None:
+        if events:
+            change = {"$inc": {"events_applied": events}}
+            await self._collection.update_one(_id(model), change, session=session)
+
+
+class _NotYetError(Exception):
+    """Takes a switch back that came too early."""
+
+
+def _pointer(model: ModelVersion) -> Stored:
+    return {"_id": {"read_model": model.read_model}}
+
+
+def _id(model: ModelVersion, partition: TopicPartition | None = None) -> Stored:
+    place: Stored = {"read_model": model.read_model, "version": model.version}
+    if partition is not None:
+        place |= {"topic": partition.topic, "partition": partition.partition}
+    return {"_id": place}
+
+
+def _partitions_of(model: ModelVersion) -> Stored:
+    """Match every partition of a version; the collection is small enough to be scanned."""
+    return {
+        "_id.read_model": model.read_model,
+        "_id.version": model.version,
+        "_id.topic": {"$exists": True},
+    }
+
+
+def _partition(document: Stored) -> TopicPartition:
+    return TopicPartition(document["_id"]["topic"], document["_id"]["partition"])
+
+
+def _model(document: Stored) -> ModelVersion:
+    return ModelVersion(document["_id"]["read_model"], document["_id"]["version"])
+
+
+def _fenced(update: ProgressUpdate) -> FencedError:
+    partitions = ", ".join(f"{topic}[{number}]" for topic, number in sorted(update.positions))
+    return FencedError(
+        f"{update.claim.model.read_model} no longer owns all of {partitions}; "
+        "stop writing and claim anew"
+    )
+
+
+def _progress(documents: Sequence[Stored]) -> list[ReadModelProgress]:
+    active: dict[str, int] = {}
+    models: dict[ModelVersion, Stored] = {}
+    partitions: defaultdict[ModelVersion, list[Stored]] = defaultdict(list)
+    for document in documents:
+        if "version" not in document["_id"]:
+            active[document["_id"]["read_model"]] = document["active"]
+        elif "topic" in document["_id"]:
+            partitions[_model(document)].append(document)
+        else:
+            models[_model(document)] = document
+    return [
+        _progress_of(
+            model,
+            models[model],
+            partitions[model],
+            active=active.get(model.read_model) == model.version,
+        )
+        for model in sorted(models)
+    ]
+
+
+def _progress_of(
+    model: ModelVersion, stored: Stored, partitions: Sequence[Stored], *, active: bool
+) -> ReadModelProgress:
+    return ReadModelProgress(
+        model=model,
+        active=active,
+        state=ReadModelState(stored["state"]),
+        reason=stored["reason"],
+        positions={_partition(document): document["position"] for document in partitions},
+        events_applied=sum(document["events_applied"] for document in (stored, *partitions)),
+    )

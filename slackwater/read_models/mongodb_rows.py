@@ -1,0 +1,68 @@
+"""Rows as MongoDB keeps them, and the writes that carry their guards.
+
+A row is `{_id, version, visible, revision, document}`, and `quoted` where keys of the document had
+to be quoted. `visible` says whether the row's own aggregate has been applied.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bson
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from pymongo import InsertOne, UpdateOne
+
+from slackwater.read_models.documents import Document, Row, RowWrite, UnstorableDocumentError
+from slackwater.read_models.mongodb_database import Stored
+from slackwater.read_models.mongodb_keys import needs_quoting, quoted, restored
+
+_BYTES_MAX = 16 * 1024 * 1024 - 16 * 1024
+"""The server's limit of a document, less what a row adds to it."""
+
+GuardedWrite = InsertOne[Stored] | UpdateOne
+
+
+def guarded_write(write: RowWrite) -> GuardedWrite:
+    """Return the write of a row that the server does only at the expected revision.
+
+    Raises:
+        UnstorableDocumentError: the document is too large, or no JSON with integers of 64 bits.
+    """
+    fields = _fields(write)
+    if write.expected_revision == 0:
+        return InsertOne({"_id": write.id, "revision": 1, **fields})
+    guard = {"_id": write.id, "revision": write.expected_revision}
+    return UpdateOne(guard, {"$set": fields, "$inc": {"revision": 1}})
+
+
+def row(stored: Stored) -> Row:
+    """Return the row that was stored."""
+    document: Document = stored["document"]
+    return Row(
+        id=stored["_id"],
+        version=stored["version"],
+        revision=stored["revision"],
+        document=restored(document) if stored["quoted"] else document,
+    )
+
+
+def _fields(write: RowWrite) -> dict[str, Any]:
+    is_quoted = needs_quoting(write.document)
+    return {
+        "version": write.version,
+        "visible": write.version >= 1,
+        "quoted": is_quoted,
+        "document": _encoded(write, quoted(write.document) if is_quoted else write.document),
+    }
+
+
+def _encoded(write: RowWrite, document: Document) -> RawBSONDocument:
+    """Encode the document once and by itself, so that an error can name its row."""
+    try:
+        encoded = bson.encode(document)
+    except (BSONError, OverflowError, RecursionError, UnicodeEncodeError) as error:
+        raise UnstorableDocumentError(write, error) from error
+    if len(encoded) > _BYTES_MAX:
+        raise UnstorableDocumentError(write, f"{len(encoded)} bytes, and {_BYTES_MAX} at most")
+    return RawBSONDocument(encoded)

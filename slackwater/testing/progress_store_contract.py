@@ -1,0 +1,284 @@
+"""What every progress store must do, to be inherited by the tests of each adapter.
+
+A subclass provides a fixture `open_progress`: an async function that opens one more handle on the
+same progress, which is empty when a test begins, and closes all handles when the test ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from slackwater.errors import FencedError, StructuralError
+from slackwater.event_log.port import TopicPartition
+from slackwater.read_models.progress import (
+    ActiveVersionError,
+    Claim,
+    ModelVersion,
+    ProgressStore,
+    ProgressUpdate,
+    ReadModelProgress,
+    ReadModelState,
+)
+
+OpenProgress = Callable[[], Awaitable[ProgressStore]]
+
+READ_MODEL = ModelVersion("things")
+NEXT = ModelVersion("things", 2)
+OTHERS = ModelVersion("others", 7)
+FIRST = TopicPartition("things.events", 0)
+SECOND = TopicPartition("things.events", 1)
+
+_DEADLINE_S = 10
+
+
+def update(claim: Claim, events: int = 0, **positions: int) -> ProgressUpdate:
+    """Return an update of the partitions `first` and `second`."""
+    partitions = {"first": FIRST, "second": SECOND}
+    return ProgressUpdate(
+        claim=claim,
+        positions={partitions[name]: position for name, position in positions.items()},
+        events_applied=events,
+    )
+
+
+async def load_one(store: ProgressStore, model: ModelVersion = READ_MODEL) -> ReadModelProgress:
+    """Return the progress of one version."""
+    [found] = [p for p in await store.load() if p.model == model]
+    return found
+
+
+class ProgressStoreContract:
+    """Claims, fences, positions and states."""
+
+    @pytest.fixture
+    async def store(self, open_progress: OpenProgress) -> ProgressStore:
+        store = await open_progress()
+        await store.register(READ_MODEL)
+        return store
+
+    @pytest.fixture
+    async def other(self, store: ProgressStore, open_progress: OpenProgress) -> ProgressStore:
+        return await open_progress()
+
+    @pytest.fixture
+    async def claim(self, store: ProgressStore) -> Claim:
+        return await store.claim(READ_MODEL, [FIRST, SECOND])
+
+    async def test_nothing_is_known_of_an_empty_store(self, open_progress: OpenProgress) -> None:
+        assert await (await open_progress()).load() == []
+
+    async def test_a_registered_read_model_runs_with_nothing_applied(
+        self, store: ProgressStore
+    ) -> None:
+        assert await store.load() == [
+            ReadModelProgress(
+                model=READ_MODEL,
+                active=True,
+                state=ReadModelState.RUNNING,
+                reason=None,
+                positions={},
+                events_applied=0,
+            )
+        ]
+
+    async def test_registering_again_keeps_what_is_there(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(update(claim, events=3, first=5))
+        before = await load_one(store)
+        await store.register(READ_MODEL)
+        assert await load_one(store) == before
+
+    async def test_all_read_models_are_loaded_apart(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await store.register(OTHERS)
+        others = await store.claim(OTHERS, [FIRST])
+        await store.save(update(others, first=2))
+        await store.save(update(claim, first=9))
+        assert (await load_one(other)).positions == {FIRST: 9, SECOND: 0}
+        assert (await load_one(other, OTHERS)).positions == {FIRST: 2}
+
+    async def test_a_read_model_must_be_registered_before_it_is_claimed(
+        self, store: ProgressStore
+    ) -> None:
+        with pytest.raises(StructuralError):
+            await store.claim(ModelVersion("unheard_of"), [FIRST])
+
+    async def test_a_read_model_must_be_registered_before_it_has_a_state(
+        self, store: ProgressStore
+    ) -> None:
+        with pytest.raises(StructuralError):
+            await store.set_state(ModelVersion("unheard_of"), ReadModelState.HALTED)
+
+    async def test_a_state_is_kept_with_its_reason_until_the_next(
+        self, store: ProgressStore, other: ProgressStore
+    ) -> None:
+        await store.set_state(READ_MODEL, ReadModelState.HALTED, "schlimm: 💥")
+        halted = await load_one(other)
+        assert (halted.state, halted.reason) == (ReadModelState.HALTED, "schlimm: 💥")
+        await other.set_state(READ_MODEL, ReadModelState.RUNNING)
+        running = await load_one(store)
+        assert (running.state, running.reason) == (ReadModelState.RUNNING, None)
+
+    async def test_a_claim_says_where_to_go_on(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        assert claim.positions == {FIRST: 0, SECOND: 0}
+        await store.save(update(claim, first=5))
+        newer = await other.claim(READ_MODEL, [FIRST, SECOND])
+        assert newer.positions == {FIRST: 5, SECOND: 0}
+
+    async def test_each_claim_raises_the_fence(self, store: ProgressStore, claim: Claim) -> None:
+        newer = await store.claim(READ_MODEL, [FIRST])
+        assert newer.fences == {FIRST: claim.fences[FIRST] + 1}
+
+    async def test_claims_at_the_same_time_get_different_fences(
+        self, store: ProgressStore, other: ProgressStore
+    ) -> None:
+        claims = await asyncio.gather(
+            *(handle.claim(READ_MODEL, [FIRST]) for handle in (store, other) * 5)
+        )
+        assert len({claim.fences[FIRST] for claim in claims}) == len(claims)
+
+    async def test_an_older_claim_is_refused_after_a_newer_one(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        newer = await other.claim(READ_MODEL, [FIRST, SECOND])
+        with pytest.raises(FencedError):
+            await store.save(update(claim, events=1, first=5))
+        assert (await load_one(store)).positions == {FIRST: 0, SECOND: 0}
+        assert (await load_one(store)).events_applied == 0
+        await other.save(update(newer, first=5))
+
+    async def test_a_newer_claim_leaves_the_other_partitions_alone(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await other.claim(READ_MODEL, [FIRST])
+        await store.save(update(claim, second=7))
+        assert (await load_one(store)).positions == {FIRST: 0, SECOND: 7}
+
+    async def test_one_stale_fence_refuses_the_whole_update(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await other.claim(READ_MODEL, [SECOND])
+        with pytest.raises(FencedError):
+            await store.save(update(claim, events=4, first=7, second=7))
+        loaded = await load_one(store)
+        assert (loaded.positions, loaded.events_applied) == ({FIRST: 0, SECOND: 0}, 0)
+
+    async def test_a_claim_of_another_read_model_fences_nobody(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await other.register(OTHERS)
+        await other.claim(OTHERS, [FIRST, SECOND])
+        await store.save(update(claim, first=1))
+
+    async def test_a_partition_outside_the_claim_cannot_be_saved(
+        self, store: ProgressStore
+    ) -> None:
+        claim = await store.claim(READ_MODEL, [FIRST])
+        with pytest.raises(FencedError):
+            await store.save(update(claim, second=1))
+
+    async def test_a_late_save_never_moves_progress_backwards(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(update(claim, first=9, second=1))
+        await store.save(update(claim, first=4, second=2))
+        assert (await load_one(store)).positions == {FIRST: 9, SECOND: 2}
+
+    async def test_applied_events_add_up(self, store: ProgressStore, claim: Claim) -> None:
+        await store.save(update(claim, events=3, first=3))
+        await store.save(update(claim, events=4, second=4))
+        assert (await load_one(store)).events_applied == 7
+
+    async def test_a_further_version_is_built_beside_the_active_one(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST])
+        await store.save(update(built, events=2, first=3))
+        await store.save(update(claim, events=1, first=5))
+        being_built = await load_one(store, NEXT)
+        assert (being_built.active, being_built.state) == (False, ReadModelState.REBUILDING)
+        assert (being_built.positions, being_built.events_applied) == ({FIRST: 3}, 2)
+        assert (await load_one(store)).active
+        assert (await load_one(store)).positions == {FIRST: 5, SECOND: 0}
+
+    async def test_a_version_is_not_activated_while_it_lacks_a_position(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST, SECOND])
+        await store.save(update(claim, first=5, second=1))
+        await store.save(update(built, first=9))
+        assert not await store.activate(NEXT)
+        assert (await load_one(store)).active
+        assert (await load_one(store, NEXT)).state is ReadModelState.REBUILDING
+
+    async def test_a_version_that_has_everything_is_activated_in_one_step(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST, SECOND])
+        await store.save(update(claim, first=5))
+        await store.save(update(built, first=5))
+        assert await store.activate(NEXT)
+        entries = {entry.model: entry.active for entry in await other.load()}
+        assert entries == {READ_MODEL: False, NEXT: True}
+        assert (await load_one(other, NEXT)).state is ReadModelState.RUNNING
+
+    async def test_a_version_must_be_registered_before_it_is_activated(
+        self, store: ProgressStore
+    ) -> None:
+        with pytest.raises(StructuralError):
+            await store.activate(NEXT)
+
+    async def test_a_version_that_readers_left_can_be_forgotten(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(update(claim, first=0))
+        await store.register(NEXT)
+        await store.activate(NEXT)
+        await store.forget(READ_MODEL)
+        assert [entry.model for entry in await store.load()] == [NEXT]
+        with pytest.raises(StructuralError):
+            await store.claim(READ_MODEL, [FIRST])
+
+    async def test_the_version_that_readers_use_cannot_be_forgotten(
+        self, store: ProgressStore
+    ) -> None:
+        with pytest.raises(ActiveVersionError):
+            await store.forget(READ_MODEL)
+
+    @pytest.mark.parametrize("change", ["save", "set_state", "register"])
+    async def test_a_change_wakes_whoever_waits_on_another_handle(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim, change: str
+    ) -> None:
+        await other.wait_for_change(timeout_ms=1)
+        waiting = asyncio.ensure_future(other.wait_for_change(timeout_ms=_DEADLINE_S * 2000))
+        changes: dict[str, Callable[[], Awaitable[None]]] = {
+            "save": lambda: store.save(update(claim, first=1)),
+            "set_state": lambda: store.set_state(READ_MODEL, ReadModelState.REBUILDING),
+            "register": lambda: store.register(OTHERS),
+        }
+        await changes[change]()
+        await asyncio.wait_for(waiting, _DEADLINE_S)
+
+    async def test_a_change_between_two_waits_is_not_missed(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await other.wait_for_change(timeout_ms=1)
+        await store.save(update(claim, first=1))
+        async with asyncio.timeout(_DEADLINE_S):
+            await other.wait_for_change(timeout_ms=_DEADLINE_S * 2000)
+        assert (await load_one(other)).positions[FIRST] == 1
+
+    async def test_waiting_ends_when_the_time_is_up(self, store: ProgressStore) -> None:
+        async with asyncio.timeout(_DEADLINE_S):
+            for _ in range(3):
+                await store.wait_for_change(timeout_ms=10)
