@@ -18,6 +18,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from slackwater.backoff import backoff
+from slackwater.cancellation import end_if_cancelled
 from slackwater.errors import (
     FencedError,
     PoisonousEventError,
@@ -85,6 +86,7 @@ class ConsumerRunner:
                 await self._consume()
             except FencedError as error:
                 _log.warning("consumer rejoins", group=self._group, reason=str(error))
+            end_if_cancelled()
 
     async def _consume(self) -> None:
         subscription = await self._persist(
@@ -93,6 +95,7 @@ class ConsumerRunner:
         try:
             while True:
                 await self._step(subscription)
+                end_if_cancelled()
         except FencedError:
             raise
         except SlackwaterError as error:
@@ -131,6 +134,7 @@ class ConsumerRunner:
             except TransientError as error:
                 _log.warning("consumer retries", group=self._group, reason=str(error), in_s=delay_s)
                 await asyncio.sleep(delay_s)
+            end_if_cancelled()
         raise AssertionError("the backoff never ends")
 
     async def _halt(self, error: SlackwaterError) -> None:

@@ -12,6 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
+from slackwater.cancellation import undisturbed
 from slackwater.errors import SlackwaterError, TransientError
 from slackwater.event_log.kafka_appender import KafkaAppender, require_small_enough
 from slackwater.event_log.kafka_driver import (
@@ -210,6 +211,6 @@ class KafkaEventLog:
                     await consumer.start()
                     await asyncio.sleep(0)  # its tasks must have begun before they can be stopped
             except BaseException:
-                await consumer.stop()
+                await undisturbed(consumer.stop())
                 raise
         return consumer

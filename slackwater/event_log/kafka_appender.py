@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from slackwater.cancellation import undisturbed
 from slackwater.errors import StructuralError
 from slackwater.event_log.kafka_driver import (
     KafkaCluster,
@@ -96,7 +97,7 @@ class KafkaAppender:
                 try:
                     await producer.start()
                 except BaseException:
-                    await producer.stop()
+                    await undisturbed(producer.stop())
                     raise
                 self._producer = producer
             return self._producer

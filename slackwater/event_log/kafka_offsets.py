@@ -19,6 +19,7 @@ import asyncio
 from collections.abc import Collection
 from typing import NamedTuple
 
+from slackwater.cancellation import undisturbed
 from slackwater.event_log.kafka_driver import Consumer, KafkaCluster, KafkaPartition, in_our_words
 from slackwater.event_log.port import TopicPartition
 
@@ -56,7 +57,7 @@ class KafkaOffsets:
 
     async def close(self) -> None:
         if self._consumer is not None:
-            await self._consumer.stop()
+            await undisturbed(self._consumer.stop())
             self._consumer = None
 
     async def _started(self) -> Consumer:
@@ -67,7 +68,7 @@ class KafkaOffsets:
                     await consumer.start()
                     await asyncio.sleep(0)  # its tasks must have begun before they can be stopped
                 except BaseException:
-                    await consumer.stop()
+                    await undisturbed(consumer.stop())
                     raise
                 self._consumer = consumer
             return self._consumer

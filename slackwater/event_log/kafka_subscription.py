@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
+from slackwater.cancellation import undisturbed
 from slackwater.errors import StructuralError, TransientError
 from slackwater.event_log.errors import (
     ClosedSubscriptionError,
@@ -227,10 +228,13 @@ class KafkaSubscription:
 
     async def _stop(self) -> None:
         consumer, self._consumer = self._consumer, None
-        if consumer is None:
-            return
-        try:
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await consumer.stop()
-        except (KafkaError, OSError, TimeoutError) as error:
-            _log.warning("consumer ends uncleanly", reason=str(error) or type(error).__name__)
+        if consumer is not None:
+            await undisturbed(_end(consumer))
+
+
+async def _end(consumer: Consumer) -> None:
+    try:
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await consumer.stop()
+    except (KafkaError, OSError, TimeoutError) as error:
+        _log.warning("consumer ends uncleanly", reason=str(error) or type(error).__name__)

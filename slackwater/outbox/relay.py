@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Sequence
 
 from slackwater.backoff import backoff
+from slackwater.cancellation import end_if_cancelled
 from slackwater.clock import Clock, SystemClock
 from slackwater.database.port import Database, Session
 from slackwater.doorbell import Doorbell
@@ -100,5 +101,6 @@ class Relay:
                     await asyncio.sleep(self._tick_interval_min_s)
                 else:
                     await listener.wait(timeout_ms=self._heartbeat_ms)
+                end_if_cancelled()
         finally:
             listener.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from slackwater.cancellation import end_if_cancelled
 from slackwater.errors import TransientError
 from slackwater.logs import logger
 from slackwater.read_models.progress import ProgressStore, ReadModelProgress
@@ -24,3 +25,4 @@ async def follow_progress(
             _log.warning("progress cannot be read", reason=str(error))
             await asyncio.sleep(_LOOK_AGAIN_MS / 1000)
         await store.wait_for_change(timeout_ms=_LOOK_AGAIN_MS)
+        end_if_cancelled()

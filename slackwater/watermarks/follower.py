@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from slackwater.backoff import backoff
+from slackwater.cancellation import end_if_cancelled
 from slackwater.errors import TransientError
 from slackwater.event_log.errors import LostRetentionError
 from slackwater.event_log.port import Assignment, EventLog, Record
@@ -46,6 +47,7 @@ async def _follow(log: EventLog, take: Callable[[Sequence[Watermark]], None]) ->
                 await subscription.seek({})
             elif polled:
                 take(_decoded(polled))
+            end_if_cancelled()
     finally:
         await subscription.close()
 
