@@ -55,4 +55,5 @@ lock: ## Lock the dependencies anew (needs uv)
 	$(LOCK) --group build --group dev --extra engines -o requirements-dev.lock
 
 clean: ## Remove the environment and all data
-	rm -rf $(VENV) .slackwater
+	@test ! -d .slackwater-engines || $(PYTHON) -m deploy.engines down
+	rm -rf $(VENV) .slackwater .slackwater-engines
