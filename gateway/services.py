@@ -30,11 +30,15 @@ class CommandRefusal(msgspec.Struct, frozen=True):
 
 
 class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command came to, and the token that demands it from later reads."""
+    """What a command came to, and the token that demands it from later reads.
+
+    A repeated answer is the one that was given first: of the present it proves nothing.
+    """
 
     result: dict[str, Any] | None
     refusal: CommandRefusal | None
     token: ConsistencyToken
+    is_repeated: bool = False
 
 
 def service_client() -> httpx2.AsyncClient:
@@ -75,7 +79,12 @@ class Services:
         response = await self._send(service, "POST", f"commands/{name}", headers, content=content)
         answer = _decoded(service, response)
         if response.status_code == httpx2.codes.OK:
-            return CommandAnswer(result=answer["result"], refusal=None, token=_token(answer))
+            return CommandAnswer(
+                result=answer["result"],
+                refusal=None,
+                token=_token(answer),
+                is_repeated="recorded_at" in answer,
+            )
         if response.status_code == httpx2.codes.CONFLICT:
             return _refused(answer)
         raise _failed(service, answer)

@@ -50,11 +50,14 @@ class FreshnessExecutor(StrawberryGraphQLCoreExecutionContext):
             super().handle_field_error(raw_error, return_type, field_details_list, path)
         elif is_non_null_type(return_type):
             raise raw_error if path.prev is not None else StaleRead()
+        freshness = freshness_of(self.context_value)
+        if freshness is not None:  # the null stays here: it is no absence
+            freshness.fail(path)
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
         freshness = freshness_of(self.context_value)
         if freshness is not None:
-            freshness.data = data
+            freshness.answer(data)
         return super().build_response(data)
 
 
@@ -83,6 +86,7 @@ class _WatchingExecutor(FreshnessExecutor):
             return super().execute_field(
                 parent_type, source, field_details_list, path, position_context
             )
+        self._freshness.withhold(path, stale)
         field = parent_type.fields[field_details_list[0].node.name.value]
         self.handle_field_error(stale.exception(), field.type, field_details_list, path)
         return None
@@ -98,6 +102,7 @@ class _WatchingExecutor(FreshnessExecutor):
     ) -> Any:
         stale = self._freshness.stale_value(path, return_type.name)
         if stale is not None:
+            self._freshness.withhold(path, stale)
             raise stale.exception()
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context

@@ -15,10 +15,11 @@ from graphql import (
 )
 
 from gateway.errors import BadUserInput, OperationTooCostly
-from gateway.freshness.conditions import include_all
+from gateway.freshness.conditions import Conditions, include_all
 from gateway.freshness.demands import demand_of, has_variables
 from gateway.freshness.directives import OnStale
-from gateway.freshness.plan import Place, Plan, plan_of
+from gateway.freshness.place import Place
+from gateway.freshness.plan import Plan, plan_of
 from gateway.freshness.selection import Selections
 
 _INVALID = {"code": "GRAPHQL_VALIDATION_FAILED"}
@@ -39,7 +40,7 @@ class FreshnessRule(ValidationRule):
         context = self.context
         selections = Selections(context.schema, context.document, include_all)
         try:
-            return plan_of(context.schema, operation, selections)
+            return plan_of(context.schema, operation, selections, Conditions({}).is_given)
         except OperationTooCostly as error:
             self.report_error(error)
         except RecursionError:

@@ -15,7 +15,7 @@ from gateway.freshness.directives import IDEMPOTENT, directive_on
 from gateway.identity import key_of
 from gateway.schema.info import Info
 from gateway.schema.money import MoneyInput
-from gateway.schema.node import served_by_source
+from gateway.schema.node import served_by_repeat, served_by_source
 from gateway.schema.results import InvalidInput, invalid_input, to_user_error
 
 Payload = Callable[[dict[str, Any], str], Any]
@@ -45,7 +45,8 @@ async def send(
 ) -> Any:
     """Send a command and return the mutation's payload.
 
-    A repeat with the same idempotency key changes nothing and gets the first answer.
+    A repeat with the same idempotency key changes nothing and gets the first answer, of which it is
+    not known how old it is.
     """
     request = info.context
     asked_s = request.freshness.now_s()
@@ -60,7 +61,10 @@ async def send(
     if answer.refusal is not None:
         return to_user_error(answer.refusal)
     request.written = request.written.merge(answer.token)
-    served_by_source(info, (service,), asked_s)
+    if answer.is_repeated:
+        served_by_repeat(info, (service,))
+    else:
+        served_by_source(info, (service,), asked_s)
     return success(answer.result or {}, request.signer.encode(answer.token))
 
 

@@ -27,6 +27,12 @@ from gateway.schema.order import OrderConnection, order_connection
 SOURCES = ("customers",)
 CUSTOMER = Projection(read_model=CUSTOMER_ORDERS.name, sources=SOURCES, reads=True)
 CUSTOMER_ORDER_FACTS = Projection(read_model=CUSTOMER_ORDERS.name, sources=("orders",), reads=True)
+CUSTOMER_ORDER_PAGE = Projection(
+    read_model=CUSTOMER_ORDERS.name,
+    sources=("orders",),
+    reads=True,
+    or_from=((ORDERS_MODEL.name, ("orders",)),),
+)
 
 _field = partial(projected, read_model=CUSTOMER_ORDERS.name, sources=SOURCES)
 
@@ -51,7 +57,7 @@ class Customer(Node):
 
     @strawberry.field(
         description="Newest first; a page is from one read model, never stitched.",
-        **reads(CUSTOMER_ORDER_FACTS),
+        **reads(CUSTOMER_ORDER_PAGE),
     )
     async def orders(
         self,
@@ -98,6 +104,8 @@ class Customer(Node):
         await info.context.freshness.settled_reading(
             info, read_model=ORDERS_MODEL.name, sources=("orders",)
         )
+        if info.context.freshness.asks_source(info):
+            return await self._order_page_from_source(info, first, after, status)
         where = [of_customer(self.document["id"]), *with_status(status)]
         page = await info.context.readers.order_page(first, after, where)
         info.context.freshness.served(

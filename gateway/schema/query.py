@@ -43,6 +43,9 @@ NODE = Projection(
 )
 
 
+ORDER_NOW_OR_THEN = msgspec.structs.replace(ORDER, source_if=("asOf",))
+
+
 def _listed(projection: Projection) -> Projection:
     """A list of a read model: no write service can answer it."""
     return msgspec.structs.replace(projection, source_answers=False)
@@ -53,6 +56,8 @@ class Query:
     @strawberry.field(description="Anything by its id.", **reads(NODE))
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         type_name, key = any_key(id)
+        if type_name in NODE.reads_by_type:
+            info.context.freshness.read_member(info, type_name, NODE.origin_of(type_name))
         if type_name == "Customer":
             return await find_customer(info, key)
         if type_name == "Order":
@@ -79,7 +84,7 @@ class Query:
 
     @strawberry.field(
         description="An order; with `asOf`, as it stood then, from its own events.",
-        **reads(ORDER),
+        **reads(ORDER_NOW_OR_THEN),
     )
     async def order(
         self,

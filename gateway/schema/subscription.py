@@ -6,27 +6,32 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
+import msgspec
 import strawberry
 
 from contracts.read_models import CUSTOMER_ORDERS, ORDERS_MODEL, READ_MODELS
 from gateway.errors import BadUserInput
 from gateway.identity import key_of
-from gateway.projected import reads
+from gateway.projected import Projection, reads
 from gateway.schema.customer import CUSTOMER, Customer
 from gateway.schema.info import Info
 from gateway.schema.order import ORDER, Order
 from gateway.schema.read_models import ReadModelStatus, status_of
-from slackwater.freshness.board import FreshnessBoard
 from slackwater.read_models.documents import Row
 
 _PROGRESS_INTERVAL_S = 1.0
 _LOOK_AGAIN_S = 5.0
 
 
+def _followed(projection: Projection) -> Projection:
+    """What is told of each change of a read model: no write service tells of changes."""
+    return msgspec.structs.replace(projection, source_answers=False)
+
+
 @strawberry.type
 class Subscription:
     @strawberry.subscription(
-        description="The order now, and again whenever it changes.", **reads(ORDER)
+        description="The order now, and again whenever it changes.", **reads(_followed(ORDER))
     )
     async def order_changed(
         self,
@@ -38,7 +43,8 @@ class Subscription:
             yield Order(document=row.document)
 
     @strawberry.subscription(
-        description="The customer now, and again whenever it changes.", **reads(CUSTOMER)
+        description="The customer now, and again whenever it changes.",
+        **reads(_followed(CUSTOMER)),
     )
     async def customer_changed(
         self,
@@ -75,19 +81,28 @@ async def _customer_row(info: Info, customer_id: str) -> Row | None:
 async def _changes(
     info: Info, read_model: str, read: Callable[[], Awaitable[Row | None]]
 ) -> AsyncIterator[Row]:
-    """Yield the row, then again whenever it was written anew; each time with new loaders."""
-    board = info.context.board
-    seen_revision = 0
+    """Yield the row, then again whenever it was written anew; each time with new loaders.
+
+    A change that was too stale to be shown is told of once, and comes as soon as it may be shown.
+    """
+    board, freshness = info.context.board, info.context.freshness
+    shown, refused = 0, 0
     while True:
         applied = board.applied(read_model)
+        may_show = await freshness.settled_event()
         info.context.renew()
         row = await read()
-        if row is not None and row.revision != seen_revision:
-            seen_revision = row.revision
+        if row is not None and row.revision != shown and (may_show or row.revision != refused):
             yield row
-        deadline_s = info.context.freshness.now_s() + _LOOK_AGAIN_S
-        await board.wait_for(partial(_has_moved, board, read_model, applied), deadline_s=deadline_s)
+            is_refused = freshness.event_was_refused
+            shown, refused = (shown, row.revision) if is_refused else (row.revision, 0)
+        await board.wait_for(
+            partial(_is_due, info, read_model, applied, is_refused=refused != 0),
+            deadline_s=freshness.now_s() + _LOOK_AGAIN_S,
+        )
 
 
-def _has_moved(board: FreshnessBoard, read_model: str, applied: int) -> bool:
-    return board.applied(read_model) != applied
+def _is_due(info: Info, read_model: str, applied: int, *, is_refused: bool) -> bool:
+    if info.context.board.applied(read_model) != applied:
+        return True
+    return is_refused and info.context.freshness.may_show_event()

@@ -143,6 +143,7 @@ class RecordedFreshness:
 
     board: FreshnessBoard
     to_source: set[str] = field(default_factory=set)
+    event_was_refused: bool = False
     read: list[str] = field(default_factory=list)
     records: list[Served] = field(default_factory=list)
 
@@ -165,6 +166,15 @@ class RecordedFreshness:
     ) -> None:
         path = info.path.as_list()
         self.records.append(Served(path, read_model, sources, served_from))
+
+    def read_member(self, _info: Any, type_name: str, _origin: Any) -> None:
+        """Every member may be shown."""
+
+    async def settled_event(self) -> bool:
+        return True
+
+    def may_show_event(self) -> bool:
+        return True
 
     async def settled_reading(
         self, _info: Any, *, read_model: str, sources: tuple[str, ...]
@@ -202,6 +212,12 @@ class ScriptedServices:
     def on_command(self, name: str, result: Any, source: str = "orders") -> None:
         tick = {"source": source, "epoch": 1, "n": 5}
         self._answers[name] = json_response({"result": result, "tick": tick})
+
+    def on_repeat(self, name: str, result: Any, source: str = "orders") -> None:
+        """Answer as a service does that has done the command before."""
+        tick = {"source": source, "epoch": 1, "n": 5}
+        answer = {"result": result, "tick": tick, "recorded_at": to_text(NOON)}
+        self._answers[name] = json_response(answer)
 
     def on_refusal(self, name: str, code: str, **details: Any) -> None:
         tick = {"source": "orders", "epoch": 1, "n": 5}

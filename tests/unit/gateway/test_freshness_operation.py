@@ -53,7 +53,7 @@ async def test_a_reading_that_was_not_pinned_before_the_data_proves_nothing(benc
     context.freshness.served(
         info, read_model="orders", sources=("orders",), served_from=ServedFrom.READ_MODEL
     )
-    (serving,) = context.freshness.records.values()
+    (serving,) = context.freshness.records.by_path.values()
     assert serving.reading is None
 
 
@@ -87,6 +87,20 @@ async def test_what_is_proven_after_an_event_was_read_does_not_count(bench: Benc
         (customer, _) = event.extensions["freshness"]["fields"]
         assert customer["maxStalenessMs"] == 300
     await stream.aclose()
+
+
+async def test_what_an_event_shows_besides_is_as_fresh_as_when_it_came(bench: Bench) -> None:
+    freshness = bench.context().freshness
+    await freshness.begin(plan_of(SUBSCRIPTION), (), bench.context().read_after)
+    freshness.reading("customer_orders")
+    bench.tide.pass_by(300)
+    bench.tide.settle()
+    freshness.begin_event()
+    bounds = [
+        freshness.reading(name).staleness_ms(("orders",), freshness.now_s())
+        for name in ("customer_orders", "orders")
+    ]
+    assert bounds == [300, 0]
 
 
 async def test_demands_are_judged_at_each_event(bench: Bench) -> None:

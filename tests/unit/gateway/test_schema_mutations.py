@@ -60,6 +60,14 @@ async def test_placing_an_order_answers_with_the_order_and_a_token(stage: Stage)
     assert body["note"] == "Quick"
 
 
+async def test_the_first_answer_to_a_repeated_command_is_not_the_truth_of_now(stage: Stage) -> None:
+    stage.services.on_repeat("place-order", {"order": order_document(1, status="PENDING")})
+    payload = (await stage.ask(_PLACE, input=_place()))["placeOrder"]
+    assert payload["order"]["status"] == "PENDING"
+    [served] = stage.freshness.records
+    assert (served.read_model, served.served_from) == (None, ServedFrom.CACHE)
+
+
 async def test_an_expected_total_is_sent_in_minor_units(stage: Stage) -> None:
     stage.services.on_refusal("place-order", "PRICE_CHANGED", total=euros(42_00))
     wanted = _place(expectedTotal={"amount": "40.5", "currency": "EUR"})
