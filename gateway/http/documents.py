@@ -56,9 +56,12 @@ class Documents:
         if too_costly:
             return [too_costly]
         refusals = validate_document(self._schema, document, (*rules, MaxIntrospectionDepthRule))
-        return [_costly_if_aborted(refusal) for refusal in refusals]
+        return [_coded(refusal) for refusal in refusals]
 
 
-def _costly_if_aborted(error: GraphQLError) -> GraphQLError:
-    """Validation gives up on documents that would take it too long."""
-    return OperationTooCostly() if isinstance(error, ValidationAbortedError) else error
+def _coded(error: GraphQLError) -> GraphQLError:
+    """Return the error with its code; validation gives up on what would take it too long."""
+    if isinstance(error, ValidationAbortedError):
+        return OperationTooCostly()
+    error.extensions = {"code": "GRAPHQL_VALIDATION_FAILED", **(error.extensions or {})}
+    return error

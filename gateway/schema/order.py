@@ -55,8 +55,11 @@ def _lines(lines: list[dict[str, Any]]) -> list[OrderLine]:
     return [OrderLine(document=line) for line in lines]
 
 
-def _processing(processing: dict[str, Any]) -> OrderProcessing:
-    return OrderProcessing(document=processing)
+def _processing(order: dict[str, Any]) -> OrderProcessing | None:
+    """Return the saga's stage; an order that has been decided is in none."""
+    if order["status"] != OrderStatus.PENDING or order["processing"] is None:
+        return None
+    return OrderProcessing(document=order["processing"])
 
 
 @strawberry.type(description="An order; PENDING until the saga has decided it.")
@@ -74,7 +77,7 @@ class Order(Node):
     placed_at: datetime = _field("placed_at", convert=from_text)
     updated_at: datetime = _field("updated_at", convert=from_text)
     processing: OrderProcessing | None = _field(
-        "processing", convert=_processing, description="Who has answered, since when."
+        None, convert=_processing, description="Who has answered, since when; while PENDING."
     )
 
     @strawberry.field(**reads(ORDER_CUSTOMER))

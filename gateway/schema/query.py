@@ -156,9 +156,7 @@ async def _find_order(info: Info, order_id: str) -> Order | None:
 
 
 async def _past(info: Info, order_id: str, as_of: datetime) -> Order | None:
-    if as_of.tzinfo is None:
-        raise BadUserInput("`asOf` has no offset; write it like 2026-11-24T10:00:00Z")
-    return await _order_from_source(info, id=order_id, as_of=as_of.isoformat())
+    return await _order_from_source(info, id=order_id, as_of=_in_utc(as_of, "asOf"))
 
 
 async def _order_from_source(info: Info, **parameters: str) -> Order | None:
@@ -197,13 +195,22 @@ def _orders_where(wanted: OrderFilter | None) -> list[Condition]:
     if wanted.customer_id is not None:
         where.append(of_customer(key_of(wanted.customer_id, "Customer")))
     if wanted.placed_after is not None:
-        where.append(_placed(Operator.AT_LEAST, wanted.placed_after))
+        where.append(_placed(Operator.AT_LEAST, _in_utc(wanted.placed_after, "placedAfter")))
     if wanted.placed_before is not None:
-        where.append(_placed(Operator.BELOW, wanted.placed_before))
+        where.append(_placed(Operator.BELOW, _in_utc(wanted.placed_before, "placedBefore")))
     return where
 
 
-def _placed(operator: Operator, moment: datetime) -> Condition:
+def _placed(operator: Operator, moment: str) -> Condition:
+    return Condition(path="placed_at", operator=operator, value=moment)
+
+
+def _in_utc(moment: datetime, argument: str) -> str:
+    """Return a moment's text; at the ends of the calendar an offset leads out of it."""
     if moment.tzinfo is None:
-        raise BadUserInput("a time has no offset; write it like 2026-11-24T10:00:00Z")
-    return Condition(path="placed_at", operator=operator, value=to_text(moment))
+        raise BadUserInput(f"`{argument}` has no offset; write it like 2026-11-24T10:00:00Z")
+    try:
+        return to_text(moment)
+    except OverflowError as error:
+        message = f"`{argument}` is beyond the calendar; give a time from 0001 to 9999 in UTC"
+        raise BadUserInput(message, original_error=error) from error

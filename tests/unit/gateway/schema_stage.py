@@ -201,6 +201,7 @@ class ScriptedServices:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
+        self.hangs_up = False
         self._answers: dict[str, Response | Any] = {}
         self.app = Starlette(
             routes=[
@@ -240,6 +241,8 @@ class ScriptedServices:
         return self._answer(request, None)
 
     def _answer(self, request: HttpRequest, body: Any) -> Response:
+        if self.hangs_up:
+            raise httpx2.ReadError("the service has gone")
         name = request.path_params["name"]
         parameters, headers = dict(request.query_params), dict(request.headers)
         self.asked.append(Asked(request.url.hostname or "", name, body, parameters, headers))
@@ -311,13 +314,13 @@ class Stage:
 
     async def ask(self, query: str, request: Request | None = None, **variables: Any) -> Any:
         """Execute an operation that must succeed and return its data."""
-        result = await self._execute(query, request, variables)
+        result = await self.execute(query, request, variables)
         assert result.errors is None, result.errors
         return result.data
 
     async def codes(self, query: str, request: Request | None = None, **variables: Any) -> Any:
         """Execute an operation and return the codes of its errors."""
-        result = await self._execute(query, request, variables)
+        result = await self.execute(query, request, variables)
         return [(error.extensions or {}).get("code") for error in result.errors or ()]
 
     async def subscribe(
@@ -330,7 +333,7 @@ class Stage:
         async for result in results:
             yield result
 
-    async def _execute(self, query: str, request: Request | None, variables: Any) -> Any:
+    async def execute(self, query: str, request: Request | None, variables: Any) -> Any:
         return await self.schema.execute(
             query, context_value=request or self.request(), variable_values=variables
         )

@@ -223,3 +223,21 @@ async def test_a_problem_of_a_service_has_a_code_for_clients(
 ) -> None:
     stage.services.on_problem("ship-order", status, problem)
     assert await stage.codes(_SHIP, id=order_id(1)) == [code]
+
+
+async def _message(stage: Stage, query: str, key: str | None) -> str:
+    request = stage.request(idempotency_key=key)
+    result = await stage.execute(query, request, {"id": order_id(1)})
+    [error] = result.errors or []
+    assert (error.extensions or {})["code"] == "SOURCE_UNAVAILABLE"
+    return str(error.message)
+
+
+async def test_a_service_that_does_not_answer_says_what_can_be_done(stage: Stage) -> None:
+    stage.services.hangs_up = True
+    with_key = await _message(stage, _SHIP, "K")
+    without = await _message(stage, _SHIP, None)
+    asked = await _message(stage, "query ($id: ID!) { orderHistory(id: $id) { id } }", "K")
+    assert "repeat it with the same idempotency key" in with_key
+    assert "it may have been done" in without
+    assert "idempotency key" not in asked
