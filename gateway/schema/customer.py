@@ -25,6 +25,9 @@ from gateway.schema.node import Node, page_info, served_by_source
 from gateway.schema.order import OrderConnection, order_connection
 
 SOURCES = ("customers",)
+CUSTOMERS, ORDERS_OF_CUSTOMER = "customers", "Customer.orders"
+"""The lists of customers and of a customer's orders, as their cursors name them."""
+
 CUSTOMER = Projection(read_model=CUSTOMER_ORDERS.name, sources=SOURCES, reads=True)
 CUSTOMER_ORDER_FACTS = Projection(read_model=CUSTOMER_ORDERS.name, sources=("orders",), reads=True)
 CUSTOMER_ORDER_PAGE = Projection(
@@ -66,9 +69,9 @@ class Customer(Node):
         after: str | None = None,
         status: list[OrderStatus] | None = None,
     ) -> OrderConnection:
-        place = cast("tuple[str, str] | None", values_of(after, 2))
+        place = cast("tuple[str, str] | None", values_of(after, ORDERS_OF_CUSTOMER, 2))
         page = await self._order_page(info, bounded(first), place, status)
-        return order_connection(page, after)
+        return order_connection(page, after, ORDERS_OF_CUSTOMER)
 
     @strawberry.field(description="All orders ever placed.", **reads(CUSTOMER_ORDER_FACTS))
     async def order_count(self, info: Info) -> int:
@@ -130,11 +133,10 @@ class Customer(Node):
         return Page(answer["orders"], answer["has_next"])
 
     async def _ask_orders(self, info: Info, **wanted: str) -> dict[str, Any]:
-        asked_s = info.context.freshness.now_s()
-        answer: dict[str, Any] = await info.context.services.query(
-            "orders", "customer-orders", customer_id=self.document["id"], **wanted
-        )
-        served_by_source(info, ("orders",), asked_s)
+        sources = info.context.sources
+        answered = await sources.orders_of_customer(self.document["id"], **wanted)
+        served_by_source(info, ("orders",), answered.asked_s)
+        answer: dict[str, Any] = answered.content
         return answer
 
     async def _order_facts(self, info: Info) -> dict[str, Any]:
@@ -191,7 +193,7 @@ class CustomerConnection:
 def customer_connection(page: Page, after: str | None) -> CustomerConnection:
     """Return a page of customers."""
     edges = [
-        CustomerEdge(node=Customer(document=document), cursor=cursor_of(document["id"]))
+        CustomerEdge(node=Customer(document=document), cursor=cursor_of(CUSTOMERS, document["id"]))
         for document in page.documents
     ]
     cursors = [edge.cursor for edge in edges]
@@ -203,9 +205,9 @@ def customer_connection(page: Page, after: str | None) -> CustomerConnection:
 async def find_customer(info: Info, customer_id: str) -> Customer | None:
     """Return the customer from its read model, or from its service where that is asked."""
     if info.context.freshness.asks_source(info):
-        asked_s = info.context.freshness.now_s()
-        document = await info.context.services.query("customers", "customer", id=customer_id)
-        served_by_source(info, SOURCES, asked_s)
+        answered = await info.context.sources.customers.load(customer_id)
+        served_by_source(info, SOURCES, answered.asked_s)
+        document = answered.content
     else:
         document = await info.context.readers.customers.load(customer_id)
     return Customer(document=document) if document is not None else None

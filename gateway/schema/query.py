@@ -15,6 +15,7 @@ from gateway.projected import Projection, reads
 from gateway.readers import bounded, of_customer, with_status
 from gateway.schema.customer import (
     CUSTOMER,
+    CUSTOMERS,
     Customer,
     CustomerConnection,
     customer_connection,
@@ -25,8 +26,8 @@ from gateway.schema.history import OrderEvent, to_order_event
 from gateway.schema.info import Info
 from gateway.schema.inputs import CustomerFilter, OrderFilter
 from gateway.schema.node import Node, served_by_source
-from gateway.schema.order import ORDER, Order, OrderConnection, order_connection
-from gateway.schema.product import PRODUCT, Product, ProductConnection, product_connection
+from gateway.schema.order import ORDER, ORDERS, Order, OrderConnection, order_connection
+from gateway.schema.product import PRODUCT, PRODUCTS, Product, ProductConnection, product_connection
 from gateway.schema.read_models import ReadModelStatus, all_statuses
 from gateway.schema.search import SEARCH, SearchConnection, search_connection
 from slackwater.read_models.documents import Condition, Operator
@@ -78,7 +79,7 @@ class Query:
         after: str | None = None,
         filter: CustomerFilter | None = None,  # noqa: A002
     ) -> CustomerConnection:
-        place = values_of(after, 1)
+        place = values_of(after, CUSTOMERS, 1)
         page = await info.context.readers.customer_page(first, place, _customers_where(filter))
         return customer_connection(page, after)
 
@@ -103,7 +104,7 @@ class Query:
         after: str | None = None,
         filter: OrderFilter | None = None,  # noqa: A002
     ) -> OrderConnection:
-        place = values_of(after, 2)
+        place = values_of(after, ORDERS, 2)
         page = await info.context.readers.order_page(first, place, _orders_where(filter))
         return order_connection(page, after)
 
@@ -115,7 +116,7 @@ class Query:
     async def products(
         self, info: Info, first: int | None = 20, after: str | None = None
     ) -> ProductConnection:
-        page = await info.context.readers.product_page(first, values_of(after, 1))
+        page = await info.context.readers.product_page(first, values_of(after, PRODUCTS, 1))
         return product_connection(page, after)
 
     @strawberry.field(
@@ -150,18 +151,18 @@ class Query:
 
 async def _find_order(info: Info, order_id: str) -> Order | None:
     if info.context.freshness.asks_source(info):
-        return await _order_from_source(info, id=order_id)
+        answered = await info.context.sources.orders.load(order_id)
+        served_by_source(info, ORDER.sources, answered.asked_s)
+        return Order(document=answered.content) if answered.content is not None else None
     document = await info.context.readers.orders.load(order_id)
     return Order(document=document) if document is not None else None
 
 
 async def _past(info: Info, order_id: str, as_of: datetime) -> Order | None:
-    return await _order_from_source(info, id=order_id, as_of=_in_utc(as_of, "asOf"))
-
-
-async def _order_from_source(info: Info, **parameters: str) -> Order | None:
     asked_s = info.context.freshness.now_s()
-    document = await info.context.services.query("orders", "order", **parameters)
+    document = await info.context.services.query(
+        "orders", "order", id=order_id, as_of=_in_utc(as_of, "asOf")
+    )
     served_by_source(info, ORDER.sources, asked_s)
     return Order(document=document) if document is not None else None
 
@@ -169,9 +170,9 @@ async def _order_from_source(info: Info, **parameters: str) -> Order | None:
 async def _find_product(info: Info, sku: str) -> Product | None:
     document: dict[str, Any] | None
     if info.context.freshness.asks_source(info):
-        asked_s = info.context.freshness.now_s()
-        document = await info.context.services.query("inventory", "product", sku=sku)
-        served_by_source(info, PRODUCT.sources, asked_s)
+        answered = await info.context.sources.products.load(sku)
+        served_by_source(info, PRODUCT.sources, answered.asked_s)
+        document = answered.content
     else:
         document = await info.context.readers.products.load(sku)
     return Product(document=document) if document is not None else None

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import msgspec
 import strawberry
+from strawberry.dataloader import DataLoader
 
 from contracts.read_models import CUSTOMER_ORDERS, ORDERS_MODEL, READ_MODELS
-from gateway.errors import BadUserInput
+from gateway.errors import BadUserInput, SourceUnavailable
 from gateway.identity import key_of
 from gateway.projected import Projection, reads
 from gateway.schema.customer import CUSTOMER, Customer
 from gateway.schema.info import Info
 from gateway.schema.order import ORDER, Order
 from gateway.schema.read_models import ReadModelStatus, status_of
+from gateway.sources import Answered
 from slackwater.read_models.documents import Row
 
 _PROGRESS_INTERVAL_S = 1.0
@@ -39,6 +42,7 @@ class Subscription:
         id: strawberry.ID,  # noqa: A002
     ) -> AsyncIterator[Order]:
         key = key_of(id, "Order")
+        await _check_known(await _order_row(info, key), info.context.sources.orders, key)
         async for row in _changes(info, ORDERS_MODEL.name, lambda: _order_row(info, key)):
             yield Order(document=row.document)
 
@@ -52,6 +56,7 @@ class Subscription:
         id: strawberry.ID,  # noqa: A002
     ) -> AsyncIterator[Customer]:
         key = key_of(id, "Customer")
+        await _check_known(await _customer_row(info, key), info.context.sources.customers, key)
         async for row in _changes(info, CUSTOMER_ORDERS.name, lambda: _customer_row(info, key)):
             yield Customer(document=row.document)
 
@@ -76,6 +81,18 @@ async def _order_row(info: Info, order_id: str) -> Row | None:
 
 async def _customer_row(info: Info, customer_id: str) -> Row | None:
     return await info.context.readers.customer_row(customer_id)
+
+
+async def _check_known(row: Row | None, source: DataLoader[str, Answered], key: str) -> None:
+    """Refuse to wait for ever: what its service does not know, either, will never come.
+
+    What the service knows is projected in a moment. If it cannot be asked, that is hoped for.
+    """
+    if row is not None:
+        return
+    with suppress(SourceUnavailable):
+        if (await source.load(key)).content is None:
+            raise BadUserInput("there is nothing with this id; use one as the API returned it")
 
 
 async def _changes(

@@ -190,6 +190,34 @@ async def test_two_mutations_of_one_request_do_not_share_its_key(stage: Stage, b
     assert all(0 < len(key) <= 255 and key.isascii() for key in keys)
 
 
+async def test_another_alias_makes_no_other_command(stage: Stage) -> None:
+    stage.services.on_command("ship-order", {"order": order_document(1)})
+    for two in (_TWO, _TWO.replace("a:", "first:").replace("b:", "second:")):
+        await stage.ask(two % "", stage.request(idempotency_key="K"), id=order_id(1))
+    keys = [one.headers["idempotency-key"] for one in stage.services.asked]
+    assert keys[:2] == keys[2:]
+
+
+async def test_an_invalid_input_before_it_does_not_shift_a_mutations_key(stage: Stage) -> None:
+    stage.services.on_command("ship-order", {"order": order_document(1)})
+    query = """mutation ($other: ID!, $id: ID!) {
+      a: shipOrder(input: {orderId: $other}) { __typename }
+      b: shipOrder(input: {orderId: $id}) { __typename } }"""
+    for other in (customer_id(), order_id(2)):
+        request = stage.request(idempotency_key="K")
+        await stage.ask(query, request, id=order_id(1), other=other)
+    keys = [one.headers["idempotency-key"] for one in stage.services.asked]
+    assert keys[0] == keys[2] != keys[1]
+
+
+async def test_merged_mutations_with_different_keys_are_not_sent(stage: Stage) -> None:
+    query = """mutation ($id: ID!) {
+      shipOrder(input: {orderId: $id}) @idempotent(key: "K") { __typename }
+      shipOrder(input: {orderId: $id}) @idempotent(key: "L") { __typename } }"""
+    assert await stage.codes(query, id=order_id(1)) == ["BAD_USER_INPUT"]
+    assert stage.services.asked == []
+
+
 @pytest.mark.parametrize("key", ["K", "ключ", "x" * 200])
 async def test_a_key_on_a_field_holds_for_that_field(stage: Stage, key: str) -> None:
     stage.services.on_command("ship-order", {"order": order_document(1)})

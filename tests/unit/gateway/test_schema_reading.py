@@ -183,6 +183,19 @@ async def test_a_cursor_of_another_list_is_bad_user_input(stage: Stage) -> None:
     cursor = (await stage.ask(_PAGE, first=1))["orders"]["pageInfo"]["endCursor"]
     query = "query ($after: String) { customers(after: $after) { edges { cursor } } }"
     assert await stage.codes(query, after=cursor) == ["BAD_USER_INPUT"]
+    await stage.customers(customer_document([order_document(1)]))
+    of_customer = await stage.codes(_OF_CUSTOMER, id=customer_id(), after=cursor)
+    assert of_customer == ["BAD_USER_INPUT"]
+
+
+async def test_a_cursor_of_a_list_as_wide_is_another_lists_too(stage: Stage) -> None:
+    await stage.products(product_document("A"), product_document("B"))
+    products = "query ($after: String) { products(first: 1, after: $after) { %s } }"
+    ends = "pageInfo { endCursor }"
+    cursor = (await stage.ask(products % ends))["products"]["pageInfo"]["endCursor"]
+    query = "query ($after: String) { customers(after: $after) { edges { cursor } } }"
+    assert await stage.codes(query, after=cursor) == ["BAD_USER_INPUT"]
+    assert await stage.codes(products % ends, after=cursor) == []
 
 
 async def test_orders_are_filtered_by_customer_status_and_time(stage: Stage) -> None:
@@ -259,7 +272,8 @@ async def test_a_page_of_a_customers_orders_is_the_same_wherever_it_comes_from(
     orders = newest_first(range(8))
     await stage.orders(*orders)
     await stage.customers(customer_document(orders[:held], count=8))
-    before = (await stage.ask(_PAGE, first=seen))["orders"]["pageInfo"]["endCursor"]
+    seen_page = await stage.ask(_OF_CUSTOMER, id=customer_id(), first=seen)
+    before = seen_page["customer"]["orders"]["pageInfo"]["endCursor"]
     for first in (0, 1, 2, 4, 5, 6, 10):
         stage.freshness.records.clear()
         data = await stage.ask(_OF_CUSTOMER, id=customer_id(), first=first, after=before)
