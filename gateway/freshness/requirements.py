@@ -74,8 +74,7 @@ class Requirements:
             StaleRead: the writes of the token are not reflected in time.
         """
         asked_s = self._clock.monotonic()
-        to_source = self._sent_to_source(self._board.snapshot())
-        self._judgement = Judgement(to_source=to_source)
+        self._choose_sources()
         await self._read_after.wait(self._pairs(), asked_s, timeout_ms=self._timeout_ms())
         await wait_until_met(self._wanted(), self._board, self._clock, asked_s)
 
@@ -94,6 +93,7 @@ class Requirements:
 
     async def wait_for_event(self) -> None:
         """Wait for demands with WAIT before a subscription's event is read."""
+        self._choose_sources()
         await wait_until_met(self._wanted(), self._board, self._clock, self._clock.monotonic())
 
     def may_show_event(self) -> bool:
@@ -150,6 +150,10 @@ class Requirements:
         return any(
             keys[:-1] == parent and stale.name == name for (keys, _), stale in fields.items()
         )
+
+    def _choose_sources(self) -> None:
+        to_source = self._sent_to_source(self._board.snapshot())
+        self._judgement = Judgement(to_source=to_source)
 
     def _sent_to_source(self, readings: Mapping[str, Reading]) -> frozenset[Keys]:
         now_s = self._clock.monotonic()

@@ -144,6 +144,7 @@ class RecordedFreshness:
     board: FreshnessBoard
     to_source: set[str] = field(default_factory=set)
     event_was_refused: bool = False
+    too_stale: tuple[str, ...] = ()
     read: list[str] = field(default_factory=list)
     records: list[Served] = field(default_factory=list)
 
@@ -177,8 +178,10 @@ class RecordedFreshness:
         return True
 
     async def settled_reading(
-        self, _info: Any, *, read_model: str, sources: tuple[str, ...]
+        self, info: strawberry.Info[Any, Any], *, read_model: str, sources: tuple[str, ...]
     ) -> Reading:
+        if read_model in self.too_stale:
+            self.to_source.add(".".join(str(key) for key in info.path.as_list()))
         return self.reading(read_model)
 
     def now_s(self) -> float:

@@ -251,3 +251,17 @@ async def test_a_command_makes_its_service_be_asked_anew(stage: Stage) -> None:
     }"""
     await stage.ask(query, id=order_id(1))
     assert [one.name for one in stage.services.asked] == ["ship-order", "customer"] * 2
+
+
+async def test_a_page_of_a_read_model_that_is_too_stale_comes_from_the_service(
+    stage: Stage,
+) -> None:
+    orders = newest_first(range(5))
+    await stage.orders(*orders)
+    await stage.customers(customer_document(orders[:2], count=5))
+    stage.services.on_query("customer-orders", _customer_orders(4, 3, 2, has_next=True))
+    stage.freshness.too_stale = ("orders",)
+    query = "query ($id: ID!) { customer(id: $id) { orders(first: 3) { edges { node { id } } } } }"
+    data = await stage.ask(query, id=customer_id())
+    assert node_ids(data["customer"]["orders"]) == [order_id(4), order_id(3), order_id(2)]
+    assert _served(stage) == [("customer.orders", None, ("orders",), ServedFrom.SOURCE)]
