@@ -86,7 +86,6 @@ class _WatchingExecutor(FreshnessExecutor):
             return super().execute_field(
                 parent_type, source, field_details_list, path, position_context
             )
-        self._freshness.withhold(path, stale)
         field = parent_type.fields[field_details_list[0].node.name.value]
         self.handle_field_error(stale.exception(), field.type, field_details_list, path)
         return None
@@ -102,7 +101,6 @@ class _WatchingExecutor(FreshnessExecutor):
     ) -> Any:
         stale = self._freshness.stale_value(path, return_type.name)
         if stale is not None:
-            self._freshness.withhold(path, stale)
             raise stale.exception()
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context

@@ -222,13 +222,6 @@ class OperationFreshness:
         """Return why a value of this type must not be shown."""
         return self.required.stale_value(path, type_name)
 
-    def withhold(self, path: Path, stale: Stale) -> None:
-        """Record that a stale value is not shown."""
-        serving = Serving(
-            read_model=stale.reading.read_model, sources=stale.sources, complete=False
-        )
-        self.records.add(steps_of(path), serving)
-
     def fail(self, path: Path) -> None:
         """Record that a field is null since it, or something below it, could not be answered."""
         self.records.fail(steps_of(path), self.required.to_source)

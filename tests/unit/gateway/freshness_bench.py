@@ -104,6 +104,7 @@ class Order:
 class Product:
     document: strawberry.Private[dict[str, Any]]
     id: strawberry.ID = projected("id", read_model="products", sources=["inventory"])
+    blurb: str | None = projected("blurb", read_model="products", sources=["inventory"])
 
 
 @strawberry.type
@@ -178,8 +179,7 @@ class Query:
     @strawberry.field(**reads(SEARCH))
     def search(self, info: Info) -> SearchConnection:
         info.context.search(info)
-        found = [Order(document=ORDER), Product(document={"id": "p1"}), customer_of("c1")]
-        return SearchConnection(edges=[SearchEdge(found=one) for one in found])
+        return SearchConnection(edges=[SearchEdge(found=one) for one in info.context.found])
 
     @strawberry.field
     def version(self) -> str:
@@ -222,6 +222,10 @@ def customer_of(id_: str) -> Customer:
     return Customer(
         document={"id": id_, "name": "Ada", "nick": None, "order_count": 1, "last_order": "o1"}
     )
+
+
+def product_of(id_: str) -> Product:
+    return Product(document={"id": id_, "blurb": None})
 
 
 class Tide:
@@ -304,6 +308,9 @@ class Context:
     )
     calls: list[str] = field(default_factory=list)
     pages_elsewhere: tuple[str, ...] = ()
+    found: list[Any] = field(
+        default_factory=lambda: [Order(document=ORDER), product_of("p1"), customer_of("c1")]
+    )
     complete: bool = True
     unavailable: bool = False
     repeated: bool = False

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.gateway.freshness_bench import Bench
+from tests.unit.gateway.freshness_bench import Bench, product_of
 
 NULL = "@freshness(maxStalenessMs: 100, onStale: NULL)"
 FAIL = "@freshness(maxStalenessMs: 100, onStale: FAIL)"
@@ -116,17 +116,26 @@ async def test_a_request_that_was_not_executed_tells_nothing(bench: Bench) -> No
 
 
 async def test_only_members_that_were_found_are_told_of(bench: Bench) -> None:
+    query = "{ search { edges { node { __typename ... on Order { customer { name } } } } } }"
+    found = await entries(bench, query, found=[product_of("p1")])
+    assert {path: entry["readModel"] for path, entry in found.items()} == {
+        ("search",): "order_search",
+        ("search", "edges", "node"): "products",
+    }
+
+
+async def test_a_key_that_members_share_is_told_of_by_the_sources_of_each(bench: Bench) -> None:
     query = """{ search { edges { node {
-      ... on Order { note customer { name } } ... on Customer { note: lastOrder }
+      ... on Product { note: blurb } ... on Customer { note: lastOrder }
     } } } }"""
     found = await entries(bench, query)
-    assert ("search", "edges", "node", "customer") in found
-    notes = {path: found[path] for path in found if path[-1] == "note"}
-    own = {path[2]: entry for path, entry in notes.items() if len(path) > 4}
-    by_item = {index: own.get(index, found["search", "edges", "node", "note"]) for index in (0, 2)}
-    assert [entry["readModel"] for entry in by_item.values()] == ["orders", "customer_orders"]
-    assert all(entry["maxStalenessMs"] == 0 for entry in notes.values())
-    assert 1 not in own
+    own = {path[2]: entry for path, entry in found.items() if path[-1] == "note" and len(path) > 4}
+    common = found["search", "edges", "node", "note"]
+    notes = {index: own.get(index, common) for index in (1, 2)}
+    told = {index: (one["readModel"], one["sources"]) for index, one in notes.items()}
+    assert told == {1: ("products", ["inventory"]), 2: ("customer_orders", ["orders"])}
+    assert all(one["maxStalenessMs"] == 0 for one in (*notes.values(), common))
+    assert 0 not in own
 
 
 async def test_the_fields_of_a_list_without_items_are_not_told_of(bench: Bench) -> None:

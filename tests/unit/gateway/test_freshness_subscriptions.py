@@ -80,6 +80,21 @@ async def test_an_event_waits_until_it_is_fresh_enough(stage: Stage, tide: Tide)
     await stream.aclose()
 
 
+async def test_every_event_waits_until_it_is_fresh_enough(stage: Stage, tide: Tide) -> None:
+    await stage.orders(order_document(1, status="PENDING"))
+    stream: Any = await events(stage, tide, "WAIT")
+    assert await shown(await begun(stream)) == "PENDING"
+    await stage.orders(order_document(1, status="APPROVED"))
+    tide.publish("orders")
+    tide.pass_by(500)
+    tide.apply()
+    task = await begun(stream)
+    assert not task.done()
+    tide.settle()
+    assert await shown(task) == "APPROVED"
+    await stream.aclose()
+
+
 @pytest.mark.parametrize("on_stale", ["WAIT", "FAIL"])
 async def test_a_change_that_was_refused_is_told_of_once_and_comes_later(
     stage: Stage, tide: Tide, on_stale: str
@@ -90,6 +105,9 @@ async def test_a_change_that_was_refused_is_told_of_once_and_comes_later(
     async with asyncio.timeout(10):
         assert codes(await anext(stream)) == ["STALE_READ"]
     task = await begun(stream)
+    tide.publish("customers")
+    tide.apply()  # something else was projected, and the change is looked at again
+    await asyncio.sleep(0.05)
     assert not task.done()
     tide.settle()
     assert await shown(task) == "APPROVED"
