@@ -171,7 +171,7 @@ class OperationFreshness:
         self.plan = plan
         self.records = Records(plan, self.declared)
         self.required = Requirements(plan, demands, token, self.board, self._clock)
-        self._read = {read_model for read_model, _ in plan.reads}
+        self._read = _planned(plan)
         await self.required.wait()
         if plan.operation.operation is not OperationType.MUTATION:
             self.pin()
@@ -211,7 +211,7 @@ class OperationFreshness:
         self.has_answered, self.data = False, None
         self._begun = Instant(self._clock.monotonic(), self._clock.now())
         self._readings = self.board.snapshot()
-        self._read_for_event = set()
+        self._read, self._read_for_event = _planned(self.plan), set()
         self._between_events = True
 
     def stale_field(self, path: Path, type_name: str) -> Stale | None:
@@ -258,3 +258,8 @@ class OperationFreshness:
         if self.plan is None or path is None or path.prev is not None:
             return False
         return self.plan.operation.operation is OperationType.MUTATION
+
+
+def _planned(plan: Plan | None) -> set[str]:
+    """Return the read models that a plan foresees."""
+    return {read_model for read_model, _ in plan.reads} if plan is not None else set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -101,6 +102,28 @@ async def test_what_an_event_shows_besides_is_as_fresh_as_when_it_came(bench: Be
         for name in ("customer_orders", "orders")
     ]
     assert bounds == [300, 0]
+
+
+async def test_a_page_from_another_read_model_is_waited_for_at_each_event(bench: Bench) -> None:
+    query = """subscription { customerChanged {
+      orders @freshness(maxStalenessMs: 100, onStale: WAIT) { edges { cursor } } } }"""
+    context = bench.context(pages_elsewhere=("c1",))
+    stream = await SCHEMA.subscribe(query, context_value=context)
+    first: Any = await anext(stream)
+    assert first.errors is None
+    bench.tide.publish("orders")
+    bench.tide.pass_by(500)
+    bench.tide.probe()
+    bench.tide.tick()
+    bench.tide.apply("customer_orders")
+    task = asyncio.ensure_future(anext(stream))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not task.done()
+    bench.tide.settle()
+    second: Any = await task
+    assert second.errors is None
+    await stream.aclose()
 
 
 async def test_demands_are_judged_at_each_event(bench: Bench) -> None:
