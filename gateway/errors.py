@@ -79,8 +79,8 @@ class OperationTimeout(CodedError):
 
     code = "OPERATION_TIMEOUT"
     default_message = (
-        "the operation took too long; ask for less, "
-        "or repeat a mutation with the same idempotency key"
+        "the operation took too long; ask for less; a mutation may have been done: "
+        "repeat it with the same idempotency key, or look before you repeat it"
     )
 
 

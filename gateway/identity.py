@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
 
 import msgspec
 from strawberry.relay.utils import from_base64, to_base64
@@ -43,16 +42,17 @@ def key_of(text: str, type_name: str) -> str:
     return key
 
 
-def cursor_of(*values: Any) -> str:
-    """Return the cursor of a row by its sort values."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(values)).rstrip(b"=").decode()
+def cursor_of(list_name: str, *values: str) -> str:
+    """Return the cursor of a row by the list that it stands in and its sort values."""
+    content = msgspec.json.encode((list_name, *values))
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def values_of(cursor: str | None, count: int) -> tuple[Any, ...] | None:
-    """Return a cursor's sort values.
+def values_of(cursor: str | None, list_name: str, count: int) -> tuple[str, ...] | None:
+    """Return the sort values of a list's cursor.
 
     Raises:
-        BadUserInput: it is none of our cursors.
+        BadUserInput: it is none of our cursors, or one of another list.
     """
     if cursor is None:
         return None
@@ -61,6 +61,6 @@ def values_of(cursor: str | None, count: int) -> tuple[Any, ...] | None:
         values = msgspec.json.decode(raw, type=tuple[str, ...])
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         raise BadUserInput("`after` is no cursor; use an endCursor as returned") from error
-    if len(values) != count:
+    if values[:1] != (list_name,) or len(values) != count + 1:
         raise BadUserInput("`after` is the cursor of another list; use one of this list")
-    return values
+    return values[1:]

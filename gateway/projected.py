@@ -35,6 +35,8 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True):
     `reads` is True where resolving the field reads a read model anew (a root field, an edge to
     another aggregate); below it, leaf fields come from the document that it has read, so they
     inherit its read model. `reads_by_type` maps a member of a union or interface to its read model.
+    `or_from` names what else may be read in place of it. `source_if` names arguments: with one of
+    them the owning service answers, never a read model.
     """
 
     read_model: str
@@ -42,8 +44,14 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     reads: bool = False
     reads_by_type: dict[str, tuple[str, tuple[str, ...]]] = {}
+    or_from: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    source_if: tuple[str, ...] = ()
     source_answers: bool = True
     """Whether the write services can answer this field instead (`onStale: SOURCE`)."""
+
+    def origin_of(self, member: str) -> tuple[str, tuple[str, ...]]:
+        """Return the read model and the sources of a member."""
+        return self.reads_by_type.get(member, (self.read_model, self.sources))
 
 
 class ProjectedField(StrawberryField):

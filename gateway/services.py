@@ -1,7 +1,7 @@
 """The write services as the gateway sees them: commands and queries over HTTP, with deadlines.
 
 A command is sent once; whether an unanswered one was executed is not known, and the error says how
-to find out: send it again with the same idempotency key.
+to find out: by sending it again with the same idempotency key, or else by looking.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ from slackwater.watermarks.tick import Tick
 _TIMEOUT_S = 10.0
 _CONNECTIONS_MAX = 100
 
+_ASK_AGAIN = "try again in a moment"
+_REPEAT = "repeat it with the same idempotency key, it is done at most once"
+_LOOK = "it may have been done; look before you repeat it, and send an idempotency key next time"
+
 
 class CommandRefusal(msgspec.Struct, frozen=True):
     """A domain's no."""
@@ -30,11 +34,15 @@ class CommandRefusal(msgspec.Struct, frozen=True):
 
 
 class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command came to, and the token that demands it from later reads."""
+    """What a command came to, and the token that demands it from later reads.
+
+    A repeated answer is the one that was given first: of the present it proves nothing.
+    """
 
     result: dict[str, Any] | None
     refusal: CommandRefusal | None
     token: ConsistencyToken
+    is_repeated: bool = False
 
 
 def service_client() -> httpx2.AsyncClient:
@@ -72,13 +80,21 @@ class Services:
         """
         headers = _headers(cause, idempotency_key, read_after)
         content = msgspec.json.encode(body)
-        response = await self._send(service, "POST", f"commands/{name}", headers, content=content)
-        answer = _decoded(service, response)
+        remedy = _LOOK if idempotency_key is None else _REPEAT
+        response = await self._send(
+            service, "POST", f"commands/{name}", remedy, headers=headers, content=content
+        )
+        answer = _decoded(service, response, remedy)
         if response.status_code == httpx2.codes.OK:
-            return CommandAnswer(result=answer["result"], refusal=None, token=_token(answer))
+            return CommandAnswer(
+                result=answer["result"],
+                refusal=None,
+                token=_token(answer),
+                is_repeated="recorded_at" in answer,
+            )
         if response.status_code == httpx2.codes.CONFLICT:
             return _refused(answer)
-        raise _failed(service, answer)
+        raise _failed(service, answer, remedy)
 
     async def query(self, service: str, name: str, **parameters: str) -> Any:
         """Ask a service for its own truth; None where there is nothing.
@@ -87,24 +103,25 @@ class Services:
             SourceUnavailable: no answer came, or the service cannot answer now.
             BadUserInput: the service cannot use the parameters.
         """
-        response = await self._send(service, "GET", f"queries/{name}", {}, params=parameters)
+        response = await self._send(
+            service, "GET", f"queries/{name}", _ASK_AGAIN, params=parameters
+        )
         if response.status_code == httpx2.codes.NOT_FOUND:
             return None
-        answer = _decoded(service, response)
+        answer = _decoded(service, response, _ASK_AGAIN)
         if response.status_code == httpx2.codes.OK:
             return answer
-        raise _failed(service, answer)
+        raise _failed(service, answer, _ASK_AGAIN)
 
     async def _send(
-        self, service: str, method: str, path: str, headers: dict[str, str], **options: Any
+        self, service: str, method: str, path: str, remedy: str, **options: Any
     ) -> httpx2.Response:
         url = f"{self._urls[service]}/{path}"
         try:
-            return await self._client.request(method, url, headers=headers, **options)
+            return await self._client.request(method, url, **options)
         except httpx2.HTTPError as error:
             raise SourceUnavailable(
-                f"the {service} service does not answer; repeat a mutation with the same "
-                "idempotency key, it is done at most once",
+                f"the {service} service does not answer; {remedy}",
                 extensions={"source": service},
                 original_error=error,
             ) from error
@@ -130,12 +147,12 @@ def _ticks(token: ConsistencyToken | None) -> list[tuple[str, Tick]]:
     return sorted(token.ticks.items()) if token is not None else []
 
 
-def _decoded(service: str, response: httpx2.Response) -> Any:
+def _decoded(service: str, response: httpx2.Response, remedy: str) -> Any:
     try:
         return msgspec.json.decode(response.content)
     except msgspec.MsgspecError as error:
         raise SourceUnavailable(
-            f"the {service} service gave no answer that can be read; try again",
+            f"the {service} service gave no answer that can be read; {remedy}",
             extensions={"source": service},
             original_error=error,
         ) from error
@@ -153,11 +170,11 @@ def _refused(answer: Mapping[str, Any]) -> CommandAnswer:
     return CommandAnswer(result=None, refusal=refusal, token=_token(answer))
 
 
-def _failed(service: str, answer: Mapping[str, Any]) -> Exception:
+def _failed(service: str, answer: Mapping[str, Any], remedy: str) -> Exception:
     """Return the error that says what a service's problem means to a client."""
     detail = f"{service}: {answer.get('detail', 'no reason given')}"
     if answer.get("code") == StaleRead.code:
         return StaleRead(detail, extensions={"source": service})
     if answer.get("code") == BadUserInput.code:
         return BadUserInput(detail)
-    return SourceUnavailable(detail, extensions={"source": service})
+    return SourceUnavailable(f"{detail}; {remedy}", extensions={"source": service})

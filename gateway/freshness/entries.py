@@ -2,7 +2,8 @@
 
 A path without list indices means the worst over all items; an entry with an index overrides it, and
 the longest path wins. What resolvers have recorded replaces what the plan declares: at the field
-itself, and below it up to the next field that reads for itself.
+itself, and below it up to the next field that reads for itself. Nothing is told of a path that the
+answer does not have.
 """
 
 from __future__ import annotations
@@ -12,112 +13,130 @@ from typing import Any
 
 import msgspec
 
-from gateway.freshness.paths import Keys, Steps, count_at, without_indices
-from gateway.freshness.plan import Place, Plan
+from gateway.freshness.paths import Keys, Steps, count_at, occurs, without_indices
+from gateway.freshness.place import Place
+from gateway.freshness.plan import Plan
 from gateway.freshness.served import ServedFrom
 from gateway.freshness.serving import Serving, served_as
 
-Records = Mapping[Steps, Serving]
 Declared = Callable[[Place], Serving]
+Places = tuple[Place, ...]
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry; its numbers are the worst of `serving` and of what `also` holds for some items.
-
-    `type_name` tells apart entries of one path that belong to different member types.
-    """
+    """One entry; its numbers are the worst of `serving` and of what `also` holds for some items."""
 
     path: Steps
     serving: Serving
     also: tuple[Serving, ...] = ()
-    type_name: str | None = None
 
 
-def entries_of(plan: Plan, records: Records, data: Any, declared: Declared) -> list[Entry]:
+def entries_of(
+    plan: Plan, records: Mapping[Steps, Serving], data: Any, declared: Declared
+) -> list[Entry]:
     """Return the entries of an answer; `declared` gives what the plan says of a place."""
-    if not records:
-        return [
-            Entry(path=place.path, serving=declared(place), type_name=type_name)
-            for place, type_name in plan.entries
-        ]
-    recorded = _Recorded(records, data, declared)
-    found: list[tuple[str | None, Entry]] = []
-    for place in plan.places:
-        found.extend((place.type_name, entry) for entry in recorded.entries(place))
+    shown = {steps: serving for steps, serving in records.items() if occurs(data, steps)}
+    if not shown:
+        return [one for one in _declared_entries(plan.entries, declared) if occurs(data, one.path)]
+    recorded = _Recorded(shown, data, declared)
+    found: list[Entry] = []
+    for keys, places in plan.by_path.items():
+        found.extend(recorded.entries(keys, places))
     for keys in recorded.undeclared(plan):
-        found.extend((None, entry) for entry in recorded.entries_at(keys))
-    return _typed(sorted(found, key=lambda entry: len(entry[1].path)))
+        found.extend(recorded.entries_at(keys))
+    told = {entry.path: entry for entry in found if occurs(data, entry.path)}
+    return sorted(told.values(), key=lambda entry: len(entry.path))
 
 
 class _Recorded:
     """Recorded servings by their path without indices."""
 
-    def __init__(self, records: Records, data: Any, declared: Declared) -> None:
+    def __init__(self, shown: Mapping[Steps, Serving], data: Any, declared: Declared) -> None:
         self._data = data
         self._declared = declared
         self._by_keys: dict[Keys, dict[Steps, Serving]] = {}
-        for steps, serving in records.items():
+        for steps, serving in shown.items():
             self._by_keys.setdefault(without_indices(steps), {})[steps] = serving
 
     def undeclared(self, plan: Plan) -> list[Keys]:
         """Return the paths that were recorded and are no places of the plan."""
-        places = {place.path for place in plan.places}
-        return [keys for keys in self._by_keys if keys not in places]
+        return [keys for keys in self._by_keys if keys not in plan.by_path]
 
     def entries_at(self, keys: Keys) -> Iterator[Entry]:
         """Return the entries of a path that the plan says nothing of."""
-        yield from self._entries(keys, None, keys)
+        yield from _summed(keys, self._by_keys[keys], [])
 
-    def entries(self, place: Place) -> Iterator[Entry]:
-        """Return the entries of a place."""
-        above = self._governing(place)
-        if above is not None:
-            yield from self._entries(place.path, place, above)
-        elif place.is_entry or place.reads:
-            yield Entry(path=place.path, serving=self._declared(place))
+    def entries(self, keys: Keys, places: Places) -> Iterator[Entry]:
+        """Return the entries of a path that has places."""
+        above = self._governing(keys, places[0].reader or ())
+        if above == keys:
+            others = places if self._has_others(keys) else ()
+            yield from _summed(keys, self._by_keys[keys], [self._declared(one) for one in others])
+        elif above is not None:
+            yield from self._inherited(keys, places, above)
+        else:
+            wanted = [one for one in places if one.is_entry or (one.reads and not one.from_source)]
+            yield from _declared_entries(wanted, self._declared)
 
-    def _governing(self, place: Place) -> Keys | None:
-        """Return the nearest recorded path at or above a place, up to the field that reads."""
-        reader = place.reader or ()
-        for length in range(len(place.path), max(len(reader), 1) - 1, -1):
-            if place.path[:length] in self._by_keys:
-                return place.path[:length]
+    def _governing(self, keys: Keys, reader: Keys) -> Keys | None:
+        """Return the nearest recorded path at or above a path, up to the field that reads."""
+        for length in range(len(keys), max(len(reader), 1) - 1, -1):
+            if keys[:length] in self._by_keys:
+                return keys[:length]
         return None
 
-    def _entries(self, keys: Keys, place: Place | None, above: Keys) -> Iterator[Entry]:
-        inherited = place if keys != above else None
-        items = {
-            (*steps, *keys[len(above) :]): served_as(serving, inherited.sources)
-            if inherited
-            else serving
-            for steps, serving in self._by_keys[above].items()
-        }
+    def _inherited(self, keys: Keys, places: Places, above: Keys) -> Iterator[Entry]:
+        """Return the entries of what was served along with the object above it."""
+        below = keys[len(above) :]
+        servings = self._by_keys[above]
         others = self._has_others(above)
-        if inherited is None or not _is_told(inherited, items.values(), others):
-            yield from _summed(keys, items, self._declared(place) if place and others else None)
+        if _is_told(places, servings.values(), others):
+            return
+        items = {
+            (*steps, *below): _as_placed(serving, places)
+            for steps, serving in servings.items()
+            if occurs(self._data, (*steps, *below))
+        }
+        declared = [self._declared(place) for place in places] if others else []
+        yield from _summed(keys, items, declared)
 
     def _has_others(self, keys: Keys) -> bool:
         """Tell whether the answer has items at a path of which nothing was recorded."""
-        recorded = self._by_keys[keys]
-        if self._data is None:
-            return keys not in recorded
-        return count_at(self._data, keys) > len(recorded)
+        return count_at(self._data, keys) > len(self._by_keys[keys])
 
 
-def _is_told(place: Place, servings: Iterable[Serving], others: bool) -> bool:
+def _declared_entries(places: Iterable[Place], declared: Declared) -> Iterator[Entry]:
+    """Return an entry a path, the worst over the members of a union that it may belong to."""
+    by_path: dict[Keys, list[Serving]] = {}
+    for place in places:
+        by_path.setdefault(place.path, []).append(declared(place))
+    for path, (serving, *also) in by_path.items():
+        yield Entry(path=path, serving=serving, also=tuple(also))
+
+
+def _as_placed(serving: Serving, places: Places) -> Serving:
+    """Return how a field was served with its object: members of a union have places apart."""
+    for place in places:
+        if place.member is None or place.member == serving.member:
+            return served_as(serving, place.sources)
+    return serving
+
+
+def _is_told(places: Places, servings: Iterable[Serving], others: bool) -> bool:
     """Tell whether the entry above a place holds for it, too."""
-    if not place.is_entry:
+    if not any(place.is_entry for place in places):
         return True
     return not others and {one.served_from for one in servings} == {ServedFrom.SOURCE}
 
 
-def _summed(
-    keys: Keys, items: Mapping[Steps, Serving], declared: Serving | None
-) -> Iterator[Entry]:
+def _summed(keys: Keys, items: Mapping[Steps, Serving], declared: list[Serving]) -> Iterator[Entry]:
     """Return one entry for what most items agree on, and one for each item that differs."""
-    servings = [*items.values()] if declared is None else [declared, *items.values()]
-    common = declared if declared is not None else _most(servings)
-    yield Entry(path=keys, serving=common, also=tuple(one for one in servings if one != common))
+    servings = [*declared, *items.values()]
+    if not servings:
+        return
+    common = declared[0] if declared else _most(servings)
+    also = {one.facts_key: one for one in servings if one.facts_key != common.facts_key}
+    yield Entry(path=keys, serving=common, also=tuple(also.values()))
     for steps, serving in items.items():
         if serving.kind != common.kind and steps != keys:
             yield Entry(path=steps, serving=serving)
@@ -126,17 +145,3 @@ def _summed(
 def _most(servings: list[Serving]) -> Serving:
     kinds = [serving.kind for serving in servings]
     return max(servings, key=lambda serving: kinds.count(serving.kind))
-
-
-def _typed(found: Iterable[tuple[str | None, Entry]]) -> list[Entry]:
-    """Drop what is said twice, and name the type where one path has several entries."""
-    by_path: dict[Steps, list[tuple[str | None, Entry]]] = {}
-    for type_name, entry in found:
-        known = by_path.setdefault(entry.path, [])
-        if all(entry != other for _, other in known):
-            known.append((type_name, entry))
-    return [
-        entry if len(same) == 1 else msgspec.structs.replace(entry, type_name=type_name)
-        for same in by_path.values()
-        for type_name, entry in same
-    ]

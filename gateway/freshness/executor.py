@@ -50,11 +50,14 @@ class FreshnessExecutor(StrawberryGraphQLCoreExecutionContext):
             super().handle_field_error(raw_error, return_type, field_details_list, path)
         elif is_non_null_type(return_type):
             raise raw_error if path.prev is not None else StaleRead()
+        freshness = freshness_of(self.context_value)
+        if freshness is not None:  # the null stays here: it is no absence
+            freshness.fail(path)
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
         freshness = freshness_of(self.context_value)
         if freshness is not None:
-            freshness.data = data
+            freshness.answer(data)
         return super().build_response(data)
 
 

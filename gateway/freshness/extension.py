@@ -49,7 +49,7 @@ class FreshnessExtension(SchemaExtension):
         freshness = freshness_of(self.execution_context.context)
         if freshness is None or not freshness.has_begun:
             return {}
-        told = freshness_extension(freshness)
+        told = freshness_extension(freshness) if freshness.has_answered else None
         if self.execution_context.operation_type is OperationType.SUBSCRIPTION:
             freshness.end_event()
         return {} if told is None else {"freshness": told}

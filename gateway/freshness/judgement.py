@@ -1,12 +1,14 @@
 """Judging demands: against the board while waiting, and against pinned readings for good.
 
 Waiting comes first, pinning second, data third. What was judged on a pinned reading holds for the
-data, which may be newer than the reading and never older.
+data, which may be newer than the reading and never older. What goes to its source is held to no
+read model: it needs neither waiting nor judging, since a source shows all that was visible when it
+was asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -14,7 +16,8 @@ import msgspec
 from gateway.freshness.demands import Demand
 from gateway.freshness.directives import OnStale
 from gateway.freshness.paths import Keys
-from gateway.freshness.plan import Origin, Place
+from gateway.freshness.place import Origin, Place
+from gateway.freshness.read_after import ReadAfter
 from gateway.freshness.stale import Stale
 from slackwater.clock import Clock
 from slackwater.freshness.board import FreshnessBoard
@@ -39,17 +42,55 @@ def judged(
     demands: Sequence[Demand],
     readings: Mapping[str, Reading],
     now_s: float,
+    to_source: frozenset[Keys],
 ) -> Judgement:
-    """Judge the places that are under a demand."""
-    judgement = Judgement()
-    to_source: set[Keys] = set()
-    for place, stale in _stale(places, demands, readings, now_s):
-        if stale.demand.on_stale is OnStale.SOURCE:
-            to_source.add(place.reader or place.path)
-        else:
+    """Judge the places that are under a demand, except for those that go to their source."""
+    judgement = Judgement(to_source=to_source)
+    for place in places:
+        if place.answered_at in to_source or prefers_source(place, demands):
+            continue
+        stale = stale_as_served(place, demands, readings[place.read_model], now_s)
+        if stale is not None:
             found = judgement.values if place.of_value else judgement.fields
             found[place.path, place.type_name] = stale
-    return msgspec.structs.replace(judgement, to_source=frozenset(to_source))
+    return judgement
+
+
+def sent_to_source(
+    places: Iterable[Place],
+    demands: Sequence[Demand],
+    readings: Mapping[str, Reading],
+    read_after: ReadAfter,
+    now_s: float,
+) -> frozenset[Keys]:
+    """Return the fields that their source must answer.
+
+    With `onStale: SOURCE` nobody waits for a read model: one that misses a write of the operation's
+    tokens is no better than one that is too stale.
+    """
+    return frozenset(
+        place.answered_at
+        for place in places
+        if prefers_source(place, demands)
+        and must_ask_source(place, demands, readings[place.read_model], read_after, now_s)
+    )
+
+
+def must_ask_source(
+    place: Place,
+    demands: Sequence[Demand],
+    reading: Reading,
+    read_after: ReadAfter,
+    now_s: float,
+) -> bool:
+    """Tell whether a read model must not answer a place with `onStale: SOURCE`."""
+    stale = stale_as_served(place, demands, reading, now_s)
+    return stale is not None or read_after.misses(reading, place.sources)
+
+
+def prefers_source(place: Place, demands: Sequence[Demand]) -> bool:
+    """Tell whether a place is under a demand with `onStale: SOURCE`."""
+    return place.demand is not None and demands[place.demand].on_stale is OnStale.SOURCE
 
 
 def stale_as_served(
@@ -69,30 +110,19 @@ async def wait_until_met(
     while waiting:
         timeout_ms = min(demand.timeout_ms for demand, _ in waiting)
         met = await board.wait_for(
-            partial(_are_met, tuple(waiting), board, clock),
+            partial(are_met, tuple(waiting), board, clock),
             deadline_s=asked_s + timeout_ms / 1000,
         )
         waiting = {one for one in waiting if not met and one[0].timeout_ms > timeout_ms}
 
 
-def _are_met(wanted: Iterable[tuple[Demand, Origin]], board: FreshnessBoard, clock: Clock) -> bool:
+def are_met(wanted: Iterable[tuple[Demand, Origin]], board: FreshnessBoard, clock: Clock) -> bool:
+    """Tell whether demands are met as the board stands now."""
     now_s = clock.monotonic()
     return all(
         demand.is_met(board.reading(read_model), sources, now_s)
         for demand, (read_model, sources) in wanted
     )
-
-
-def _stale(
-    places: Iterable[Place],
-    demands: Sequence[Demand],
-    readings: Mapping[str, Reading],
-    now_s: float,
-) -> Iterator[tuple[Place, Stale]]:
-    for place in places:
-        stale = stale_as_served(place, demands, readings[place.read_model], now_s)
-        if stale is not None:
-            yield place, stale
 
 
 def _judge(

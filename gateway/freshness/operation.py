@@ -12,6 +12,9 @@ Readings of all read models are pinned at once, and always before data of theirs
 - a subscription's when the event before was delivered. `reading()` renews that of one read model
   until the next event comes, so a generator calls it before it reads the event's data.
 
+What an event shows besides is read after it has come, so the readings of all other read models are
+renewed then.
+
 Data is read later than its reading was pinned, so it may be newer and never older: the bound that
 was pinned holds for it. A reading that is asked for twice is the same, since data read for the
 first must not be told of with the second.
@@ -19,7 +22,7 @@ first must not be told of with the second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphql import OperationType
@@ -27,12 +30,12 @@ from graphql.pyutils import Path
 from strawberry.types.info import Info
 
 from gateway.freshness.asked import Asked
-from gateway.freshness.demands import TIMEOUT_MS, Demand
-from gateway.freshness.directives import FRESHNESS, directive_on
-from gateway.freshness.judgement import Judgement, judged, stale_as_served, wait_until_met
-from gateway.freshness.paths import Keys, Steps, keys_of, steps_of, without_indices
-from gateway.freshness.plan import Place, Plan
-from gateway.freshness.read_after import ReadAfter
+from gateway.freshness.demands import Demand
+from gateway.freshness.paths import keys_of, steps_of
+from gateway.freshness.place import Origin, Place
+from gateway.freshness.plan import Plan
+from gateway.freshness.records import Records
+from gateway.freshness.requirements import Requirements
 from gateway.freshness.served import ServedFrom
 from gateway.freshness.serving import Serving, instant_at
 from gateway.freshness.stale import Stale
@@ -42,7 +45,6 @@ from slackwater.freshness.bound import Instant, Reading
 from slackwater.freshness.token import ConsistencyToken, TokenSigner
 
 _LAGGING_AFTER_MS = 1_000
-_NOTHING_STALE = Judgement()
 
 
 class OperationFreshness:
@@ -66,16 +68,17 @@ class OperationFreshness:
         self.lagging_after_ms = lagging_after_ms
         self.asked = Asked()
         self.plan: Plan | None = None
+        self.required = Requirements(None, (), ConsistencyToken(), board, clock)
         self.has_begun = False
-        self.records: dict[Steps, Serving] = {}
+        self.has_answered = False
+        self.records = Records(None, self.declared)
         self.data: Any = None
+        self.event_was_refused = False
         self._clock = clock
         self._begun = Instant(clock.monotonic(), clock.now())
-        self._demands: Sequence[Demand] = ()
-        self._read_after = ReadAfter(ConsistencyToken(), board)
         self._readings: Mapping[str, Reading] | None = None
         self._read: set[str] = set()
-        self._judgement = _NOTHING_STALE
+        self._read_for_event: set[str] = set()
         self._between_events = False
 
     @property
@@ -83,9 +86,8 @@ class OperationFreshness:
         """Whether execution must look out for stale fields, or for when to pin readings."""
         if self.plan is None:
             return False
-        stale = self._judgement
         is_query = self.plan.operation.operation is OperationType.QUERY
-        return not is_query or bool(stale.fields) or bool(stale.values)
+        return not is_query or self.required.withholds_any
 
     def now_s(self) -> float:
         return self._clock.monotonic()
@@ -94,6 +96,7 @@ class OperationFreshness:
         """Return the read model's freshness as pinned for this operation (W first, data second)."""
         self._read.add(read_model)
         if self._between_events:
+            self._read_for_event.add(read_model)
             self._renew(read_model)
         return self._pinned()[read_model]
 
@@ -103,17 +106,21 @@ class OperationFreshness:
         """Return the reading of a read model that the plan did not foresee for this field.
 
         It is waited for as the declared one was: until it reflects the writes of the operation's
-        tokens and meets the demands with WAIT on this field.
+        tokens and meets the demands with WAIT on this field. Where it does not meet a demand with
+        SOURCE, `asks_source` says so afterwards.
         """
+        keys = keys_of(info.path)
         if read_model not in self._read:
-            await self._settle(info, read_model, sources)
+            await self.required.wait_elsewhere(keys, read_model, sources)
             if read_model not in self._read:  # nothing of it has been read yet
                 self._renew(read_model)
-        return self.reading(read_model)
+        reading = self.reading(read_model)
+        self.required.judge_elsewhere(keys, reading)
+        return reading
 
     def asks_source(self, info: Info[Any, Any]) -> bool:
         """Tell whether this field must be answered by the write service (`onStale: SOURCE`)."""
-        to_source = self._judgement.to_source
+        to_source = self.required.to_source
         return bool(to_source) and keys_of(info.path) in to_source
 
     def served(
@@ -136,9 +143,23 @@ class OperationFreshness:
             reading=reading if served_from is ServedFrom.CACHE else self._known(read_model),
             asked=self._asked(asked_s) if served_from is ServedFrom.SOURCE else None,
         )
-        self.records[steps_of(info.path)] = serving
-        if served_from is not ServedFrom.SOURCE:
-            self._check(keys_of(info.path), serving)
+        self.records.add(steps_of(info.path), serving)
+        if served_from is not ServedFrom.SOURCE and not self._is_command(info.path):
+            self.required.check(keys_of(info.path), serving)
+
+    def read_member(self, info: Info[Any, Any], type_name: str, origin: Origin) -> None:
+        """Record which member of a union or interface this field reads, and from where."""
+        read_model, sources = origin
+        serving = Serving(
+            read_model=read_model,
+            sources=sources,
+            reading=self._known(read_model),
+            member=type_name,
+        )
+        self.records.add(steps_of(info.path), serving)
+        stale = self.stale_value(info.path, type_name)
+        if stale is not None:
+            raise stale.exception()
 
     async def begin(self, plan: Plan, demands: Sequence[Demand], token: ConsistencyToken) -> None:
         """Wait for what is asked, and pin what the operation reads.
@@ -147,13 +168,11 @@ class OperationFreshness:
             InvalidConsistencyToken: the token names a tick that cannot be.
             StaleRead: the writes of the token are not reflected in time.
         """
-        self.plan, self._demands = plan, demands
-        self._read = {read_model for read_model, _ in plan.reads}
-        self._read_after = ReadAfter(token, self.board)
-        asked_s = self.now_s()
-        await self._read_after.wait(plan.reads, asked_s, timeout_ms=self._timeout_ms(plan))
-        wanted = [(demands[place.demand or 0], place.origin) for place in plan.demanding]
-        await wait_until_met(wanted, self.board, self._clock, asked_s)
+        self.plan = plan
+        self.records = Records(plan, self.declared)
+        self.required = Requirements(plan, demands, token, self.board, self._clock)
+        self._read = _planned(plan)
+        await self.required.wait()
         if plan.operation.operation is not OperationType.MUTATION:
             self.pin()
         self._between_events = plan.operation.operation is OperationType.SUBSCRIPTION
@@ -163,29 +182,53 @@ class OperationFreshness:
         """Pin the readings of all read models, unless they are, and judge the demands on them."""
         if self._readings is None:
             self._readings = self.board.snapshot()
-            self._judge()
+            self.required.judge(self._readings)
+
+    async def settled_event(self) -> bool:
+        """Wait for the demands with WAIT before an event's data is read.
+
+        Returns:
+            Whether no demand stands in the way of showing the event now.
+        """
+        await self.required.wait_for_event()
+        return self.required.may_show_event()
+
+    def may_show_event(self) -> bool:
+        """Tell whether no demand stands in the way of showing an event now."""
+        return self.required.may_show_event()
 
     def begin_event(self) -> None:
         """An event has come, whose data was read after the readings pinned by now."""
+        read = {name: self._pinned()[name] for name in self._read_for_event}
+        self._readings = {**self.board.snapshot(), **read}
         self._between_events = False
-        self._judge()
+        self.required.judge_event(self._readings)
 
     def end_event(self) -> None:
         """An event was delivered; what comes next is read later than this."""
-        self.records, self.data = {}, None
+        self.event_was_refused = self.data is None and self.required.withholds_any
+        self.records = Records(self.plan, self.declared)
+        self.has_answered, self.data = False, None
         self._begun = Instant(self._clock.monotonic(), self._clock.now())
         self._readings = self.board.snapshot()
+        self._read, self._read_for_event = _planned(self.plan), set()
         self._between_events = True
 
     def stale_field(self, path: Path, type_name: str) -> Stale | None:
         """Return why a field must not be resolved."""
-        stale = self._judgement.fields
-        return stale.get((keys_of(path), type_name)) if stale else None
+        return self.required.stale_field(path, type_name)
 
     def stale_value(self, path: Path, type_name: str) -> Stale | None:
         """Return why a value of this type must not be shown."""
-        stale = self._judgement.values
-        return stale.get((keys_of(path), type_name)) if stale else None
+        return self.required.stale_value(path, type_name)
+
+    def fail(self, path: Path) -> None:
+        """Record that a field is null since it, or something below it, could not be answered."""
+        self.records.fail(steps_of(path), self.required.to_source)
+
+    def answer(self, data: Any) -> None:
+        """Take the data of the answer, or of a subscription's event."""
+        self.data, self.has_answered = data, True
 
     def declared(self, place: Place) -> Serving:
         """Return a place served as declared."""
@@ -193,26 +236,6 @@ class OperationFreshness:
 
     def from_read_model(self, read_model: str, sources: tuple[str, ...]) -> Serving:
         return Serving(read_model=read_model, sources=sources, reading=self._known(read_model))
-
-    def servings_at(self, path: Path | None, type_name: str) -> list[Serving]:
-        """Return how the object at a path was served; several if its type leaves that open."""
-        recorded = self.recorded_at(path)
-        if recorded is not None:
-            return [recorded]
-        for keys in _prefixes(keys_of(path)):
-            found = self._readers(keys, type_name)
-            if found:
-                return found
-        return []
-
-    def recorded_at(self, path: Path | None) -> Serving | None:
-        """Return what was recorded of the object at a path, or of what it is a part of."""
-        for steps in _prefixes(steps_of(path)):
-            if steps in self.records:
-                return self.records[steps]
-            if isinstance(steps[-1], str) and self._readers(without_indices(steps), ""):
-                return None  # it was read as declared
-        return None
 
     def _pinned(self) -> Mapping[str, Reading]:
         self.pin()
@@ -227,49 +250,16 @@ class OperationFreshness:
     def _renew(self, read_model: str) -> None:
         self._readings = {**self._pinned(), read_model: self.board.reading(read_model)}
 
-    def _judge(self) -> None:
-        if self.plan is not None and self.plan.demanding:
-            places, readings = self.plan.demanding, self._pinned()
-            self._judgement = judged(places, self._demands, readings, self.now_s())
-
-    async def _settle(
-        self, info: Info[Any, Any], read_model: str, sources: tuple[str, ...]
-    ) -> None:
-        pairs = [(read_model, source) for source in sources]
-        asked_s = self.now_s()
-        await self._read_after.wait(pairs, asked_s, timeout_ms=TIMEOUT_MS)
-        demands = [self._demands[one.demand or 0] for one in self._under(keys_of(info.path))]
-        wanted = [(demand, (read_model, sources)) for demand in demands]
-        await wait_until_met(wanted, self.board, self._clock, asked_s)
-
-    def _check(self, keys: Keys, serving: Serving) -> None:
-        reading = serving.proof
-        pairs = [(reading.read_model, source) for source in serving.sources]
-        self._read_after.check(pairs, {reading.read_model: reading})
-        for place in self._under(keys):
-            stale = stale_as_served(place, self._demands, reading, self.now_s())
-            if stale is not None:
-                raise stale.exception()
-
-    def _under(self, keys: Keys) -> list[Place]:
-        """Return the places under a demand whose values a field has read."""
-        places = self.plan.demanding if self.plan is not None else ()
-        return [place for place in places if place.reader == keys]
-
     def _asked(self, asked_s: float | None) -> Instant:
         return self._begun if asked_s is None else instant_at(self._begun, asked_s)
 
-    def _timeout_ms(self, plan: Plan) -> int:
-        own = directive_on(plan.operation, FRESHNESS)
-        return TIMEOUT_MS if own is None else self._demands[plan.directives.index(own)].timeout_ms
-
-    def _readers(self, keys: Keys, type_name: str) -> list[Serving]:
-        places = [one for one in (self.plan.places if self.plan else ()) if one.path == keys]
-        reading = [place for place in places if place.reads]
-        named = [place for place in reading if place.of_value and place.type_name == type_name]
-        return [self.declared(place) for place in named or reading]
+    def _is_command(self, path: Path) -> bool:
+        """Tell whether a field is a command, whose own answer no token is about."""
+        if self.plan is None or path is None or path.prev is not None:
+            return False
+        return self.plan.operation.operation is OperationType.MUTATION
 
 
-def _prefixes(steps: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """Return a path and all above it, the longest first."""
-    return (steps[:length] for length in range(len(steps), 0, -1))
+def _planned(plan: Plan | None) -> set[str]:
+    """Return the read models that a plan foresees."""
+    return {read_model for read_model, _ in plan.reads} if plan is not None else set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from graphql.pyutils import Path
@@ -36,6 +36,26 @@ def count_at(data: Any, keys: Sequence[str]) -> int:
     for key in keys:
         found = [item[key] for item in _flat(found) if isinstance(item, dict) and key in item]
     return len(found)
+
+
+def occurs(data: Any, steps: Sequence[str | int]) -> bool:
+    """Tell whether an answer has this path; without an index, whether any list item has it."""
+    for depth, step in enumerate(steps):
+        if isinstance(data, list) and isinstance(step, str):
+            return any(occurs(item, steps[depth:]) for item in data)
+        if not (step in data if isinstance(data, dict) else _has_index(data, step)):
+            return False
+        data = data[step]
+    return True
+
+
+def _has_index(data: Any, step: str | int) -> bool:
+    return isinstance(data, list) and isinstance(step, int) and step < len(data)
+
+
+def prefixes(steps: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Return a path and all above it, the longest first."""
+    return (steps[:length] for length in range(len(steps), 0, -1))
 
 
 def _flat(values: list[Any]) -> list[Any]:

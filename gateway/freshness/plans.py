@@ -7,16 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, get_operation_ast
+from graphql import (
+    DocumentNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    get_operation_ast,
+)
 
-from gateway.freshness.conditions import Conditions, condition_names, condition_values
+from gateway.freshness.conditions import Deciders, Values
 from gateway.freshness.plan import Plan, plan_of
+from gateway.freshness.plan_walk import declared_projection
 from gateway.freshness.selection import Selections
 
 _KEPT_MAX = 512
 
-# Which operation of a document, and what the variables of @skip and @include are.
-_Key = tuple[str | None, tuple[bool, ...]]
+# Which operation of a document, and what the variables say that decide its plan.
+_Key = tuple[str | None, Values]
 _VARIANTS_MAX = 32
 
 
@@ -24,7 +31,7 @@ class _Known(msgspec.Struct, kw_only=True):
     """A document and its plans; holding the document keeps its id from being used again."""
 
     document: DocumentNode
-    condition_names: tuple[str, ...]
+    deciders: Deciders
     plans: OrderedDict[_Key, Plan]
 
 
@@ -33,6 +40,7 @@ class Plans:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
+        self._source_arguments = _source_arguments(schema)
         self._known: OrderedDict[int, _Known] = OrderedDict()
 
     def plan(
@@ -43,7 +51,7 @@ class Plans:
         operation = get_operation_ast(document, operation_name)
         if operation is None:
             return None
-        values = condition_values(known.condition_names, operation, variables)
+        values = known.deciders.values(operation, variables)
         plan = known.plans.get((operation_name, values))
         if plan is None:
             plan = self._made(known, operation, values)
@@ -53,19 +61,24 @@ class Plans:
     def _of(self, document: DocumentNode) -> _Known:
         known = self._known.get(id(document))
         if known is None:
-            names = condition_names(document)
-            known = _Known(document=document, condition_names=names, plans=OrderedDict())
+            deciders = Deciders(document, self._source_arguments)
+            known = _Known(document=document, deciders=deciders, plans=OrderedDict())
             _keep(self._known, id(document), known, _KEPT_MAX)
         else:
             self._known.move_to_end(id(document))
         return known
 
-    def _made(
-        self, known: _Known, operation: OperationDefinitionNode, values: tuple[bool, ...]
-    ) -> Plan:
-        conditions = Conditions(dict(zip(known.condition_names, values, strict=True)))
+    def _made(self, known: _Known, operation: OperationDefinitionNode, values: Values) -> Plan:
+        conditions = known.deciders.conditions(values)
         selections = Selections(self._schema, known.document, conditions.include)
-        return plan_of(self._schema, operation, selections)
+        return plan_of(self._schema, operation, selections, conditions.is_given)
+
+
+def _source_arguments(schema: GraphQLSchema) -> frozenset[str]:
+    """Return the names of all arguments that send a field to its source."""
+    types = [type_ for type_ in schema.type_map.values() if isinstance(type_, GraphQLObjectType)]
+    declared = [declared_projection(field) for type_ in types for field in type_.fields.values()]
+    return frozenset(name for one in declared if one is not None for name in one.source_if)
 
 
 def _keep(entries: OrderedDict[Any, Any], key: Any, entry: Any, kept_max: int) -> None:

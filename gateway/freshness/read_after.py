@@ -34,7 +34,7 @@ class ReadAfter:
             InvalidConsistencyToken: a tick is greater than any that its source has made.
             StaleRead: the time is up.
         """
-        demanded = {pair: self._ticks[pair[1]] for pair in reads if pair[1] in self._ticks}
+        demanded = self._demanded(reads)
         deadline_s = asked_s + timeout_ms / 1000
         if demanded:
             await self._board.wait_for(
@@ -48,10 +48,17 @@ class ReadAfter:
         Raises:
             StaleRead: it does not.
         """
-        demanded = {pair: self._ticks[pair[1]] for pair in pairs if pair[1] in self._ticks}
-        missed = _missed(demanded, readings)
+        missed = _missed(self._demanded(pairs), readings)
         if missed:
             raise missed_writes(missed, {pair: _reached(readings, pair) for pair in missed})
+
+    def misses(self, reading: Reading, sources: Collection[str]) -> bool:
+        """Tell whether what is read with this reading may miss one of the writes."""
+        pairs = [(reading.read_model, source) for source in sources if source in self._ticks]
+        return bool(_missed(self._demanded(pairs), {reading.read_model: reading}))
+
+    def _demanded(self, pairs: Collection[Pair]) -> dict[Pair, Tick]:
+        return {pair: self._ticks[pair[1]] for pair in pairs if pair[1] in self._ticks}
 
     def _is_decided(self, demanded: Mapping[Pair, Tick], asked_s: float) -> bool:
         missed = _missed(demanded, self._board.snapshot())

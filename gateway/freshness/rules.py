@@ -9,16 +9,18 @@ from graphql import (
     ASTValidationRule,
     DirectiveNode,
     EnumValueNode,
+    FieldNode,
     GraphQLError,
     OperationDefinitionNode,
     ValidationRule,
 )
 
 from gateway.errors import BadUserInput, OperationTooCostly
-from gateway.freshness.conditions import include_all
+from gateway.freshness.conditions import Conditions, include_all
 from gateway.freshness.demands import demand_of, has_variables
-from gateway.freshness.directives import OnStale
-from gateway.freshness.plan import Place, Plan, plan_of
+from gateway.freshness.directives import IDEMPOTENT, OnStale, directive_on
+from gateway.freshness.place import Place
+from gateway.freshness.plan import Plan, plan_of
 from gateway.freshness.selection import Selections
 
 _INVALID = {"code": "GRAPHQL_VALIDATION_FAILED"}
@@ -39,7 +41,7 @@ class FreshnessRule(ValidationRule):
         context = self.context
         selections = Selections(context.schema, context.document, include_all)
         try:
-            return plan_of(context.schema, operation, selections)
+            return plan_of(context.schema, operation, selections, Conditions({}).is_given)
         except OperationTooCostly as error:
             self.report_error(error)
         except RecursionError:
@@ -47,7 +49,22 @@ class FreshnessRule(ValidationRule):
         return None
 
 
-FRESHNESS_RULES: tuple[type[ASTValidationRule], ...] = (FreshnessRule,)
+class IdempotentRule(ValidationRule):
+    """An idempotency key belongs to a mutation: anywhere else it would change nothing."""
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        context = self.context
+        directive = directive_on(node, IDEMPOTENT)
+        if directive is None or context.get_parent_type() is context.schema.mutation_type:
+            return
+        message = (
+            f"@idempotent has no meaning on {node.name.value}, which is no mutation; "
+            "put it on a field of Mutation, or on the operation"
+        )
+        self.report_error(GraphQLError(message, directive, extensions=_INVALID))
+
+
+FRESHNESS_RULES: tuple[type[ASTValidationRule], ...] = (FreshnessRule, IdempotentRule)
 
 
 def impossible(plan: Plan, choices: Sequence[OnStale | None]) -> Iterator[str]:

@@ -34,11 +34,22 @@ class RequestFreshness(Protocol):
     ) -> Reading:
         """Return the reading of a read model that this field was not declared to come from.
 
-        Await it before that read model's data is read, and call `served` afterwards. It waits as
+        Await it before that read model's data is read, ask `asks_source` again, which may have
+        changed by it, and call `served` afterwards. It waits as
         the operation waited for what it declares: for tokens, and for demands with WAIT.
 
         Raises:
             StaleRead: the read model does not reflect the writes of the tokens in time.
+        """
+        ...
+
+    def read_member(
+        self, info: Info[Any, Any], type_name: str, origin: tuple[str, tuple[str, ...]]
+    ) -> None:
+        """Record which member of a union or interface this field reads, and from where.
+
+        Raises:
+            StaleRead: that read model is staler than a demand allows.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -25,11 +26,12 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """Who has answered a field; `reading` or `asked` bound how old the answer is.
 
     `asked` is an instant before the write service was asked: its answer shows all that was visible
-    then.
+    then. `member` is the member of a union or interface that was read.
     """
 
     read_model: str | None
     sources: tuple[str, ...]
+    member: str | None = None
     served_from: ServedFrom = ServedFrom.READ_MODEL
     complete: bool = True
     reading: Reading | None = None
@@ -39,6 +41,11 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     def kind(self) -> tuple[str | None, tuple[str, ...], ServedFrom, bool]:
         """Two servings of one kind are told of as one."""
         return self.read_model, self.sources, self.served_from, self.complete
+
+    @property
+    def facts_key(self) -> tuple[Any, ...]:
+        """Servings that are alike in this prove the same."""
+        return self.kind, id(self.reading), self.asked
 
     @property
     def is_plain(self) -> bool:

@@ -7,21 +7,22 @@ was really read decides, not what the schema declares: `OperationFreshness` know
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import strawberry
 from graphql import GraphQLObjectType
-from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info
 
 from gateway.errors import BadUserInput
 from gateway.freshness.executor import freshness_of
 from gateway.freshness.operation import OperationFreshness
+from gateway.freshness.paths import steps_of
+from gateway.freshness.plan_walk import declared_projection
 from gateway.freshness.served import ServedFrom
 from gateway.freshness.serving import Facts, Serving, SourceFacts, facts_of, served_as, worst_of
-from gateway.projected import Projection, projection_of
+from gateway.projected import Projection
 from slackwater.freshness.bound import FreshnessLimit, FreshnessStatus
 
 strawberry.enum(FreshnessStatus, description="What a bound means for the reader.")
@@ -58,11 +59,11 @@ def describe(info: Info[Any, Any], *, read_model: str, sources: tuple[str, ...])
     If the object was served otherwise, that is answered.
     """
     freshness = _freshness(info)
-    recorded = freshness.recorded_at(info.path.prev)
+    recorded = freshness.records.at(steps_of(info.path.prev))
     if recorded is not None:
-        return _told(freshness, [recorded])
+        return _told(freshness, recorded)
     freshness.reading(read_model)
-    return _told(freshness, [freshness.from_read_model(read_model, sources)])
+    return _told(freshness, freshness.from_read_model(read_model, sources))
 
 
 def describe_object(info: Info[Any, Any], field: str | None = None) -> Freshness:
@@ -78,19 +79,25 @@ def describe_object(info: Info[Any, Any], field: str | None = None) -> Freshness
 def describe_field(info: Info[Any, Any], type_name: str, field: str | None = None) -> Freshness:
     """Answer `freshness(field:)` of an object type; without a field, the worst of all projected.
 
-    A field that reads for itself (an edge) is told of as declared: how its page was served is not
-    known yet, and stands in the answer's extensions.
+    Who has answered is told of the object itself, or of the field that is asked about; the bound is
+    the worst. How the page of a field that reads for itself (an edge) is served is not known yet,
+    and stands in the answer's extensions: it is told of as declared, with the worst bound of all
+    that may serve it. A field that is too stale to be shown has no bound.
 
     Raises:
         BadUserInput: the type has no such field.
     """
     freshness = _freshness(info)
-    objects = freshness.servings_at(info.path.prev, type_name)
-    projections = _projections(info, type_name, field)
-    if not projections:
-        return _told(freshness, objects)
-    servings = (_of_field(freshness, projection, objects) for projection in projections)
-    return _told(freshness, list(itertools.chain.from_iterable(servings)))
+    objects = freshness.records.of_object(steps_of(info.path.prev), type_name)
+    fields = _fields(info, type_name, field)
+    servings = [
+        serving
+        for name, projection in fields.items()
+        for serving in _of_field(freshness, info, f"{type_name}.{name}", projection, objects)
+    ]
+    if field is None or not servings:
+        servings = [*objects, *servings]
+    return _told(freshness, *servings)
 
 
 def rounded_down(moment: datetime | None) -> datetime | None:
@@ -107,39 +114,46 @@ def _freshness(info: Info[Any, Any]) -> OperationFreshness:
     return freshness
 
 
-def _projections(info: Info[Any, Any], type_name: str, field: str | None) -> list[Projection]:
+def _fields(info: Info[Any, Any], type_name: str, field: str | None) -> dict[str, Projection]:
+    """Return the projected fields that are meant."""
     type_ = info.schema._schema.get_type(type_name)  # noqa: SLF001 - Strawberry's views do so
     fields = type_.fields if isinstance(type_, GraphQLObjectType) else {}
     if field is not None and field not in fields:
         raise BadUserInput(f"{type_name} has no field {field!r}; name one of {', '.join(fields)}")
-    wanted = fields.values() if field is None else [fields[field]]
-    found = (_projection(one.extensions.get("strawberry-definition")) for one in wanted)
-    return [projection for projection in found if projection is not None]
-
-
-def _projection(field: Any) -> Projection | None:
-    return projection_of(field) if isinstance(field, StrawberryField) else None
+    wanted = fields if field is None else {field: fields[field]}
+    declared = {name: declared_projection(definition) for name, definition in wanted.items()}
+    return {name: one for name, one in declared.items() if one is not None}
 
 
 def _of_field(
-    freshness: OperationFreshness, projection: Projection, objects: list[Serving]
-) -> Iterable[Serving]:
+    freshness: OperationFreshness,
+    info: Info[Any, Any],
+    name: str,
+    projection: Projection,
+    objects: list[Serving],
+) -> list[Serving]:
     """Return how a field was served: one that reads for itself does not follow its object."""
     if projection.reads or not objects:
-        yield freshness.from_read_model(projection.read_model, projection.sources)
-        return
-    for serving in objects:
-        yield served_as(serving, projection.sources)
+        origins = [(projection.read_model, projection.sources), *projection.or_from]
+        servings = [freshness.from_read_model(*origin) for origin in origins]
+    else:
+        servings = [served_as(serving, projection.sources) for serving in objects]
+    if freshness.required.withholds(info.path.prev, name):
+        return [msgspec.structs.replace(one, complete=False) for one in servings]
+    return servings
 
 
-def _told(freshness: OperationFreshness, servings: list[Serving]) -> Freshness:
+_UNKNOWN = Serving(read_model=None, sources=())
+
+
+def _told(freshness: OperationFreshness, serving: Serving = _UNKNOWN, *also: Serving) -> Freshness:
+    """Tell who has answered by the first serving, and the worst of all."""
+    by_key = {one.facts_key: one for one in (serving, *also)}
     now_s = freshness.now_s()
-    facts = [facts_of(serving, now_s, freshness.lagging_after_ms) for serving in servings]
-    if not facts:
-        facts = [facts_of(Serving(read_model=None, sources=()), now_s, freshness.lagging_after_ms)]
+    facts = [facts_of(one, now_s, freshness.lagging_after_ms) for one in by_key.values()]
     worst = worst_of(facts[0], facts[1:])
     return Freshness(
-        read_model=_common([one.read_model for one in facts]),
+        read_model=worst.read_model,
         sources=_sources(facts),
         as_of=rounded_down(worst.as_of),
         max_staleness_ms=worst.max_staleness_ms,
@@ -148,7 +162,7 @@ def _told(freshness: OperationFreshness, servings: list[Serving]) -> Freshness:
         holes=worst.holes,
         status=worst.status,
         complete=worst.complete,
-        served_from=_common([one.served_from for one in facts]) or ServedFrom.READ_MODEL,
+        served_from=worst.served_from,
         limited_by=worst.limited_by,
     )
 
@@ -170,7 +184,3 @@ def _source(facts: SourceFacts) -> SourceFreshness:
         max_staleness_ms=facts.max_staleness_ms,
         tick=str(facts.tick) if facts.tick is not None else None,
     )
-
-
-def _common(values: list[Any]) -> Any:
-    return values[0] if all(value == values[0] for value in values) else None

@@ -10,12 +10,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from graphql import OperationType
-
 from gateway.freshness.asked import Detail
 from gateway.freshness.entries import Entry, entries_of
 from gateway.freshness.operation import OperationFreshness
-from gateway.freshness.paths import count_at, without_indices
 from gateway.freshness.serving import Facts, Serving, SourceFacts, facts_of, worst_of
 from slackwater.freshness.bound import INT_MAX, elapsed_ms
 
@@ -49,7 +46,7 @@ class _Answer:
         self._now_s = freshness.now_s()
         self._facts: dict[tuple[Any, ...], Facts] = {}
         self._said_by_facts: dict[int, dict[str, Any]] = {}
-        self._entries = [entry for entry in _entries(freshness) if self._is_told(entry)]
+        self._entries = _entries(freshness)
 
     def read_models(self) -> dict[str, Any]:
         return {
@@ -63,15 +60,6 @@ class _Answer:
         """Explain the ages of what is known of each source."""
         used = {source for sources in self._used().values() for source in sources}
         return {source: self._source(source) for source in sorted(used)}
-
-    def _is_told(self, entry: Entry) -> bool:
-        """Leave out what a mutation has not answered: the other members of its result."""
-        freshness = self._freshness
-        if freshness.plan is None or freshness.data is None:
-            return True
-        if freshness.plan.operation.operation is not OperationType.MUTATION:
-            return True
-        return count_at(freshness.data, without_indices(entry.path)) > 0
 
     def _used(self) -> dict[str, tuple[str, ...]]:
         """Return the read models that have answered, with the sources that count."""
@@ -114,10 +102,7 @@ class _Answer:
         ]
 
     def _field(self, entry: Entry) -> dict[str, Any]:
-        told = {"path": list(entry.path), **self._told(entry)}
-        if entry.type_name is not None:
-            told["type"] = entry.type_name
-        return told
+        return {"path": list(entry.path), **self._told(entry)}
 
     def _told(self, entry: Entry) -> dict[str, Any]:
         facts = self._of(entry.serving)
@@ -144,7 +129,7 @@ class _Answer:
 
     def _of(self, serving: Serving) -> Facts:
         """Return what is proven; once for all fields that were served alike."""
-        key = (serving.kind, id(serving.reading), serving.asked)
+        key = serving.facts_key
         facts = self._facts.get(key)
         if facts is None:
             facts = facts_of(serving, self._now_s, self._freshness.lagging_after_ms)
@@ -168,7 +153,8 @@ class _Answer:
 def _entries(freshness: OperationFreshness) -> list[Entry]:
     if freshness.plan is None:
         return []
-    return entries_of(freshness.plan, freshness.records, freshness.data, freshness.declared)
+    records = freshness.records.by_path
+    return entries_of(freshness.plan, records, freshness.data, freshness.declared)
 
 
 def _source_told(facts: SourceFacts) -> dict[str, Any]:

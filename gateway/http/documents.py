@@ -6,7 +6,9 @@ take time that grows with the square of the document.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from graphql import (
     ASTValidationRule,
@@ -22,6 +24,7 @@ from strawberry.schema.schema import validate_document
 from gateway.errors import OperationTooCostly
 from gateway.http.document_cost import excess
 from gateway.http.limits import Limits
+from gateway.http.page_cost import PageCosts
 
 Rules = tuple[type[ASTValidationRule], ...]
 
@@ -34,6 +37,7 @@ class Documents:
         self._limits = limits
         self._parsed = lru_cache(limits.documents_cached_max)(self._parse)
         self._refusals = lru_cache(limits.documents_cached_max)(self._validate)
+        self._pages = PageCosts(schema, limits)
 
     def parsed(self, query: str) -> DocumentNode:
         """Return the document of a query.
@@ -44,9 +48,13 @@ class Documents:
         small = len(query) <= self._limits.document_cached_chars_max
         return self._parsed(query) if small else self._parse(query)
 
-    def refusals(self, document: DocumentNode, rules: Rules) -> list[GraphQLError]:
-        """Return why the document may not be executed; nothing if it may."""
-        return list(self._refusals(document, rules))
+    def refusals(
+        self, document: DocumentNode, rules: Rules, variables: Mapping[str, Any]
+    ) -> list[GraphQLError]:
+        """Return why the document may not be executed with these variables; nothing if it may."""
+        refusals = list(self._refusals(document, rules))
+        too_costly = None if refusals else self._pages.excess(document, variables)
+        return [too_costly] if too_costly is not None else refusals
 
     def _parse(self, query: str) -> DocumentNode:
         return parse(query, max_tokens=self._limits.tokens_max)
@@ -56,9 +64,12 @@ class Documents:
         if too_costly:
             return [too_costly]
         refusals = validate_document(self._schema, document, (*rules, MaxIntrospectionDepthRule))
-        return [_costly_if_aborted(refusal) for refusal in refusals]
+        return [_coded(refusal) for refusal in refusals]
 
 
-def _costly_if_aborted(error: GraphQLError) -> GraphQLError:
-    """Validation gives up on documents that would take it too long."""
-    return OperationTooCostly() if isinstance(error, ValidationAbortedError) else error
+def _coded(error: GraphQLError) -> GraphQLError:
+    """Return the error with its code; validation gives up on what would take it too long."""
+    if isinstance(error, ValidationAbortedError):
+        return OperationTooCostly()
+    error.extensions = {"code": "GRAPHQL_VALIDATION_FAILED", **(error.extensions or {})}
+    return error

@@ -127,7 +127,7 @@ class DocumentGuard(SchemaExtension):
         context = self.execution_context
         if context.graphql_document and not context.pre_execution_errors:
             context.pre_execution_errors = _ambiguity(context) or self._documents.refusals(
-                context.graphql_document, context.validation_rules
+                context.graphql_document, context.validation_rules, context.variables or {}
             )
         yield
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Limits:
     """A bound on everything that a request can make large, deep or long.
 
-    Depth, fields and aliases are counted with every fragment expanded.
+    Depth, fields and aliases are counted with every fragment expanded. Items are those of pages,
+    where pages in pages multiply.
     """
 
     body_bytes_max: int = 1_048_576
@@ -18,6 +19,7 @@ class Limits:
     depth_max: int = 15
     fields_max: int = 1_000
     aliases_max: int = 50
+    items_max: int = 20_000
     operation_timeout_s: float = 30.0
     documents_cached_max: int = 512
     document_cached_chars_max: int = 16_384

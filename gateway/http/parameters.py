@@ -17,7 +17,7 @@ from strawberry.http.parse_content_type import parse_content_type
 
 from gateway.http.body import body_of
 from gateway.http.limits import Limits
-from gateway.http.refusal import Refusal
+from gateway.http.refusal import PersistedQueryNotFound, Refusal
 
 _TYPES: dict[str, tuple[type, str]] = {
     "query": (str, "a string"),
@@ -46,12 +46,15 @@ def checked(parameters: Any, protocol: GraphQLRequestProtocol = "http") -> Graph
 
     Raises:
         Refusal: there is no query, or one of them has another type.
+        PersistedQueryNotFound: there is only the hash of a query.
     """
     if not isinstance(parameters, dict):
         raise Refusal("the body is no JSON object; send one operation as an object")
     for name, (type_, description) in _TYPES.items():
         if not isinstance(parameters.get(name), type_ | None):
             raise Refusal(f"`{name}` has the wrong type; send {description}")
+    if not parameters.get("query") and _names_query(parameters.get("extensions")):
+        raise PersistedQueryNotFound
     if not parameters.get("query"):
         raise Refusal("there is no query; send it as `query`")
     return GraphQLRequestData(
@@ -61,6 +64,10 @@ def checked(parameters: Any, protocol: GraphQLRequestProtocol = "http") -> Graph
         extensions=parameters.get("extensions"),
         protocol=protocol,
     )
+
+
+def _names_query(extensions: Mapping[str, Any] | None) -> bool:
+    return isinstance((extensions or {}).get("persistedQuery"), dict)
 
 
 def _from_url(query: Mapping[str, str]) -> dict[str, Any]:

@@ -30,6 +30,15 @@ class Refusal(BadRequest):
         self.headers = headers or {}
 
 
+class PersistedQueryNotFound(Refusal):
+    """Only the hash of a query was sent. None is kept: clients then send the query as well."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("the gateway keeps no persisted queries; send the `query`", status=200)
+
+
 def status_of(error: GraphQLError) -> int:
     """Return the HTTP status of a request that failed with this error, already coded."""
     if isinstance(error, Refusal):

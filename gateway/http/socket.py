@@ -29,7 +29,7 @@ from strawberry.types import ExecutionResult
 
 from gateway.http.answer import is_request_error
 from gateway.http.parameters import checked
-from gateway.http.refusal import Refusal
+from gateway.http.refusal import PersistedQueryNotFound, Refusal
 from gateway.http.request_head import cause_of, overlaid
 from gateway.http.shown_error import shown
 from gateway.request import Request
@@ -70,10 +70,21 @@ class OperationSocket(BaseGraphQLTransportWSHandler[Request | None, None]):
         """Start an operation."""
         try:
             _extensions.set(_parameters_of(message).extensions)
+        except PersistedQueryNotFound as refusal:
+            await self._refuse(message["id"], refusal)
         except Refusal as refusal:
             await self.handle_invalid_message(refusal.message)
         else:
             await super().handle_subscribe(message)
+
+    async def _refuse(self, operation_id: str, refusal: Refusal) -> None:
+        """Refuse one operation and keep the connection, once there is one."""
+        if not self.connection_acknowledged:
+            await self.websocket.close(code=4401, reason="Unauthorized")
+            return
+        await self.send_message(
+            {"id": operation_id, "type": "error", "payload": [refusal.formatted]}
+        )
 
     async def run_operation(self, operation: SocketOperation) -> None:
         """Execute an operation and send its results."""

@@ -15,7 +15,7 @@ from gateway.freshness.directives import IDEMPOTENT, directive_on
 from gateway.identity import key_of
 from gateway.schema.info import Info
 from gateway.schema.money import MoneyInput
-from gateway.schema.node import served_by_source
+from gateway.schema.node import served_by_repeat, served_by_source
 from gateway.schema.results import InvalidInput, invalid_input, to_user_error
 
 Payload = Callable[[dict[str, Any], str], Any]
@@ -45,7 +45,8 @@ async def send(
 ) -> Any:
     """Send a command and return the mutation's payload.
 
-    A repeat with the same idempotency key changes nothing and gets the first answer.
+    A repeat with the same idempotency key changes nothing and gets the first answer, of which it is
+    not known how old it is.
     """
     request = info.context
     asked_s = request.freshness.now_s()
@@ -59,8 +60,11 @@ async def send(
     )
     if answer.refusal is not None:
         return to_user_error(answer.refusal)
-    request.written = request.written.merge(answer.token)
-    served_by_source(info, (service,), asked_s)
+    request.wrote(answer.token)
+    if answer.is_repeated:
+        served_by_repeat(info, (service,))
+    else:
+        served_by_source(info, (service,), asked_s)
     return success(answer.result or {}, request.signer.encode(answer.token))
 
 
@@ -90,13 +94,23 @@ def to_body_key(global_id: str, type_name: str, field: str) -> str:
 
 
 def _idempotency_key(info: Info) -> str | None:
-    """Return the key of this one mutation; a request's key is told apart by the response's path."""
+    """Return the key of this one mutation.
+
+    A request's key is told apart by the mutation's place among the request's mutations, which stays
+    the same when a field is given another alias.
+
+    Raises:
+        BadUserInput: nodes that are merged into one field have different keys.
+    """
     raw = info._raw_info  # noqa: SLF001 - Strawberry shows neither nodes nor variables otherwise
-    for node in raw.field_nodes:
-        if (key := _key_on(node, raw.variable_values)) is not None:
-            return _sendable(key)
+    own = {_key_on(node, raw.variable_values) for node in raw.field_nodes} - {None}
+    if len(own) > 1:
+        message = "one mutation has several idempotency keys; give merged fields the same one"
+        raise BadUserInput(message, nodes=raw.field_nodes)
+    for key in own:
+        return _sendable(str(key))
     key = _key_on(raw.operation, raw.variable_values) or info.context.idempotency_key
-    return _sendable(f"{key}/{raw.path.key}") if key is not None else None
+    return _sendable(f"{key}/{info.context.commands_begun}") if key is not None else None
 
 
 def _sendable(key: str) -> str:

@@ -25,8 +25,17 @@ from gateway.schema.node import Node, page_info, served_by_source
 from gateway.schema.order import OrderConnection, order_connection
 
 SOURCES = ("customers",)
+CUSTOMERS, ORDERS_OF_CUSTOMER = "customers", "Customer.orders"
+"""The lists of customers and of a customer's orders, as their cursors name them."""
+
 CUSTOMER = Projection(read_model=CUSTOMER_ORDERS.name, sources=SOURCES, reads=True)
 CUSTOMER_ORDER_FACTS = Projection(read_model=CUSTOMER_ORDERS.name, sources=("orders",), reads=True)
+CUSTOMER_ORDER_PAGE = Projection(
+    read_model=CUSTOMER_ORDERS.name,
+    sources=("orders",),
+    reads=True,
+    or_from=((ORDERS_MODEL.name, ("orders",)),),
+)
 
 _field = partial(projected, read_model=CUSTOMER_ORDERS.name, sources=SOURCES)
 
@@ -51,7 +60,7 @@ class Customer(Node):
 
     @strawberry.field(
         description="Newest first; a page is from one read model, never stitched.",
-        **reads(CUSTOMER_ORDER_FACTS),
+        **reads(CUSTOMER_ORDER_PAGE),
     )
     async def orders(
         self,
@@ -60,9 +69,9 @@ class Customer(Node):
         after: str | None = None,
         status: list[OrderStatus] | None = None,
     ) -> OrderConnection:
-        place = cast("tuple[str, str] | None", values_of(after, 2))
+        place = cast("tuple[str, str] | None", values_of(after, ORDERS_OF_CUSTOMER, 2))
         page = await self._order_page(info, bounded(first), place, status)
-        return order_connection(page, after)
+        return order_connection(page, after, ORDERS_OF_CUSTOMER)
 
     @strawberry.field(description="All orders ever placed.", **reads(CUSTOMER_ORDER_FACTS))
     async def order_count(self, info: Info) -> int:
@@ -98,6 +107,8 @@ class Customer(Node):
         await info.context.freshness.settled_reading(
             info, read_model=ORDERS_MODEL.name, sources=("orders",)
         )
+        if info.context.freshness.asks_source(info):
+            return await self._order_page_from_source(info, first, after, status)
         where = [of_customer(self.document["id"]), *with_status(status)]
         page = await info.context.readers.order_page(first, after, where)
         info.context.freshness.served(
@@ -122,11 +133,10 @@ class Customer(Node):
         return Page(answer["orders"], answer["has_next"])
 
     async def _ask_orders(self, info: Info, **wanted: str) -> dict[str, Any]:
-        asked_s = info.context.freshness.now_s()
-        answer: dict[str, Any] = await info.context.services.query(
-            "orders", "customer-orders", customer_id=self.document["id"], **wanted
-        )
-        served_by_source(info, ("orders",), asked_s)
+        sources = info.context.sources
+        answered = await sources.orders_of_customer(self.document["id"], **wanted)
+        served_by_source(info, ("orders",), answered.asked_s)
+        answer: dict[str, Any] = answered.content
         return answer
 
     async def _order_facts(self, info: Info) -> dict[str, Any]:
@@ -183,7 +193,7 @@ class CustomerConnection:
 def customer_connection(page: Page, after: str | None) -> CustomerConnection:
     """Return a page of customers."""
     edges = [
-        CustomerEdge(node=Customer(document=document), cursor=cursor_of(document["id"]))
+        CustomerEdge(node=Customer(document=document), cursor=cursor_of(CUSTOMERS, document["id"]))
         for document in page.documents
     ]
     cursors = [edge.cursor for edge in edges]
@@ -195,9 +205,9 @@ def customer_connection(page: Page, after: str | None) -> CustomerConnection:
 async def find_customer(info: Info, customer_id: str) -> Customer | None:
     """Return the customer from its read model, or from its service where that is asked."""
     if info.context.freshness.asks_source(info):
-        asked_s = info.context.freshness.now_s()
-        document = await info.context.services.query("customers", "customer", id=customer_id)
-        served_by_source(info, SOURCES, asked_s)
+        answered = await info.context.sources.customers.load(customer_id)
+        served_by_source(info, SOURCES, answered.asked_s)
+        document = answered.content
     else:
         document = await info.context.readers.customers.load(customer_id)
     return Customer(document=document) if document is not None else None

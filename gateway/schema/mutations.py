@@ -116,6 +116,7 @@ async def _run(
     body: Callable[[], dict[str, Any]],
     success: Callable[[dict[str, Any], str], Any],
 ) -> Any:
+    info.context.commands_begun += 1
     try:
         sent = body()
     except WrongInputError as error:

@@ -26,6 +26,16 @@ def page_info(cursors: list[str], *, has_next: bool, after: str | None) -> PageI
     )
 
 
+def served_by_repeat(info: Info, sources: tuple[str, ...]) -> None:
+    """Record that this field is a kept answer of a write service, of which no age is proven.
+
+    When it was kept, only the service's own clock knows.
+    """
+    info.context.freshness.served(
+        info, read_model=None, sources=sources, served_from=ServedFrom.CACHE
+    )
+
+
 def served_by_source(info: Info, sources: tuple[str, ...], asked_s: float) -> None:
     """Record that the write services answered this field; they were asked at `asked_s`."""
     info.context.freshness.served(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.schema.customer import Customer
 
 SOURCES = ("orders",)
+ORDERS = "orders"
+"""The list of all orders, as its cursors name it."""
 ORDER = Projection(read_model=ORDERS_MODEL.name, sources=SOURCES, reads=True)
 ORDER_CUSTOMER = Projection(read_model=CUSTOMER_ORDERS.name, sources=("customers",), reads=True)
 
@@ -55,8 +57,11 @@ def _lines(lines: list[dict[str, Any]]) -> list[OrderLine]:
     return [OrderLine(document=line) for line in lines]
 
 
-def _processing(processing: dict[str, Any]) -> OrderProcessing:
-    return OrderProcessing(document=processing)
+def _processing(order: dict[str, Any]) -> OrderProcessing | None:
+    """Return the saga's stage; an order that has been decided is in none."""
+    if order["status"] != OrderStatus.PENDING or order["processing"] is None:
+        return None
+    return OrderProcessing(document=order["processing"])
 
 
 @strawberry.type(description="An order; PENDING until the saga has decided it.")
@@ -74,7 +79,7 @@ class Order(Node):
     placed_at: datetime = _field("placed_at", convert=from_text)
     updated_at: datetime = _field("updated_at", convert=from_text)
     processing: OrderProcessing | None = _field(
-        "processing", convert=_processing, description="Who has answered, since when."
+        None, convert=_processing, description="Who has answered, since when; while PENDING."
     )
 
     @strawberry.field(**reads(ORDER_CUSTOMER))
@@ -102,15 +107,15 @@ class OrderConnection:
     page_info: PageInfo
 
 
-def order_cursor(document: dict[str, Any]) -> str:
+def order_cursor(document: dict[str, Any], list_name: str) -> str:
     """Return the place of an order in a list, newest first."""
-    return cursor_of(to_text(from_text(document["placed_at"])), document["id"])
+    return cursor_of(list_name, to_text(from_text(document["placed_at"])), document["id"])
 
 
-def order_connection(page: Page, after: str | None) -> OrderConnection:
+def order_connection(page: Page, after: str | None, list_name: str = ORDERS) -> OrderConnection:
     """Return a page of orders, newest first."""
     edges = [
-        OrderEdge(node=Order(document=document), cursor=order_cursor(document))
+        OrderEdge(node=Order(document=document), cursor=order_cursor(document, list_name))
         for document in page.documents
     ]
     cursors = [edge.cursor for edge in edges]

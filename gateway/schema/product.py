@@ -18,6 +18,8 @@ from gateway.schema.money import Money, to_money
 from gateway.schema.node import Node, page_info
 
 SOURCES = ("inventory",)
+PRODUCTS = "products"
+"""The list of all products, as its cursors name it."""
 PRODUCT = Projection(read_model=PRODUCTS_MODEL.name, sources=SOURCES, reads=True)
 
 _field = partial(projected, read_model=PRODUCTS_MODEL.name, sources=SOURCES)
@@ -56,7 +58,7 @@ class ProductConnection:
 def product_connection(page: Page, after: str | None) -> ProductConnection:
     """Return a page of products, ordered by sku."""
     edges = [
-        ProductEdge(node=Product(document=document), cursor=cursor_of(document["id"]))
+        ProductEdge(node=Product(document=document), cursor=cursor_of(PRODUCTS, document["id"]))
         for document in page.documents
     ]
     cursors = [edge.cursor for edge in edges]

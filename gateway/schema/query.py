@@ -15,6 +15,7 @@ from gateway.projected import Projection, reads
 from gateway.readers import bounded, of_customer, with_status
 from gateway.schema.customer import (
     CUSTOMER,
+    CUSTOMERS,
     Customer,
     CustomerConnection,
     customer_connection,
@@ -25,8 +26,8 @@ from gateway.schema.history import OrderEvent, to_order_event
 from gateway.schema.info import Info
 from gateway.schema.inputs import CustomerFilter, OrderFilter
 from gateway.schema.node import Node, served_by_source
-from gateway.schema.order import ORDER, Order, OrderConnection, order_connection
-from gateway.schema.product import PRODUCT, Product, ProductConnection, product_connection
+from gateway.schema.order import ORDER, ORDERS, Order, OrderConnection, order_connection
+from gateway.schema.product import PRODUCT, PRODUCTS, Product, ProductConnection, product_connection
 from gateway.schema.read_models import ReadModelStatus, all_statuses
 from gateway.schema.search import SEARCH, SearchConnection, search_connection
 from slackwater.read_models.documents import Condition, Operator
@@ -43,6 +44,9 @@ NODE = Projection(
 )
 
 
+ORDER_NOW_OR_THEN = msgspec.structs.replace(ORDER, source_if=("asOf",))
+
+
 def _listed(projection: Projection) -> Projection:
     """A list of a read model: no write service can answer it."""
     return msgspec.structs.replace(projection, source_answers=False)
@@ -53,6 +57,8 @@ class Query:
     @strawberry.field(description="Anything by its id.", **reads(NODE))
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         type_name, key = any_key(id)
+        if type_name in NODE.reads_by_type:
+            info.context.freshness.read_member(info, type_name, NODE.origin_of(type_name))
         if type_name == "Customer":
             return await find_customer(info, key)
         if type_name == "Order":
@@ -73,13 +79,13 @@ class Query:
         after: str | None = None,
         filter: CustomerFilter | None = None,  # noqa: A002
     ) -> CustomerConnection:
-        place = values_of(after, 1)
+        place = values_of(after, CUSTOMERS, 1)
         page = await info.context.readers.customer_page(first, place, _customers_where(filter))
         return customer_connection(page, after)
 
     @strawberry.field(
         description="An order; with `asOf`, as it stood then, from its own events.",
-        **reads(ORDER),
+        **reads(ORDER_NOW_OR_THEN),
     )
     async def order(
         self,
@@ -98,7 +104,7 @@ class Query:
         after: str | None = None,
         filter: OrderFilter | None = None,  # noqa: A002
     ) -> OrderConnection:
-        place = values_of(after, 2)
+        place = values_of(after, ORDERS, 2)
         page = await info.context.readers.order_page(first, place, _orders_where(filter))
         return order_connection(page, after)
 
@@ -110,7 +116,7 @@ class Query:
     async def products(
         self, info: Info, first: int | None = 20, after: str | None = None
     ) -> ProductConnection:
-        page = await info.context.readers.product_page(first, values_of(after, 1))
+        page = await info.context.readers.product_page(first, values_of(after, PRODUCTS, 1))
         return product_connection(page, after)
 
     @strawberry.field(
@@ -145,20 +151,18 @@ class Query:
 
 async def _find_order(info: Info, order_id: str) -> Order | None:
     if info.context.freshness.asks_source(info):
-        return await _order_from_source(info, id=order_id)
+        answered = await info.context.sources.orders.load(order_id)
+        served_by_source(info, ORDER.sources, answered.asked_s)
+        return Order(document=answered.content) if answered.content is not None else None
     document = await info.context.readers.orders.load(order_id)
     return Order(document=document) if document is not None else None
 
 
 async def _past(info: Info, order_id: str, as_of: datetime) -> Order | None:
-    if as_of.tzinfo is None:
-        raise BadUserInput("`asOf` has no offset; write it like 2026-11-24T10:00:00Z")
-    return await _order_from_source(info, id=order_id, as_of=as_of.isoformat())
-
-
-async def _order_from_source(info: Info, **parameters: str) -> Order | None:
     asked_s = info.context.freshness.now_s()
-    document = await info.context.services.query("orders", "order", **parameters)
+    document = await info.context.services.query(
+        "orders", "order", id=order_id, as_of=_in_utc(as_of, "asOf")
+    )
     served_by_source(info, ORDER.sources, asked_s)
     return Order(document=document) if document is not None else None
 
@@ -166,9 +170,9 @@ async def _order_from_source(info: Info, **parameters: str) -> Order | None:
 async def _find_product(info: Info, sku: str) -> Product | None:
     document: dict[str, Any] | None
     if info.context.freshness.asks_source(info):
-        asked_s = info.context.freshness.now_s()
-        document = await info.context.services.query("inventory", "product", sku=sku)
-        served_by_source(info, PRODUCT.sources, asked_s)
+        answered = await info.context.sources.products.load(sku)
+        served_by_source(info, PRODUCT.sources, answered.asked_s)
+        document = answered.content
     else:
         document = await info.context.readers.products.load(sku)
     return Product(document=document) if document is not None else None
@@ -192,13 +196,22 @@ def _orders_where(wanted: OrderFilter | None) -> list[Condition]:
     if wanted.customer_id is not None:
         where.append(of_customer(key_of(wanted.customer_id, "Customer")))
     if wanted.placed_after is not None:
-        where.append(_placed(Operator.AT_LEAST, wanted.placed_after))
+        where.append(_placed(Operator.AT_LEAST, _in_utc(wanted.placed_after, "placedAfter")))
     if wanted.placed_before is not None:
-        where.append(_placed(Operator.BELOW, wanted.placed_before))
+        where.append(_placed(Operator.BELOW, _in_utc(wanted.placed_before, "placedBefore")))
     return where
 
 
-def _placed(operator: Operator, moment: datetime) -> Condition:
+def _placed(operator: Operator, moment: str) -> Condition:
+    return Condition(path="placed_at", operator=operator, value=moment)
+
+
+def _in_utc(moment: datetime, argument: str) -> str:
+    """Return a moment's text; at the ends of the calendar an offset leads out of it."""
     if moment.tzinfo is None:
-        raise BadUserInput("a time has no offset; write it like 2026-11-24T10:00:00Z")
-    return Condition(path="placed_at", operator=operator, value=to_text(moment))
+        raise BadUserInput(f"`{argument}` has no offset; write it like 2026-11-24T10:00:00Z")
+    try:
+        return to_text(moment)
+    except OverflowError as error:
+        message = f"`{argument}` is beyond the calendar; give a time from 0001 to 9999 in UTC"
+        raise BadUserInput(message, original_error=error) from error

@@ -59,7 +59,9 @@ class SearchEdge:
     highlights: list[Highlight]
 
     @strawberry.field(**reads(FOUND))
-    def node(self) -> SearchHit:
+    def node(self, info: Info) -> SearchHit:
+        type_name = type(self.found).__name__
+        info.context.freshness.read_member(info, type_name, FOUND.origin_of(type_name))
         return self.found
 
 

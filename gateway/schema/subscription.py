@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
+import msgspec
 import strawberry
+from strawberry.dataloader import DataLoader
 
 from contracts.read_models import CUSTOMER_ORDERS, ORDERS_MODEL, READ_MODELS
-from gateway.errors import BadUserInput
+from gateway.errors import BadUserInput, SourceUnavailable
 from gateway.identity import key_of
-from gateway.projected import reads
+from gateway.projected import Projection, reads
 from gateway.schema.customer import CUSTOMER, Customer
 from gateway.schema.info import Info
 from gateway.schema.order import ORDER, Order
 from gateway.schema.read_models import ReadModelStatus, status_of
-from slackwater.freshness.board import FreshnessBoard
+from gateway.sources import Answered
 from slackwater.read_models.documents import Row
 
 _PROGRESS_INTERVAL_S = 1.0
 _LOOK_AGAIN_S = 5.0
 
 
+def _followed(projection: Projection) -> Projection:
+    """What is told of each change of a read model: no write service tells of changes."""
+    return msgspec.structs.replace(projection, source_answers=False)
+
+
 @strawberry.type
 class Subscription:
     @strawberry.subscription(
-        description="The order now, and again whenever it changes.", **reads(ORDER)
+        description="The order now, and again whenever it changes.", **reads(_followed(ORDER))
     )
     async def order_changed(
         self,
@@ -34,11 +42,13 @@ class Subscription:
         id: strawberry.ID,  # noqa: A002
     ) -> AsyncIterator[Order]:
         key = key_of(id, "Order")
+        await _check_known(await _order_row(info, key), info.context.sources.orders, key)
         async for row in _changes(info, ORDERS_MODEL.name, lambda: _order_row(info, key)):
             yield Order(document=row.document)
 
     @strawberry.subscription(
-        description="The customer now, and again whenever it changes.", **reads(CUSTOMER)
+        description="The customer now, and again whenever it changes.",
+        **reads(_followed(CUSTOMER)),
     )
     async def customer_changed(
         self,
@@ -46,6 +56,7 @@ class Subscription:
         id: strawberry.ID,  # noqa: A002
     ) -> AsyncIterator[Customer]:
         key = key_of(id, "Customer")
+        await _check_known(await _customer_row(info, key), info.context.sources.customers, key)
         async for row in _changes(info, CUSTOMER_ORDERS.name, lambda: _customer_row(info, key)):
             yield Customer(document=row.document)
 
@@ -72,22 +83,43 @@ async def _customer_row(info: Info, customer_id: str) -> Row | None:
     return await info.context.readers.customer_row(customer_id)
 
 
+async def _check_known(row: Row | None, source: DataLoader[str, Answered], key: str) -> None:
+    """Refuse to wait for ever: what its service does not know, either, will never come.
+
+    What the service knows is projected in a moment. If it cannot be asked, that is hoped for.
+    """
+    if row is not None:
+        return
+    with suppress(SourceUnavailable):
+        if (await source.load(key)).content is None:
+            raise BadUserInput("there is nothing with this id; use one as the API returned it")
+
+
 async def _changes(
     info: Info, read_model: str, read: Callable[[], Awaitable[Row | None]]
 ) -> AsyncIterator[Row]:
-    """Yield the row, then again whenever it was written anew; each time with new loaders."""
-    board = info.context.board
-    seen_revision = 0
+    """Yield the row, then again whenever it was written anew; each time with new loaders.
+
+    A change that was too stale to be shown is told of once, and comes as soon as it may be shown.
+    """
+    board, freshness = info.context.board, info.context.freshness
+    shown, refused = 0, 0
     while True:
         applied = board.applied(read_model)
+        may_show = await freshness.settled_event()
         info.context.renew()
         row = await read()
-        if row is not None and row.revision != seen_revision:
-            seen_revision = row.revision
+        if row is not None and row.revision != shown and (may_show or row.revision != refused):
             yield row
-        deadline_s = info.context.freshness.now_s() + _LOOK_AGAIN_S
-        await board.wait_for(partial(_has_moved, board, read_model, applied), deadline_s=deadline_s)
+            is_refused = freshness.event_was_refused
+            shown, refused = (shown, row.revision) if is_refused else (row.revision, 0)
+        await board.wait_for(
+            partial(_is_due, info, read_model, applied, is_refused=refused != 0),
+            deadline_s=freshness.now_s() + _LOOK_AGAIN_S,
+        )
 
 
-def _has_moved(board: FreshnessBoard, read_model: str, applied: int) -> bool:
-    return board.applied(read_model) != applied
+def _is_due(info: Info, read_model: str, applied: int, *, is_refused: bool) -> bool:
+    if info.context.board.applied(read_model) != applied:
+        return True
+    return is_refused and info.context.freshness.may_show_event()

@@ -1,7 +1,8 @@
 """A write service over HTTP: commands, queries of its own tables, its tick, and its health.
 
 `POST /commands/<name>` takes the command's fields as JSON and answers `{"result", "tick"}`, the
-tick read after the commit had returned. Refusals and bad input are problem details with a code.
+tick read after the commit had returned; the repeat of an earlier answer also has the `recorded_at`
+of that one. Refusals and bad input are problem details with a code.
 """
 
 from __future__ import annotations
@@ -126,7 +127,8 @@ class ServiceApp:
         source_tick = {"source": self._service.name, "epoch": tick.epoch, "n": tick.n}
         content = msgspec.Raw(answer.content)
         if answer.status == 200:
-            return json_response({"result": content, "tick": source_tick})
+            repeated = {"recorded_at": answer.recorded_at} if answer.recorded_at else {}
+            return json_response({"result": content, "tick": source_tick, **repeated})
         refusal = msgspec.json.decode(answer.content)
         return problem(
             answer.status,

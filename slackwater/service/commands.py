@@ -37,10 +37,14 @@ class CommandType(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the client gets: status 200 with a result, or 409 with a refusal."""
+    """What the client gets: status 200 with a result, or 409 with a refusal.
+
+    `recorded_at` is set on a repeated answer: it says what was true then, not what is true now.
+    """
 
     status: int
     content: bytes
+    recorded_at: str | None = None
 
 
 KEY_REUSED = Refusal(
@@ -67,7 +71,9 @@ def execute(
     if earlier is not None:
         if earlier.fingerprint != fingerprint:
             return _answer(KEY_REUSED)
-        return Answer(status=earlier.status, content=earlier.answer)
+        return Answer(
+            status=earlier.status, content=earlier.answer, recorded_at=earlier.recorded_at
+        )
     answer = unit.run(lambda unit: _answer(command.handle(unit, body)))
     unit.connection.execute(
         insert(known).values(

@@ -99,6 +99,21 @@ def test_an_unasked_pong_changes_nothing() -> None:
         assert socket.receive_json()["type"] == "pong"
 
 
+def test_the_hash_of_a_query_alone_is_an_error_of_that_operation() -> None:
+    message = {
+        "id": "1",
+        "type": "subscribe",
+        "payload": {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "ab"}}},
+    }
+    with initialised() as socket:
+        socket.send_json(message)
+        answer = socket.receive_json()
+        assert (answer["id"], answer["type"]) == ("1", "error")
+        assert answer["payload"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+        socket.send_json({"type": "ping"})
+        assert socket.receive_json()["type"] == "pong"
+
+
 def test_a_subscription_sends_its_results_and_completes() -> None:
     with initialised() as socket:
         subscribe(socket, "subscription { count(to: 2) }")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from slackwater.command_line.main import app
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.progress import ProgressUpdate
-from slackwater.read_models.projector import DocumentTarget, SearchTarget
+from slackwater.read_models.target import DocumentTarget, SearchTarget
 
 DELAY_S = 0.3
 

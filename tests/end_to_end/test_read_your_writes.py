@@ -97,3 +97,33 @@ def test_with_a_token_a_slow_projector_is_waited_for(slow_store: Store) -> None:
         placed = slow_store.place_order(customer, "SLOW")
         shown = slow_store.customer(customer, token=placed["consistencyToken"])
         assert placed["order"]["id"] in _order_ids(shown)
+
+
+def test_with_a_token_the_source_is_asked_at_once_where_that_is_demanded(
+    slow_store: Store,
+) -> None:
+    query = """query ($id: ID!) @freshness(maxStalenessMs: 0, onStale: SOURCE) {
+      order(id: $id) { status } }"""
+    placed = slow_store.place_order(slow_store.create_customer(limit="1000000.00"), "SLOW")
+    answer = slow_store.ask(
+        query,
+        {"id": placed["order"]["id"]},
+        {"Slackwater-Consistency-Token": placed["consistencyToken"]},
+    )
+    assert answer.data["order"]["status"] in ("PENDING", "APPROVED")
+    [entry] = answer.freshness["fields"]
+    assert (entry["servedFrom"], entry["readModel"]) == ("SOURCE", None)
+
+
+def test_a_demand_or_a_token_on_a_mutation_asks_nothing_of_its_own_answer(
+    slow_store: Store,
+) -> None:
+    mutation = """mutation ($input: CreateCustomerInput!) {
+      createCustomer(input: $input) @freshness(maxStalenessMs: 0, onStale: FAIL) {
+        ... on CreateCustomerSuccess { customer { name } consistencyToken } } }"""
+    limit = {"amount": "10.00", "currency": "EUR"}
+    fields = {"name": "Once", "email": "once@acme.example", "creditLimit": limit}
+    first = slow_store.ask(mutation, {"input": fields})
+    token = first.data["createCustomer"]["consistencyToken"]
+    again = slow_store.ask(mutation, {"input": fields}, {"Slackwater-Consistency-Token": token})
+    assert again.data["createCustomer"]["customer"]["name"] == "Once"

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.types import ExecutionResult
 
+from gateway.errors import SourceUnavailable
 from gateway.freshness.operation import OperationFreshness
 from gateway.freshness.schema import freshness_schema
 from gateway.freshness.served import ServedFrom
@@ -41,7 +42,18 @@ TOPIC = {"customers": "customers", "orders": "orders", "inventory": "products"}
 SIGNER = TokenSigner(b"the secret of the bench")
 
 CUSTOMER = Projection(read_model="customer_orders", sources=("customers",), reads=True)
-ORDERS_OF = Projection(read_model="customer_orders", sources=("orders",), reads=True)
+ORDERS_OF = Projection(
+    read_model="customer_orders",
+    sources=("orders",),
+    reads=True,
+    or_from=(("orders", ("orders",)),),
+)
+ORDER_OR_PAST = Projection(
+    read_model="orders", sources=("orders",), reads=True, source_if=("asOf",)
+)
+FOLLOWED = Projection(
+    read_model="customer_orders", sources=("customers",), reads=True, source_answers=False
+)
 LIST = Projection(
     read_model="customer_orders", sources=("customers",), reads=True, source_answers=False
 )
@@ -92,6 +104,7 @@ class Order:
 class Product:
     document: strawberry.Private[dict[str, Any]]
     id: strawberry.ID = projected("id", read_model="products", sources=["inventory"])
+    blurb: str | None = projected("blurb", read_model="products", sources=["inventory"])
 
 
 @strawberry.type
@@ -131,7 +144,9 @@ class SearchEdge:
     found: strawberry.Private[Any]
 
     @strawberry.field(**reads(FOUND))
-    def node(self) -> Hit | None:
+    def node(self, info: Info) -> Hit | None:
+        type_name = type(self.found).__name__
+        info.context.freshness.read_member(info, type_name, FOUND.origin_of(type_name))
         return self.found
 
 
@@ -152,6 +167,10 @@ class Query:
     ) -> Customer | None:
         return await info.context.customer(info, key)
 
+    @strawberry.field(**reads(ORDER_OR_PAST))
+    async def order(self, info: Info, as_of: str | None = None) -> Order | None:
+        return info.context.order(info, as_of)
+
     @strawberry.field(**reads(LIST))
     def customers(self, info: Info) -> list[Customer]:
         info.context.freshness.reading("customer_orders")
@@ -160,8 +179,7 @@ class Query:
     @strawberry.field(**reads(SEARCH))
     def search(self, info: Info) -> SearchConnection:
         info.context.search(info)
-        found = [Order(document=ORDER), Product(document={"id": "p1"}), customer_of("c1")]
-        return SearchConnection(edges=[SearchEdge(found=one) for one in found])
+        return SearchConnection(edges=[SearchEdge(found=one) for one in info.context.found])
 
     @strawberry.field
     def version(self) -> str:
@@ -190,7 +208,7 @@ class Mutation:
 
 @strawberry.type
 class Subscription:
-    @strawberry.subscription(**reads(CUSTOMER))
+    @strawberry.subscription(**reads(FOLLOWED))
     async def customer_changed(self, info: Info) -> AsyncIterator[Customer]:
         async for customer in info.context.changes(info):
             yield customer
@@ -204,6 +222,10 @@ def customer_of(id_: str) -> Customer:
     return Customer(
         document={"id": id_, "name": "Ada", "nick": None, "order_count": 1, "last_order": "o1"}
     )
+
+
+def product_of(id_: str) -> Product:
+    return Product(document={"id": id_, "blurb": None})
 
 
 class Tide:
@@ -271,7 +293,7 @@ class Tide:
             state=self.states[model.name],
             reason=None,
             positions=self.applied[model.name],
-            events_applied=0,
+            events_applied=sum(self.applied[model.name].values()),
         )
 
 
@@ -286,20 +308,20 @@ class Context:
     )
     calls: list[str] = field(default_factory=list)
     pages_elsewhere: tuple[str, ...] = ()
+    found: list[Any] = field(
+        default_factory=lambda: [Order(document=ORDER), product_of("p1"), customer_of("c1")]
+    )
     complete: bool = True
+    unavailable: bool = False
+    repeated: bool = False
     meanwhile: Callable[[], None] = lambda: None
 
     async def customer(self, info: Info, id_: str) -> Customer | None:
         self.calls.append("customer")
+        if self.unavailable:
+            raise SourceUnavailable
         if self.freshness.asks_source(info):
-            self.calls.append("source")
-            self.freshness.served(
-                info,
-                read_model=None,
-                sources=("customers",),
-                served_from=ServedFrom.SOURCE,
-                asked_s=self.freshness.now_s(),
-            )
+            self.from_source(info, "customers")
         else:
             self.freshness.reading("customer_orders")
         self.meanwhile()
@@ -308,13 +330,33 @@ class Context:
     async def orders(self, info: Info, customer_id: str) -> OrderConnection:
         if customer_id in self.pages_elsewhere:
             await self.freshness.settled_reading(info, read_model="orders", sources=("orders",))
-            self.freshness.served(
-                info,
-                read_model="orders",
-                sources=("orders",),
-                served_from=ServedFrom.READ_MODEL,
-            )
+            if not self.freshness.asks_source(info):
+                self.freshness.served(
+                    info,
+                    read_model="orders",
+                    sources=("orders",),
+                    served_from=ServedFrom.READ_MODEL,
+                )
+        if self.freshness.asks_source(info):
+            self.from_source(info, "orders")
         return OrderConnection(edges=[OrderEdge(node=Order(document=ORDER))])
+
+    def order(self, info: Info, as_of: str | None) -> Order:
+        if as_of is not None or self.freshness.asks_source(info):
+            self.from_source(info, "orders")
+        else:
+            self.freshness.reading("orders")
+        return Order(document=ORDER)
+
+    def from_source(self, info: Info, source: str) -> None:
+        self.calls.append("source")
+        self.freshness.served(
+            info,
+            read_model=None,
+            sources=(source,),
+            served_from=ServedFrom.SOURCE,
+            asked_s=self.freshness.now_s(),
+        )
 
     def search(self, info: Info) -> None:
         if not self.complete:
@@ -330,10 +372,11 @@ class Context:
         self.calls.append("rename")
         if not name:
             return Refused(message="a customer needs a name")
+        if self.unavailable:
+            raise SourceUnavailable
         self.meanwhile()
-        self.freshness.served(
-            info, read_model=None, sources=("customers",), served_from=ServedFrom.SOURCE
-        )
+        by = ServedFrom.CACHE if self.repeated else ServedFrom.SOURCE
+        self.freshness.served(info, read_model=None, sources=("customers",), served_from=by)
         return Renamed(customer=customer_of("c1"))
 
     async def changes(self, info: Info) -> AsyncIterator[Customer]:

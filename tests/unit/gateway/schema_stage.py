@@ -143,6 +143,8 @@ class RecordedFreshness:
 
     board: FreshnessBoard
     to_source: set[str] = field(default_factory=set)
+    event_was_refused: bool = False
+    too_stale: tuple[str, ...] = ()
     read: list[str] = field(default_factory=list)
     records: list[Served] = field(default_factory=list)
 
@@ -166,9 +168,20 @@ class RecordedFreshness:
         path = info.path.as_list()
         self.records.append(Served(path, read_model, sources, served_from))
 
+    def read_member(self, _info: Any, type_name: str, _origin: Any) -> None:
+        """Every member may be shown."""
+
+    async def settled_event(self) -> bool:
+        return True
+
+    def may_show_event(self) -> bool:
+        return True
+
     async def settled_reading(
-        self, _info: Any, *, read_model: str, sources: tuple[str, ...]
+        self, info: strawberry.Info[Any, Any], *, read_model: str, sources: tuple[str, ...]
     ) -> Reading:
+        if read_model in self.too_stale:
+            self.to_source.add(".".join(str(key) for key in info.path.as_list()))
         return self.reading(read_model)
 
     def now_s(self) -> float:
@@ -191,6 +204,7 @@ class ScriptedServices:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
+        self.hangs_up = False
         self._answers: dict[str, Response | Any] = {}
         self.app = Starlette(
             routes=[
@@ -202,6 +216,12 @@ class ScriptedServices:
     def on_command(self, name: str, result: Any, source: str = "orders") -> None:
         tick = {"source": source, "epoch": 1, "n": 5}
         self._answers[name] = json_response({"result": result, "tick": tick})
+
+    def on_repeat(self, name: str, result: Any, source: str = "orders") -> None:
+        """Answer as a service does that has done the command before."""
+        tick = {"source": source, "epoch": 1, "n": 5}
+        answer = {"result": result, "tick": tick, "recorded_at": to_text(NOON)}
+        self._answers[name] = json_response(answer)
 
     def on_refusal(self, name: str, code: str, **details: Any) -> None:
         tick = {"source": "orders", "epoch": 1, "n": 5}
@@ -224,6 +244,8 @@ class ScriptedServices:
         return self._answer(request, None)
 
     def _answer(self, request: HttpRequest, body: Any) -> Response:
+        if self.hangs_up:
+            raise httpx2.ReadError("the service has gone")
         name = request.path_params["name"]
         parameters, headers = dict(request.query_params), dict(request.headers)
         self.asked.append(Asked(request.url.hostname or "", name, body, parameters, headers))
@@ -295,13 +317,13 @@ class Stage:
 
     async def ask(self, query: str, request: Request | None = None, **variables: Any) -> Any:
         """Execute an operation that must succeed and return its data."""
-        result = await self._execute(query, request, variables)
+        result = await self.execute(query, request, variables)
         assert result.errors is None, result.errors
         return result.data
 
     async def codes(self, query: str, request: Request | None = None, **variables: Any) -> Any:
         """Execute an operation and return the codes of its errors."""
-        result = await self._execute(query, request, variables)
+        result = await self.execute(query, request, variables)
         return [(error.extensions or {}).get("code") for error in result.errors or ()]
 
     async def subscribe(
@@ -314,7 +336,7 @@ class Stage:
         async for result in results:
             yield result
 
-    async def _execute(self, query: str, request: Request | None, variables: Any) -> Any:
+    async def execute(self, query: str, request: Request | None, variables: Any) -> Any:
         return await self.schema.execute(
             query, context_value=request or self.request(), variable_values=variables
         )

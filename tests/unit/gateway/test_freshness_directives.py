@@ -169,3 +169,26 @@ def test_a_document_that_grows_without_bound_is_refused() -> None:
     )
     (problem,) = problems(query)
     assert "too costly" in problem
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ customer @idempotent(key: "K") { name } }',
+        'mutation { rename(name: "x") { ... on Renamed { customer @idempotent(key: "K") '
+        "{ name } } } }",
+        'query { ...F } fragment F on Query { version @idempotent(key: "K") }',
+    ],
+)
+async def test_a_key_belongs_to_a_mutation(query: str) -> None:
+    result = await Bench().send(query)
+    [error] = result.errors or []
+    assert (error.extensions or {})["code"] == "GRAPHQL_VALIDATION_FAILED"
+    assert "@idempotent has no meaning" in error.message
+
+
+async def test_a_mutation_in_a_fragment_may_have_a_key() -> None:
+    query = (
+        'mutation { ...F } fragment F on Mutation { rename(name: "x") @idempotent(key: "K") %s }'
+    )
+    assert (await Bench().send(query % "{ __typename }")).errors is None

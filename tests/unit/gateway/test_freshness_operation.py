@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ async def test_a_reading_that_was_not_pinned_before_the_data_proves_nothing(benc
     context.freshness.served(
         info, read_model="orders", sources=("orders",), served_from=ServedFrom.READ_MODEL
     )
-    (serving,) = context.freshness.records.values()
+    (serving,) = context.freshness.records.by_path.values()
     assert serving.reading is None
 
 
@@ -86,6 +87,42 @@ async def test_what_is_proven_after_an_event_was_read_does_not_count(bench: Benc
         event = await anext(stream)
         (customer, _) = event.extensions["freshness"]["fields"]
         assert customer["maxStalenessMs"] == 300
+    await stream.aclose()
+
+
+async def test_what_an_event_shows_besides_is_as_fresh_as_when_it_came(bench: Bench) -> None:
+    freshness = bench.context().freshness
+    await freshness.begin(plan_of(SUBSCRIPTION), (), bench.context().read_after)
+    freshness.reading("customer_orders")
+    bench.tide.pass_by(300)
+    bench.tide.settle()
+    freshness.begin_event()
+    bounds = [
+        freshness.reading(name).staleness_ms(("orders",), freshness.now_s())
+        for name in ("customer_orders", "orders")
+    ]
+    assert bounds == [300, 0]
+
+
+async def test_a_page_from_another_read_model_is_waited_for_at_each_event(bench: Bench) -> None:
+    query = """subscription { customerChanged {
+      orders @freshness(maxStalenessMs: 100, onStale: WAIT) { edges { cursor } } } }"""
+    context = bench.context(pages_elsewhere=("c1",))
+    stream = await SCHEMA.subscribe(query, context_value=context)
+    first: Any = await anext(stream)
+    assert first.errors is None
+    bench.tide.publish("orders")
+    bench.tide.pass_by(500)
+    bench.tide.probe()
+    bench.tide.tick()
+    bench.tide.apply("customer_orders")
+    task = asyncio.ensure_future(anext(stream))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not task.done()
+    bench.tide.settle()
+    second: Any = await task
+    assert second.errors is None
     await stream.aclose()
 
 

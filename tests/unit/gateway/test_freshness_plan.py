@@ -22,7 +22,7 @@ def entries(query: str, **variables: Any) -> dict[str, str]:
     """Return what each path is said to come from."""
     return {
         ".".join(place.path): f"{place.read_model}/{'+'.join(place.sources)}"
-        for place, _ in plan_of(query, **variables).entries
+        for place in plan_of(query, **variables).entries
     }
 
 
@@ -88,7 +88,7 @@ def test_a_path_through_a_list_has_no_index() -> None:
 def members(query: str) -> set[tuple[str, str]]:
     return {
         (place.type_name, place.read_model)
-        for place, _ in plan_of(query).entries
+        for place in plan_of(query).entries
         if place.path == ("search", "edges", "node")
     }
 

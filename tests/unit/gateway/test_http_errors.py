@@ -42,6 +42,9 @@ def error_of(response: httpx2.Response) -> dict[str, Any]:
     [
         ("{", "GRAPHQL_PARSE_FAILED"),
         ("{ nope }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query ($a: Int) { __typename }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query ($a: Int, $a: Int) { echo(times: $a) }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query ($a: Nope) { echo(times: $a) }", "GRAPHQL_VALIDATION_FAILED"),
         ('query ($n: Int!) { echo(text: "x", times: $n) }', "BAD_USER_INPUT"),
         ("query A { __typename } query B { __typename }", "OPERATION_RESOLUTION_FAILURE"),
         ("{ refusal }", "BAD_USER_INPUT"),
@@ -50,6 +53,16 @@ def error_of(response: httpx2.Response) -> dict[str, Any]:
 )
 async def test_every_error_has_its_code(query: str, code: str) -> None:
     assert error_of(await post(query))["extensions"]["code"] == code
+
+
+async def test_the_hash_of_a_query_alone_asks_for_the_query() -> None:
+    async with client_of(small_app()) as client:
+        body = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "ab"}}}
+        asked = await client.post("/graphql", json=body)
+        given = await client.post("/graphql", json={**body, "query": "{ __typename }"})
+    assert asked.status_code == 200
+    assert error_of(asked)["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+    assert given.json()["data"] == {"__typename": "Query"}
 
 
 async def test_an_unknown_operation_name_is_a_request_error() -> None:

@@ -60,6 +60,14 @@ async def test_placing_an_order_answers_with_the_order_and_a_token(stage: Stage)
     assert body["note"] == "Quick"
 
 
+async def test_the_first_answer_to_a_repeated_command_is_not_the_truth_of_now(stage: Stage) -> None:
+    stage.services.on_repeat("place-order", {"order": order_document(1, status="PENDING")})
+    payload = (await stage.ask(_PLACE, input=_place()))["placeOrder"]
+    assert payload["order"]["status"] == "PENDING"
+    [served] = stage.freshness.records
+    assert (served.read_model, served.served_from) == (None, ServedFrom.CACHE)
+
+
 async def test_an_expected_total_is_sent_in_minor_units(stage: Stage) -> None:
     stage.services.on_refusal("place-order", "PRICE_CHANGED", total=euros(42_00))
     wanted = _place(expectedTotal={"amount": "40.5", "currency": "EUR"})
@@ -182,6 +190,34 @@ async def test_two_mutations_of_one_request_do_not_share_its_key(stage: Stage, b
     assert all(0 < len(key) <= 255 and key.isascii() for key in keys)
 
 
+async def test_another_alias_makes_no_other_command(stage: Stage) -> None:
+    stage.services.on_command("ship-order", {"order": order_document(1)})
+    for two in (_TWO, _TWO.replace("a:", "first:").replace("b:", "second:")):
+        await stage.ask(two % "", stage.request(idempotency_key="K"), id=order_id(1))
+    keys = [one.headers["idempotency-key"] for one in stage.services.asked]
+    assert keys[:2] == keys[2:]
+
+
+async def test_an_invalid_input_before_it_does_not_shift_a_mutations_key(stage: Stage) -> None:
+    stage.services.on_command("ship-order", {"order": order_document(1)})
+    query = """mutation ($other: ID!, $id: ID!) {
+      a: shipOrder(input: {orderId: $other}) { __typename }
+      b: shipOrder(input: {orderId: $id}) { __typename } }"""
+    for other in (customer_id(), order_id(2)):
+        request = stage.request(idempotency_key="K")
+        await stage.ask(query, request, id=order_id(1), other=other)
+    keys = [one.headers["idempotency-key"] for one in stage.services.asked]
+    assert keys[0] == keys[2] != keys[1]
+
+
+async def test_merged_mutations_with_different_keys_are_not_sent(stage: Stage) -> None:
+    query = """mutation ($id: ID!) {
+      shipOrder(input: {orderId: $id}) @idempotent(key: "K") { __typename }
+      shipOrder(input: {orderId: $id}) @idempotent(key: "L") { __typename } }"""
+    assert await stage.codes(query, id=order_id(1)) == ["BAD_USER_INPUT"]
+    assert stage.services.asked == []
+
+
 @pytest.mark.parametrize("key", ["K", "ключ", "x" * 200])
 async def test_a_key_on_a_field_holds_for_that_field(stage: Stage, key: str) -> None:
     stage.services.on_command("ship-order", {"order": order_document(1)})
@@ -215,3 +251,21 @@ async def test_a_problem_of_a_service_has_a_code_for_clients(
 ) -> None:
     stage.services.on_problem("ship-order", status, problem)
     assert await stage.codes(_SHIP, id=order_id(1)) == [code]
+
+
+async def _message(stage: Stage, query: str, key: str | None) -> str:
+    request = stage.request(idempotency_key=key)
+    result = await stage.execute(query, request, {"id": order_id(1)})
+    [error] = result.errors or []
+    assert (error.extensions or {})["code"] == "SOURCE_UNAVAILABLE"
+    return str(error.message)
+
+
+async def test_a_service_that_does_not_answer_says_what_can_be_done(stage: Stage) -> None:
+    stage.services.hangs_up = True
+    with_key = await _message(stage, _SHIP, "K")
+    without = await _message(stage, _SHIP, None)
+    asked = await _message(stage, "query ($id: ID!) { orderHistory(id: $id) { id } }", "K")
+    assert "repeat it with the same idempotency key" in with_key
+    assert "it may have been done" in without
+    assert "idempotency key" not in asked

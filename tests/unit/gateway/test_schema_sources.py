@@ -206,3 +206,62 @@ async def test_a_service_that_does_not_answer_is_unavailable(stage: Stage, statu
     stage.freshness.to_source = {"customer"}
     query = "query ($id: ID!) { customer(id: $id) { name } }"
     assert await stage.codes(query, id=customer_id()) == ["SOURCE_UNAVAILABLE"]
+
+
+async def test_the_customers_of_a_page_are_asked_for_in_one_question(stage: Stage) -> None:
+    await stage.orders(*(order_document(n, f"c{n % 3}") for n in range(9)))
+    known = [customer_state(f"c{n}", name=f"Customer {n}") for n in range(2)]
+    stage.services.on_query("customers", known)
+    stage.freshness.to_source = {"orders.edges.node.customer"}
+    data = await stage.ask("{ orders { edges { node { customer { name } } } } }")
+    names = [(edge["node"]["customer"] or {}).get("name") for edge in data["orders"]["edges"]]
+    assert set(names) == {"Customer 0", "Customer 1", None}
+    [asked] = stage.services.asked
+    assert set(asked.parameters["ids"].split(",")) == {"c0", "c1", "c2"}
+    assert {one.served_from for one in stage.freshness.records} == {ServedFrom.SOURCE}
+
+
+async def test_what_is_asked_for_twice_is_asked_once(stage: Stage) -> None:
+    await stage.customers(customer_document([]))
+    stage.services.on_query("customer-orders", _customer_orders())
+    stage.freshness.to_source = {"customer.orderCount", "customer.orderTotal"}
+    query = "query ($id: ID!) { customer(id: $id) { orderCount orderTotal { amount } } }"
+    await stage.ask(query, id=customer_id())
+    assert len(stage.services.asked) == 1
+
+
+async def test_a_key_that_would_part_the_question_is_asked_alone(stage: Stage) -> None:
+    stage.services.on_query("products", [product_document("A"), product_document("B")])
+    stage.freshness.to_source = {"a", "b", "c"}
+    data = await stage.ask(
+        '{ a: product(sku: "A") { sku } b: product(sku: "B") { sku } '
+        'c: product(sku: "A,B") { sku } }'
+    )
+    assert data == {"a": {"sku": "A"}, "b": {"sku": "B"}, "c": None}
+    assert [one.parameters for one in stage.services.asked] == [{"skus": "A,B"}, {"sku": "A,B"}]
+
+
+async def test_a_command_makes_its_service_be_asked_anew(stage: Stage) -> None:
+    stage.services.on_command("ship-order", {"order": order_document(1)})
+    stage.services.on_query("customer", customer_state())
+    stage.freshness.to_source = {"a.order.customer", "b.order.customer"}
+    query = """mutation ($id: ID!) {
+      a: shipOrder(input: {orderId: $id}) { ... on ShipOrderSuccess { order { customer { id } } } }
+      b: shipOrder(input: {orderId: $id}) { ... on ShipOrderSuccess { order { customer { id } } } }
+    }"""
+    await stage.ask(query, id=order_id(1))
+    assert [one.name for one in stage.services.asked] == ["ship-order", "customer"] * 2
+
+
+async def test_a_page_of_a_read_model_that_is_too_stale_comes_from_the_service(
+    stage: Stage,
+) -> None:
+    orders = newest_first(range(5))
+    await stage.orders(*orders)
+    await stage.customers(customer_document(orders[:2], count=5))
+    stage.services.on_query("customer-orders", _customer_orders(4, 3, 2, has_next=True))
+    stage.freshness.too_stale = ("orders",)
+    query = "query ($id: ID!) { customer(id: $id) { orders(first: 3) { edges { node { id } } } } }"
+    data = await stage.ask(query, id=customer_id())
+    assert node_ids(data["customer"]["orders"]) == [order_id(4), order_id(3), order_id(2)]
+    assert _served(stage) == [("customer.orders", None, ("orders",), ServedFrom.SOURCE)]

@@ -47,9 +47,33 @@ async def test_a_customer_is_shown_now_and_whenever_it_has_changed(stage: Stage)
 
 
 async def test_an_order_that_is_projected_only_later_is_shown_then(stage: Stage) -> None:
+    stage.services.on_query("order", order_document(1))
     events = stage.subscribe(_ORDER, id=order_id(1))
     first = asyncio.ensure_future(_next(events))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+    assert not first.done()
+    await stage.orders(order_document(1))
+    assert (await first)["orderChanged"]["status"] == "APPROVED"
+
+
+async def _first_codes(stage: Stage, query: str, id_: str) -> list[str]:
+    events = stage.subscribe(query, id=id_)
+    async with asyncio.timeout(10):
+        result = await anext(events)
+    return [error.extensions["code"] for error in result.errors]
+
+
+async def test_what_nobody_knows_is_not_waited_for(stage: Stage) -> None:
+    assert await _first_codes(stage, _ORDER, order_id(404)) == ["BAD_USER_INPUT"]
+    query = "subscription ($id: ID!) { customerChanged(id: $id) { name } }"
+    assert await _first_codes(stage, query, customer_id("nobody")) == ["BAD_USER_INPUT"]
+
+
+async def test_what_cannot_be_asked_about_is_waited_for(stage: Stage) -> None:
+    stage.services.hangs_up = True
+    first = asyncio.ensure_future(_next(stage.subscribe(_ORDER, id=order_id(1))))
+    await asyncio.sleep(0.05)
+    assert not first.done()
     await stage.orders(order_document(1))
     assert (await first)["orderChanged"]["status"] == "APPROVED"
 

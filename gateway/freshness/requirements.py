@@ -1,0 +1,190 @@
+"""Requirements: what one operation requires of what it reads, by demands and by tokens.
+
+A field that goes to its source requires nothing of a read model: neither is waited for, nor judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from graphql.pyutils import Path
+
+from gateway.freshness.demands import TIMEOUT_MS, Demand
+from gateway.freshness.directives import FRESHNESS, OnStale, directive_on
+from gateway.freshness.judgement import (
+    Judgement,
+    are_met,
+    judged,
+    must_ask_source,
+    prefers_source,
+    sent_to_source,
+    stale_as_served,
+    wait_until_met,
+)
+from gateway.freshness.paths import Keys, keys_of
+from gateway.freshness.place import Origin, Place
+from gateway.freshness.plan import Plan, pairs_of
+from gateway.freshness.read_after import ReadAfter
+from gateway.freshness.serving import Serving
+from gateway.freshness.stale import Stale
+from slackwater.clock import Clock
+from slackwater.freshness.board import FreshnessBoard
+from slackwater.freshness.bound import Reading
+from slackwater.freshness.token import ConsistencyToken
+
+_NOTHING_STALE = Judgement()
+_STRICT = (OnStale.WAIT, OnStale.FAIL)
+
+
+class Requirements:
+    """The demands and the token of one operation, and how they have been judged."""
+
+    def __init__(
+        self,
+        plan: Plan | None,
+        demands: Sequence[Demand],
+        token: ConsistencyToken,
+        board: FreshnessBoard,
+        clock: Clock,
+    ) -> None:
+        self._plan = plan
+        self._demands = demands
+        self._read_after = ReadAfter(token, board)
+        self._board = board
+        self._clock = clock
+        self._demanding = plan.demanding if plan is not None else ()
+        self._judgement = _NOTHING_STALE
+
+    @property
+    def withholds_any(self) -> bool:
+        """Whether some field is too stale to be shown."""
+        return bool(self._judgement.fields) or bool(self._judgement.values)
+
+    @property
+    def to_source(self) -> frozenset[Keys]:
+        """The fields that the write services must answer."""
+        return self._judgement.to_source
+
+    async def wait(self) -> None:
+        """Wait for the writes of the token and for demands with WAIT.
+
+        Raises:
+            InvalidConsistencyToken: the token names a tick that cannot be.
+            StaleRead: the writes of the token are not reflected in time.
+        """
+        asked_s = self._clock.monotonic()
+        self._choose_sources()
+        await self._read_after.wait(self._pairs(), asked_s, timeout_ms=self._timeout_ms())
+        await wait_until_met(self._wanted(), self._board, self._clock, asked_s)
+
+    async def wait_elsewhere(self, keys: Keys, read_model: str, sources: tuple[str, ...]) -> None:
+        """Wait in the same way for a read model that answers a field in place of the declared one.
+
+        Raises:
+            StaleRead: the writes of the token are not reflected in time.
+        """
+        places, asked_s = self._under(keys), self._clock.monotonic()
+        if not any(prefers_source(place, self._demands) for place in places):
+            pairs = [(read_model, source) for source in sources]
+            await self._read_after.wait(pairs, asked_s, timeout_ms=TIMEOUT_MS)
+        wanted = [(self._demands[one.demand or 0], (read_model, sources)) for one in places]
+        await wait_until_met(wanted, self._board, self._clock, asked_s)
+
+    async def wait_for_event(self) -> None:
+        """Wait for demands with WAIT before a subscription's event is read."""
+        self._choose_sources()
+        await wait_until_met(self._wanted(), self._board, self._clock, self._clock.monotonic())
+
+    def may_show_event(self) -> bool:
+        """Tell whether the demands with WAIT or FAIL are met as the board stands now."""
+        strict = [one for one in self._wanted() if one[0].on_stale in _STRICT]
+        return not strict or are_met(strict, self._board, self._clock)
+
+    def judge(self, readings: Mapping[str, Reading]) -> None:
+        """Judge the demands on pinned readings; what was sent to its source stays so."""
+        if self._demanding:
+            to_source = self.to_source | self._sent_to_source(readings)
+            now_s = self._clock.monotonic()
+            self._judgement = judged(self._demanding, self._demands, readings, now_s, to_source)
+
+    def judge_event(self, readings: Mapping[str, Reading]) -> None:
+        """Judge the demands for the next event of a subscription."""
+        self._judgement = _NOTHING_STALE
+        self.judge(readings)
+
+    def judge_elsewhere(self, keys: Keys, reading: Reading) -> None:
+        """Send a field to its source if the read model that would answer it must not."""
+        if any(self._must_ask_source(place, reading) for place in self._under(keys)):
+            to_source = self.to_source | {keys}
+            self._judgement = msgspec.structs.replace(self._judgement, to_source=to_source)
+
+    def check(self, keys: Keys, serving: Serving) -> None:
+        """Make sure that what was read otherwise than declared is as required.
+
+        Raises:
+            StaleRead: it is not.
+        """
+        reading = serving.proof
+        pairs = [(reading.read_model, source) for source in serving.sources]
+        self._read_after.check(pairs, {reading.read_model: reading})
+        for place in self._under(keys):
+            stale = stale_as_served(place, self._demands, reading, self._clock.monotonic())
+            if stale is not None:
+                raise stale.exception()
+
+    def stale_field(self, path: Path, type_name: str) -> Stale | None:
+        """Return why a field must not be resolved."""
+        stale = self._judgement.fields
+        return stale.get((keys_of(path), type_name)) if stale else None
+
+    def stale_value(self, path: Path, type_name: str) -> Stale | None:
+        """Return why a value of this type must not be shown."""
+        stale = self._judgement.values
+        return stale.get((keys_of(path), type_name)) if stale else None
+
+    def withholds(self, path: Path | None, name: str) -> bool:
+        """Tell whether a field of the object at a path is too stale to be shown."""
+        fields = self._judgement.fields
+        parent = keys_of(path) if fields else ()
+        return any(
+            keys[:-1] == parent and stale.name == name for (keys, _), stale in fields.items()
+        )
+
+    def _choose_sources(self) -> None:
+        to_source = self._sent_to_source(self._board.snapshot())
+        self._judgement = Judgement(to_source=to_source)
+
+    def _sent_to_source(self, readings: Mapping[str, Reading]) -> frozenset[Keys]:
+        now_s = self._clock.monotonic()
+        return sent_to_source(self._demanding, self._demands, readings, self._read_after, now_s)
+
+    def _must_ask_source(self, place: Place, reading: Reading) -> bool:
+        now_s = self._clock.monotonic()
+        return prefers_source(place, self._demands) and must_ask_source(
+            place, self._demands, reading, self._read_after, now_s
+        )
+
+    def _pairs(self) -> frozenset[tuple[str, str]]:
+        """Return the read models and sources that must reflect the token."""
+        if self._plan is None or not self.to_source:
+            return self._plan.reads if self._plan is not None else frozenset()
+        return pairs_of(one for one in self._plan.places if one.answered_at not in self.to_source)
+
+    def _wanted(self) -> list[tuple[Demand, Origin]]:
+        """Return the demands on what read models are to answer."""
+        return [
+            (self._demands[place.demand or 0], place.origin)
+            for place in self._demanding
+            if place.answered_at not in self.to_source
+        ]
+
+    def _under(self, keys: Keys) -> list[Place]:
+        """Return the places under a demand whose values a field has read."""
+        return [place for place in self._demanding if place.reader == keys]
+
+    def _timeout_ms(self) -> int:
+        own = directive_on(self._plan.operation, FRESHNESS) if self._plan is not None else None
+        if self._plan is None or own is None:
+            return TIMEOUT_MS
+        return self._demands[self._plan.directives.index(own)].timeout_ms
