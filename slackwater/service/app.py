@@ -7,7 +7,9 @@ of that one. Refusals and bad input are problem details with a code.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from slackwater.backoff import backoff
 from slackwater.clock import Clock
 from slackwater.database.port import Database, UnstorableTextError
 from slackwater.errors import TransientError, UnknownOutcomeError
@@ -37,6 +40,9 @@ from slackwater.watermarks.tick import Tick
 _BODY_BYTES_MAX = 1_048_576
 _KEY_LENGTH_MAX = 255
 _READ_AFTER_TIMEOUT_MS = 2_000
+_TICK_TRIES = 5
+_TICK_FIRST_S = 0.05
+_TICK_MAX_S = 0.5
 
 _log = logger("service")
 
@@ -111,7 +117,24 @@ class ServiceApp:
             answer = await self._transact(work, can_repeat=key is not None)
             self._committed()
             _log.debug("command", service=self._service.name, command=command.name)
-        return self._to_response(answer, await self._database.read(self._read_tick))
+        return self._to_response(answer, await self._tick_after_commit())
+
+    async def _tick_after_commit(self) -> Tick:
+        """Read the tick that the client's token holds; trouble now undoes nothing.
+
+        Raises:
+            UnknownOutcomeError: it cannot be read in time, and a plain "try again" would do the
+                command twice.
+        """
+        for delay_s in islice(backoff(first_s=_TICK_FIRST_S, max_s=_TICK_MAX_S), _TICK_TRIES):
+            try:
+                return await self._database.read(self._read_tick)
+            except TransientError as error:
+                _log.warning("the tick cannot be read", reason=str(error), in_s=delay_s)
+                await asyncio.sleep(delay_s)
+        raise UnknownOutcomeError(
+            "the command is done and its token cannot be read; look before you repeat it"
+        )
 
     async def _transact(self, work: Callable[[Connection], Answer], *, can_repeat: bool) -> Answer:
         """Run a command; where its key keeps a repeat from doubling it, ask what became of it."""

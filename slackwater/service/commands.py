@@ -1,7 +1,9 @@
 """Commands: requests to change state, which may be refused.
 
 A command that comes with an idempotency key has its answer stored in the transaction of its effect.
-Sent again after a crash or a lost answer, it changes nothing and gets the first answer.
+Sent again after a crash or a lost answer, it changes nothing and gets the first answer. A refusal
+is not stored: it changed nothing, so a repeat may well be decided anew, when the product is known
+or the credit is there.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from sqlalchemy import insert, select
 
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
+
+_DONE = 200
+_REFUSED = 409
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +80,8 @@ def execute(
             status=earlier.status, content=earlier.answer, recorded_at=earlier.recorded_at
         )
     answer = unit.run(lambda unit: _answer(command.handle(unit, body)))
+    if answer.status != _DONE:
+        return answer
     unit.connection.execute(
         insert(known).values(
             key=idempotency_key,
@@ -88,5 +95,5 @@ def execute(
 
 
 def _answer(result: Any) -> Answer:
-    status = 409 if isinstance(result, Refusal) else 200
+    status = _REFUSED if isinstance(result, Refusal) else _DONE
     return Answer(status=status, content=msgspec.json.encode(result))

@@ -125,3 +125,11 @@ async def test_a_reservation_without_its_lines_is_told(inventory: ServiceBench) 
 
 async def change(inventory: ServiceBench, statement: Any) -> None:
     await inventory.database.transact(lambda connection: connection.execute(statement))
+
+
+async def test_a_refusal_is_decided_anew_when_its_key_comes_again(inventory: ServiceBench) -> None:
+    refused = await inventory.command("restock-product", key="key-2", sku="late", quantity=4)
+    assert refused.status == 409
+    await add(inventory, "late", 1)
+    done = await inventory.command("restock-product", key="key-2", sku="late", quantity=4)
+    assert done.status == 200

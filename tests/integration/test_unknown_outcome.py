@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from slackwater.database.port import Database
-from slackwater.errors import UnknownOutcomeError
+from slackwater.errors import TransientError, UnknownOutcomeError
 from slackwater.event_log.port import EventLog
 from slackwater.service.app import ServiceApp
 from slackwater.service.read_after import ConsumedSources
@@ -42,10 +42,26 @@ async def customers(open_database: OpenDatabase) -> AsyncIterator[ServiceBench]:
         yield bench
 
 
-async def post(customers: ServiceBench, headers: dict[str, str]) -> httpx2.Response:
+class BlindDatabase(SessionAround):
+    """Commits, and cannot be read for a while afterwards."""
+
+    def __init__(self, database: Database, failures: int) -> None:
+        super().__init__(database)
+        self.failures = failures
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise TransientError("busy; try again")
+        return await super().read(work)
+
+
+async def post(
+    customers: ServiceBench, headers: dict[str, str], database: object = None
+) -> httpx2.Response:
     app = ServiceApp(
         service,
-        database=cast("Database", LosingDatabase(customers.database)),
+        database=cast("Database", database or LosingDatabase(customers.database)),
         clock=customers.clock,
         consumed=ConsumedSources([], database=customers.database, log=cast("EventLog", None)),
         committed=lambda: None,
@@ -71,4 +87,18 @@ async def test_a_command_without_a_key_is_not_repeated_and_its_client_is_told(
     assert (answer.status_code, answer.json()["code"]) == (503, "OUTCOME_UNKNOWN")
     assert "look before you repeat" in answer.json()["detail"]
     assert "Retry-After" not in answer.headers
+    assert len(await customers.facts()) == 1
+
+
+async def test_a_token_that_cannot_be_read_at_once_is_read_again(customers: ServiceBench) -> None:
+    answer = await post(customers, {}, BlindDatabase(customers.database, failures=2))
+    assert answer.status_code == 200
+    assert len(await customers.facts()) == 1
+
+
+async def test_a_command_whose_token_cannot_be_read_is_not_to_be_repeated_blindly(
+    customers: ServiceBench,
+) -> None:
+    answer = await post(customers, {}, BlindDatabase(customers.database, failures=1_000))
+    assert (answer.status_code, answer.json()["code"]) == (503, "OUTCOME_UNKNOWN")
     assert len(await customers.facts()) == 1
