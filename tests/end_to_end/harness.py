@@ -23,7 +23,7 @@ from slackwater.parts.roster import all_parts
 
 _PART_NAMES = frozenset(part.name for part in all_parts(Manifest()))  # a fork has another at first
 _PORTS_A_BLOCK = 40
-_READY_S = 60.0
+_READY_S = 120.0
 _STOP_S = 20.0
 
 
