@@ -44,8 +44,9 @@ def test_killing_everything_loses_and_doubles_nothing(
     print(f"KILL_SEED={SEED} KILL_ROUNDS={ROUNDS} {mode}")
     rng = random.Random(SEED)
     ledger = Ledger()
-    installation = Running(tmp_path / "data", *mode).wait_ready()
+    installation = Running(tmp_path / "data", *mode)
     try:
+        installation.wait_ready()
         customers = _prepare(installation)
         for round_ in range(ROUNDS):
             seed = SEED * 1_000 + round_
@@ -62,8 +63,9 @@ def test_killing_single_parts_loses_and_doubles_nothing(tmp_path: Path) -> None:
     print(f"KILL_SEED={SEED} KILL_ROUNDS={ROUNDS} parts")
     rng = random.Random(SEED)
     ledger = Ledger()
-    installation = Running(tmp_path / "data", "--processes").wait_ready()
+    installation = Running(tmp_path / "data", "--processes")
     try:
+        installation.wait_ready()
         customers = _prepare(installation)
         with Traffic(installation.store, ledger, customers, "BOLT", SEED):
             for _ in range(ROUNDS):
