@@ -59,7 +59,7 @@ async def post(customers: ServiceBench, headers: dict[str, str]) -> httpx2.Respo
 async def test_a_command_with_a_key_is_asked_what_became_of_it(customers: ServiceBench) -> None:
     answer = await post(customers, {"Idempotency-Key": "key-1"})
     assert answer.status_code == 200
-    assert [fact.id for fact in await customers.facts()] == [
+    assert [fact.id for fact in await customers.facts("customer")] == [
         answer.json()["result"]["customer"]["id"]
     ]
 
@@ -71,4 +71,4 @@ async def test_a_command_without_a_key_is_not_repeated_and_its_client_is_told(
     assert (answer.status_code, answer.json()["code"]) == (503, "OUTCOME_UNKNOWN")
     assert "look before you repeat" in answer.json()["detail"]
     assert "Retry-After" not in answer.headers
-    assert len(await customers.facts()) == 1
+    assert len(await customers.facts("customer")) == 1
