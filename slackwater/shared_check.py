@@ -28,6 +28,9 @@ class SharedCheck:
             for violating_id, problem in (self._problems or {}).items()
         ]
 
+    async def glance(self) -> None:
+        """Facts are all that it looks at."""
+
     async def look(self, facts: Facts) -> None:
         """Look at everything the first time, and then at what never was right."""
         problems = dict(self.invariant.violations(facts))

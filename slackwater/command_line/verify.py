@@ -16,9 +16,15 @@ from slackwater.errors import ConfigurationError
 from slackwater.installation import Installation
 from slackwater.settings import Settings, load_settings
 from slackwater.shared_check import SharedCheck
-from slackwater.verification import Difference, Violation, broken_invariants, gather_facts
+from slackwater.verification import (
+    Difference,
+    Facts,
+    Violation,
+    broken_invariants,
+    gather_facts,
+)
 
-_PAUSE_S = 0.05
+_PAUSE_S = 0.02
 _SHOWN_MAX = 20
 
 
@@ -56,7 +62,7 @@ def verify(
 
     While the system runs, what is only just behind is not wrong: what counts is what was wrong at
     every look until --settle-s had passed. Choose it longer than projecting and deciding an order
-    take.
+    take, and longer still where a key changes many times a second.
     """
     settings = load_settings({"data_dir": data_dir})
     _require_installation(settings)
@@ -100,7 +106,8 @@ async def _look_until_settled(
     settled_at_s = time.monotonic() + settle_s
     is_last = False
     while True:
-        facts = await gather_facts(services, installation.database)
+        gathering = asyncio.create_task(gather_facts(services, installation.database))
+        facts = await _glancing(looking, gathering)
         for each in looking:
             await each.look(facts)
         looking = [each for each in looking if not each.is_fine]
@@ -108,6 +115,19 @@ async def _look_until_settled(
             return
         await asyncio.sleep(_PAUSE_S)
         is_last = time.monotonic() >= settled_at_s
+
+
+async def _glancing(
+    looking: Sequence[Comparison | SharedCheck], gathering: asyncio.Task[Facts]
+) -> Facts:
+    try:
+        while not gathering.done():
+            for each in looking:
+                await each.glance()
+            await asyncio.wait({gathering}, timeout=_PAUSE_S)
+        return gathering.result()
+    finally:
+        gathering.cancel()
 
 
 def _report(

@@ -148,7 +148,20 @@ async def test_a_busy_key_that_stays_wrong_by_one_is_told(things: Things) -> Non
     for version in range(1, 8):
         await things.hold("a", version, stock=10 - version + 1)
         await comparison.look(said(fact("a", version, stock=10 - version)))
-    assert comparison.differences == different("a", stock=(3, 4))
+    (difference,) = comparison.differences
+    assert difference.problem == "different at every look while it kept changing"
+    assert difference.paths == {"stock": (3, 4)}
+
+
+async def test_a_busy_key_is_cleared_by_a_glance_between_two_looks(things: Things) -> None:
+    comparison = things.comparison()
+    await things.hold("a", 1, stock=5)
+    await comparison.look(said(fact("a", 2, stock=4)))
+    await things.hold("a", 2, stock=4)
+    await comparison.glance()
+    await things.hold("a", 9, stock=2)
+    await comparison.look(said(fact("a", 4, stock=3)))
+    assert comparison.is_fine
 
 
 async def test_what_goes_wrong_after_the_first_look_is_left_to_the_next_run(things: Things) -> None:
