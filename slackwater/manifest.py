@@ -1,8 +1,8 @@
 """The manifest: which services, projections and gateway there are, found by name.
 
 They are registered as entry points in the groups `slackwater.services`, `.projections`,
-`.expectations`, `.gateways` and `.demos`, so that the kernel names none of them and another domain
-needs no change here.
+`.expectations`, `.shared_invariants`, `.gateways` and `.demos`, so that the kernel names none of
+them and another domain needs no change here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from slackwater.service.definition import ServiceDefinition
 if TYPE_CHECKING:
     from slackwater.gateway import DemoDefinition, GatewayDefinition
     from slackwater.read_models.projection import Projection
-    from slackwater.verification import Expectation
+    from slackwater.verification import Expectation, SharedInvariant
 
 
 class UnknownPartError(ConfigurationError):
@@ -70,6 +70,13 @@ class Manifest:
             _registered("expectations"), "list of expectations"
         )
         return expectations
+
+    def shared_invariants(self) -> tuple[SharedInvariant, ...]:
+        """Load what services must agree on; there must be exactly one list of it."""
+        shared_invariants: tuple[SharedInvariant, ...] = _load_only(
+            _registered("shared_invariants"), "list of shared invariants"
+        )
+        return shared_invariants
 
     @cached_property
     def _services(self) -> Mapping[str, EntryPoint]:

@@ -1,12 +1,12 @@
-"""What every read model should hold, computed from the services' facts and never by projecting.
+"""What every read model should hold and what services must agree on, computed from their facts.
 
-These rules are written a second time on purpose: sharing code with the projections would share
-their mistakes. An import rule keeps the two apart.
+These rules are written a second time on purpose: sharing code with the projections or the saga
+would share their mistakes. Import rules keep them apart.
 """
 
 from __future__ import annotations
 
-from projectors.expectations import customer_orders, order_search, orders, products
+from projectors.expectations import customer_orders, order_search, orders, products, reservations
 
 expectations = (
     customer_orders.expectation,
@@ -14,3 +14,5 @@ expectations = (
     products.expectation,
     order_search.expectation,
 )
+
+shared_invariants = (reservations.shared_invariant,)

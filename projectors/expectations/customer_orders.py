@@ -11,16 +11,16 @@ from contracts.read_models import CUSTOMER_ORDERS
 from contracts.timestamps import from_text, to_text
 from projectors.expectations.orders import order_document, order_facts
 from slackwater.read_models.documents import Document
-from slackwater.verification import Expectation, Facts
+from slackwater.verification import Expectation, Facts, Holding
 
 
-def _documents(facts: Facts) -> Iterator[tuple[str, Document]]:
+def _holdings(facts: Facts) -> Iterator[tuple[str, Holding]]:
     orders: defaultdict[str, list[Document]] = defaultdict(list)
     for fact in order_facts(facts):
         orders[fact.data["customer_id"]].append(order_document(fact))
     for fact in facts["customers"]:
         if fact.kind == "customer":
-            yield fact.id, _customer(fact.data, orders[fact.id])
+            yield fact.id, Holding(fact.version, _customer(fact.data, orders[fact.id]))
 
 
 def _customer(customer: dict[str, Any], orders: list[Document]) -> Document:
@@ -44,5 +44,5 @@ def _totals(orders: list[Document]) -> dict[str, int]:
 
 
 expectation = Expectation(
-    read_model=CUSTOMER_ORDERS.name, collection=CUSTOMERS_COLLECTION.name, documents=_documents
+    read_model=CUSTOMER_ORDERS.name, collection=CUSTOMERS_COLLECTION.name, holdings=_holdings
 )

@@ -9,10 +9,10 @@ from contracts.read_models import ORDER_SEARCH
 from projectors.expectations.orders import order_facts
 from slackwater.read_models.documents import Document
 from slackwater.service.definition import Fact
-from slackwater.verification import Expectation, Facts
+from slackwater.verification import Expectation, Facts, Holding
 
 
-def _documents(facts: Facts) -> Iterator[tuple[str, Document]]:
+def _holdings(facts: Facts) -> Iterator[tuple[str, Holding]]:
     for fact in order_facts(facts):
         yield _entry("ORDER", fact, _order(fact))
     for fact in facts["inventory"]:
@@ -23,9 +23,9 @@ def _documents(facts: Facts) -> Iterator[tuple[str, Document]]:
             yield _entry("CUSTOMER", fact, _customer(fact))
 
 
-def _entry(kind: str, fact: Fact, texts: Document) -> tuple[str, Document]:
+def _entry(kind: str, fact: Fact, texts: Document) -> tuple[str, Holding]:
     hit_id = f"{kind}:{fact.id}"
-    return hit_id, {"id": hit_id, "kind": kind, **texts}
+    return hit_id, Holding(fact.version, {"id": hit_id, "kind": kind, **texts})
 
 
 def _order(fact: Fact) -> Document:
@@ -52,5 +52,5 @@ expectation = Expectation(
     read_model=ORDER_SEARCH.name,
     collection=ORDER_SEARCH_INDEX.name,
     searched=True,
-    documents=_documents,
+    holdings=_holdings,
 )

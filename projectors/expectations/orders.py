@@ -9,7 +9,7 @@ from contracts.read_models import ORDERS_MODEL
 from contracts.timestamps import from_text, to_text
 from slackwater.read_models.documents import Document
 from slackwater.service.definition import Fact
-from slackwater.verification import Expectation, Facts
+from slackwater.verification import Expectation, Facts, Holding
 
 
 def order_document(fact: Fact) -> Document:
@@ -33,8 +33,9 @@ def order_facts(facts: Facts) -> Iterator[Fact]:
     return (fact for fact in facts["orders"] if fact.kind == "order")
 
 
-def _documents(facts: Facts) -> Iterator[tuple[str, Document]]:
-    return ((fact.id, order_document(fact)) for fact in order_facts(facts))
+def _holdings(facts: Facts) -> Iterator[tuple[str, Holding]]:
+    for fact in order_facts(facts):
+        yield fact.id, Holding(fact.version, order_document(fact))
 
 
 def _moment(text: str) -> str:
@@ -42,5 +43,5 @@ def _moment(text: str) -> str:
 
 
 expectation = Expectation(
-    read_model=ORDERS_MODEL.name, collection=ORDERS_COLLECTION.name, documents=_documents
+    read_model=ORDERS_MODEL.name, collection=ORDERS_COLLECTION.name, holdings=_holdings
 )

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 from contracts.documents.products import PRODUCTS_COLLECTION
 from contracts.read_models import PRODUCTS_MODEL
-from slackwater.read_models.documents import Document
-from slackwater.verification import Expectation, Facts
+from slackwater.verification import Expectation, Facts, Holding
 
 
-def _documents(facts: Facts) -> Iterator[tuple[str, Document]]:
-    return ((fact.id, fact.data) for fact in facts["inventory"] if fact.kind == "product")
+def _holdings(facts: Facts) -> Iterator[tuple[str, Holding]]:
+    for fact in facts["inventory"]:
+        if fact.kind == "product":
+            yield fact.id, Holding(fact.version, fact.data)
 
 
 expectation = Expectation(
-    read_model=PRODUCTS_MODEL.name, collection=PRODUCTS_COLLECTION.name, documents=_documents
+    read_model=PRODUCTS_MODEL.name, collection=PRODUCTS_COLLECTION.name, holdings=_holdings
 )

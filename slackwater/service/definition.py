@@ -89,7 +89,11 @@ class Consumer:
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a service's own tables say, for the check of read models against them."""
+    """One thing that a service's own tables say, for the check of read models against them.
+
+    Other services' facts are held against it, too. `version` is its aggregate's; 0 where it has no
+    events of its own.
+    """
 
     kind: str
     id: str
@@ -106,7 +110,8 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
     `migrations` is the import package with its alembic environment. `facts` reads what is true now
     from the service's own tables (an event-sourced one: by folding its streams). `invariants` looks
-    for what must never be and says each violation in words.
+    for what must never be in any snapshot of the service's own tables and says each violation in
+    words; what spans services is a shared invariant, computed from their facts.
     """
 
     name: str

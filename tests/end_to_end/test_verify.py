@@ -7,21 +7,27 @@ import base64
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 import pytest
+from sqlalchemy import text
 
-from contracts.documents.products import PRODUCTS_COLLECTION
 from slackwater.event_log.port import Record
+from slackwater.events.event import Cause
 from slackwater.installation import Installation
+from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.parts.projector import run_projector
-from slackwater.read_models.documents import RowWrite
+from slackwater.read_models.documents import Document, RowWrite
 from slackwater.read_models.progress import ModelVersion, ProgressUpdate
 from slackwater.read_models.projector import Projector
 from slackwater.settings import load_settings
-from tests.end_to_end.harness import running, until
+from tests.end_to_end.harness import Store, running, until
+from write_services.orders.service import service as orders_service
 
 Change = Callable[[Sequence[Record]], Sequence[Record]]
 
@@ -38,7 +44,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for order_id in placed:
             store.decided(order_id)
         until(installation.verify, lambda verified: verified.returncode == 0)
-    keys = [base64.b64decode(order_id).decode().partition(":")[2] for order_id in placed]
+    keys = [_key_of(order_id) for order_id in placed]
     (data_dir.parent / "orders.json").write_bytes(orjson.dumps(keys))
     return data_dir
 
@@ -54,8 +60,8 @@ def copy(data_dir: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(data_dir, tmp_path / "data"))
 
 
-def _verify(data_dir: Path) -> subprocess.CompletedProcess[str]:
-    arguments = ("--data-dir", str(data_dir), "--settle-s", "0")
+def _verify(data_dir: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    arguments = ("--data-dir", str(data_dir), "--settle-s", "0", *more)
     return subprocess.run(
         [sys.executable, "-m", "slackwater.command_line", "verify", *arguments],
         capture_output=True,
@@ -69,31 +75,107 @@ def test_a_stopped_installation_is_equal(copy: Path) -> None:
     verified = _verify(copy)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert verified.stdout.count(": equal") == 4
+    assert "reservations: kept" in verified.stdout
 
 
 def test_a_corrupted_document_is_named_with_what_differs(copy: Path) -> None:
-    async def corrupt() -> None:
-        installation = Installation(load_settings({"data_dir": copy}))
-        products = ModelVersion("products")
-        stored = products.stored_name(PRODUCTS_COLLECTION.name)
-        rows = await installation.documents.get(stored, ["V-1"])
-        claim = await installation.documents.progress.claim(products, [])
-        row = rows["V-1"]
-        write = RowWrite(
-            collection=stored,
-            id=row.id,
-            version=row.version,
-            expected_revision=row.revision,
-            document={**row.document, "stock_available": 1},
-        )
-        await installation.documents.commit([write], ProgressUpdate(claim=claim, positions={}))
-        await installation.close()
-
-    asyncio.run(corrupt())
+    _rewrite(copy, "products", "V-1", lambda product: {**product, "stock_available": 1})
     verified = _verify(copy)
     assert verified.returncode == 1
     assert "products V-1: different" in verified.stdout
     assert "stock_available: expected 97, found 1" in verified.stdout
+
+
+def test_a_missing_key_is_not_null(copy: Path, order_ids: list[str]) -> None:
+    _rewrite(copy, "orders", order_ids[0], lambda order: _without(order, "note"))
+    verified = _verify(copy)
+    assert verified.returncode == 1
+    assert f"orders {order_ids[0]}: different" in verified.stdout
+    assert "note: expected None, found '(absent)'" in verified.stdout
+
+
+def test_a_corrupted_reservation_is_told_with_its_order(copy: Path, order_ids: list[str]) -> None:
+    _change(copy, "customers", "UPDATE customer SET credit_reserved_minor = 3001")
+    _change(
+        copy,
+        "customers",
+        f"UPDATE credit_reservation SET amount_minor = 1001 WHERE order_id = '{order_ids[0]}'",
+    )
+    verified = _verify(copy)
+    assert verified.returncode == 1
+    assert "broken invariant" not in verified.stdout, "customers alone cannot know"
+    assert f"reservations {order_ids[0]}: it costs 1000, but its credit is 1001" in verified.stdout
+
+
+def test_a_release_too_much_is_told(copy: Path, order_ids: list[str]) -> None:
+    _change(copy, "inventory", "UPDATE product SET stock_available = stock_available + 1")
+    verified = _verify(copy)
+    assert verified.returncode == 1
+    assert (
+        "broken invariant: inventory: product V-1 has a stock of 98 and orders took 3, "
+        "but 100 came in" in verified.stdout
+    )
+    _change(
+        copy,
+        "inventory",
+        f"UPDATE stock_reservation SET state = 'RELEASED' WHERE order_id = '{order_ids[0]}'",
+    )
+    verified = _verify(copy)
+    assert verified.returncode == 1
+    assert "broken invariant" not in verified.stdout, "inventory alone cannot know"
+    assert f"{order_ids[0]}: APPROVED, but its stock is RELEASED" in verified.stdout
+
+
+def test_what_is_held_for_an_order_that_is_done_with_is_told(
+    copy: Path, order_ids: list[str]
+) -> None:
+    _cancel_without_release(copy, order_ids[0])
+    report = orjson.loads(_verify(copy, "--json").stdout)
+    assert not report["equal"]
+    assert report["shared_invariants"] == {"reservations": 1}
+    (violation,) = report["violations"]
+    assert violation == {
+        "invariant": "reservations",
+        "id": order_ids[0],
+        "problem": "CANCELLED, but its credit is RESERVED; CANCELLED, but its stock is RESERVED",
+    }
+
+
+def test_a_reservation_for_an_unknown_order_is_told(copy: Path) -> None:
+    for statement in (
+        "UPDATE product SET stock_available = stock_available - 7",
+        "INSERT INTO stock_reservation VALUES ('unknown', 'somebody', 'RESERVED', 1)",
+        "INSERT INTO stock_reservation_line VALUES ('unknown', 'V-1', 7)",
+    ):
+        _change(copy, "inventory", statement)
+    verified = _verify(copy)
+    assert verified.returncode == 1
+    assert (
+        "reservations unknown: no such order, but its credit is UNHEARD, its stock RESERVED"
+        in verified.stdout
+    )
+
+
+def test_a_busy_key_that_stays_wrong_is_told(copy: Path) -> None:
+    with running(copy) as installation, ThreadPoolExecutor() as threads:
+        customer = installation.store.create_customer(limit="100000.00")
+        customer_id = _key_of(customer)
+        until(installation.verify, lambda verified: verified.returncode == 0)
+        _rewrite(
+            copy,
+            "customer_orders",
+            customer_id,
+            lambda document: {**document, "order_count": document["order_count"] + 1},
+        )
+        stop = threading.Event()
+        traffic = threads.submit(_place_orders, installation.port, customer, stop)
+        try:
+            verified = installation.verify()
+        finally:
+            stop.set()
+        assert traffic.result(timeout=60) > 1
+    assert verified.returncode == 1
+    assert f"customer_orders {customer_id}: different" in verified.stdout
 
 
 def test_a_dropped_event_is_found(
@@ -138,6 +220,83 @@ def test_a_doubled_event_is_found(
     verified = _verify(copy)
     assert verified.returncode == 1
     assert f"orders {doubled}: different" in verified.stdout
+
+
+def _rewrite(
+    data_dir: Path, read_model: str, row_id: str, change: Callable[[Document], Document]
+) -> None:
+    """Change a document behind its projector's back; its collection is named as its read model."""
+
+    async def rewrite(installation: Installation) -> None:
+        model = ModelVersion(read_model)
+        stored = model.stored_name(read_model)
+        row = (await installation.documents.get(stored, [row_id]))[row_id]
+        claim = await installation.documents.progress.claim(model, [])
+        write = RowWrite(
+            collection=stored,
+            id=row.id,
+            version=row.version,
+            expected_revision=row.revision,
+            document=change(row.document),
+        )
+        await installation.documents.commit([write], ProgressUpdate(claim=claim, positions={}))
+
+    asyncio.run(_opened(data_dir, rewrite))
+
+
+def _change(data_dir: Path, service: str, statement: str) -> None:
+    """Change a service's tables behind its back."""
+
+    async def change(installation: Installation) -> None:
+        await installation.database(service).transact(
+            lambda connection: connection.execute(text(statement))
+        )
+
+    asyncio.run(_opened(data_dir, change))
+
+
+def _cancel_without_release(data_dir: Path, order_id: str) -> None:
+    """Cancel an order at its service alone; nobody else hears of it."""
+    [command] = [each for each in orders_service.commands if each.name == "cancel-order"]
+
+    async def cancel(installation: Installation) -> None:
+        await installation.database("orders").transact(
+            lambda connection: UnitOfWork(
+                connection,
+                tables=orders_service.tables,
+                event_types=orders_service.event_types,
+                cause=Cause.start(),
+                now=datetime.now(UTC),
+            ).run(lambda unit: command.handle(unit, command.body(order_id=order_id)))
+        )
+
+    asyncio.run(_opened(data_dir, cancel))
+
+
+async def _opened(data_dir: Path, work: Callable[[Installation], Awaitable[None]]) -> None:
+    installation = Installation(load_settings({"data_dir": data_dir}))
+    try:
+        await work(installation)
+    finally:
+        await installation.close()
+
+
+def _place_orders(port: int, customer: str, stop: threading.Event) -> int:
+    store, placed = Store(port), 0
+    while not stop.is_set():
+        store.place_order(customer, "V-1")
+        placed += 1
+        stop.wait(0.2)
+    store.close()
+    return placed
+
+
+def _without(document: Document, key: str) -> Document:
+    return {name: value for name, value in document.items() if name != key}
+
+
+def _key_of(global_id: str) -> str:
+    return base64.b64decode(global_id).decode().partition(":")[2]
 
 
 def _project_anew(

@@ -94,8 +94,12 @@ class ServiceBench:
         by_aggregate = groupby(events, key=lambda event: event.aggregate_id)
         return {id_: [event.version for event in group] for id_, group in by_aggregate}
 
-    async def facts(self) -> list[Fact]:
-        return await self.database.read(lambda connection: list(self.service.facts(connection)))
+    async def facts(self, kind: str) -> list[Fact]:
+        return await self.database.read(
+            lambda connection: [
+                fact for fact in self.service.facts(connection) if fact.kind == kind
+            ]
+        )
 
     async def violations(self) -> list[str]:
         return await self.database.read(self.service.invariants)

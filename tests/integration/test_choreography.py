@@ -16,8 +16,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from projectors.expectations import shared_invariants
 from slackwater.events.event import Recorded
 from slackwater.service.commands import Refusal
+from slackwater.verification import Facts
 from tests.unit.given_events import NOW
 from tests.unit.service_in_memory import ServiceInMemory, in_memory
 from write_services.customers.service import service as customers_service
@@ -92,6 +94,11 @@ class World:
     def violations(self) -> list[str]:
         return [violation for service in self.services for violation in service.violations()]
 
+    def facts(self) -> Facts:
+        return {
+            each.service.name: list(each.service.facts(each.connection)) for each in self.services
+        }
+
     def _send(self) -> None:
         for service in self.services:
             published = service.published()
@@ -122,9 +129,11 @@ def test_a_drained_store_has_nothing_dangling(random: Random, order_count: int) 
 
 
 def assert_nothing_dangles(world: World) -> None:
-    documents = [fact.data for fact in world.orders.facts().values()]
+    for invariant in shared_invariants:
+        assert list(invariant.violations(world.facts())) == []
+    documents = [fact.data for fact in world.orders.facts("order").values()]
     assert all(document["status"] != "PENDING" for document in documents)
-    for fact in world.customers.facts().values():
+    for fact in world.customers.facts("customer").values():
         held = sum(
             document["total"]["minor"]
             for document in documents
@@ -132,7 +141,7 @@ def assert_nothing_dangles(world: World) -> None:
         )
         assert fact.data["credit_reserved"]["minor"] == held
     taken = Counter(dict(quantities_taken(documents)))
-    for sku, fact in world.inventory.facts().items():
+    for sku, fact in world.inventory.facts("product").items():
         assert fact.data["stock_available"] == STOCK[sku] - taken[sku]
 
 

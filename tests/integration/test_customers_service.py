@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.events.orders import OrderCancelled, OrderShipped
@@ -47,7 +47,7 @@ async def test_a_created_customer_is_answered_queried_and_a_fact(customers: Serv
     assert await customers.query("customer", id=ada["id"]) == ada
     assert await customers.query("customers", ids=f"nobody,{ada['id']}") == [ada]
     assert await customers.query("customer", id="nobody") is None
-    [fact] = await customers.facts()
+    [fact] = await customers.facts("customer")
     assert (fact.kind, fact.id, fact.version, fact.data) == ("customer", ada["id"], 1, ada)
 
 
@@ -87,7 +87,9 @@ async def test_credit_is_reserved_refused_and_released(customers: ServiceBench) 
     ada = await create(customers)
     fits, too_much = order(1, ada["id"], 700, OrderShipped()), order(2, ada["id"], 301)
     await customers.hear(fits[0], too_much[0], fits[0])
-    assert [fact.data["credit_reserved"] for fact in await customers.facts()] == [money(700)]
+    assert [fact.data["credit_reserved"] for fact in await customers.facts("customer")] == [
+        money(700)
+    ]
     below = await customers.command(
         "change-credit-limit", customer_id=ada["id"], credit_limit=money(699)
     )
@@ -151,3 +153,20 @@ async def test_a_wrong_sum_of_reservations_is_told(customers: ServiceBench) -> N
 async def test_a_query_that_cannot_be_answered_says_why(customers: ServiceBench, ids: str) -> None:
     with pytest.raises(InvalidQueryError, match="ids"):
         await customers.query("customers", ids=ids)
+
+
+async def test_credit_held_for_a_customer_who_does_not_exist_is_told(
+    customers: ServiceBench,
+) -> None:
+    row = {
+        "order_id": "order-1",
+        "customer_id": "nobody",
+        "amount_minor": 7,
+        "state": "RESERVED",
+    }
+    await customers.database.transact(
+        lambda connection: connection.execute(insert(tables.credit_reservation).values(row))
+    )
+    assert await customers.violations() == [
+        "order order-1 holds credit of customer nobody, who does not exist"
+    ]

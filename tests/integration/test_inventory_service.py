@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.events.orders import OrderRejected, OrderShipped, RejectionReason
@@ -30,7 +30,7 @@ async def add(inventory: ServiceBench, sku: str, stock: int) -> Answered:
 
 
 async def stock_of(inventory: ServiceBench) -> dict[str, int]:
-    return {fact.id: fact.data["stock_available"] for fact in await inventory.facts()}
+    return {fact.id: fact.data["stock_available"] for fact in await inventory.facts("product")}
 
 
 async def test_an_added_product_is_answered_queried_and_a_fact(inventory: ServiceBench) -> None:
@@ -46,7 +46,7 @@ async def test_an_added_product_is_answered_queried_and_a_fact(inventory: Servic
     assert await inventory.query("product", sku="tea") == tea
     assert await inventory.query("products", skus="milk,tea") == [tea]
     assert await inventory.query("product", sku="milk") is None
-    [fact] = await inventory.facts()
+    [fact] = await inventory.facts("product")
     assert (fact.kind, fact.id, fact.version, fact.data) == ("product", "tea", 1, tea)
 
 
@@ -119,8 +119,56 @@ async def test_a_reservation_without_its_lines_is_told(inventory: ServiceBench) 
     await inventory.hear(*stream("order-1", placed(line("tea", 2))))
     await change(inventory, delete(tables.stock_reservation_line))
     assert await inventory.violations() == [
-        "the reservation of order order-1 is RESERVED with wrong lines"
+        "product tea has a stock of 3 and orders took 0, but 5 came in",
+        "the reservation of order order-1 is RESERVED with wrong lines",
     ]
+
+
+async def test_stock_that_nobody_brought_is_told(inventory: ServiceBench) -> None:
+    await add(inventory, "tea", 100)
+    await inventory.command("restock-product", sku="tea", quantity=4)
+    await inventory.hear(*stream("order-1", placed(line("tea", 2))))
+    assert await inventory.violations() == []
+    await change(inventory, update(tables.product).values(stock_available=150))
+    assert await inventory.violations() == [
+        "product tea has a stock of 150 and orders took 2, but 104 came in"
+    ]
+
+
+async def test_a_doubled_release_is_told(inventory: ServiceBench) -> None:
+    await add(inventory, "tea", 5)
+    reservation = update(tables.stock_reservation)
+    opened, rejected = stream("order-1", placed(line("tea", 2)), REJECTED)
+    again = stream("order-1", placed(line("tea", 2)), REJECTED)[1]
+    await inventory.hear(opened, rejected)
+    await change(inventory, reservation.values(state="RESERVED", version=1))
+    outbox = tables.tables.events
+    await change(inventory, delete(outbox).where(outbox.c.type == "inventory.stock-released"))
+    await inventory.hear(again, partition=1)
+    assert await inventory.violations() == [
+        "product tea has a stock of 7 and orders took 0, but 5 came in"
+    ]
+
+
+async def test_a_reservation_that_took_no_stock_is_told(inventory: ServiceBench) -> None:
+    await add(inventory, "tea", 100)
+    row = {"order_id": "order-9", "customer_id": "ada", "state": "RESERVED", "version": 1}
+    await change(inventory, insert(tables.stock_reservation).values(row))
+    taken = {"order_id": "order-9", "sku": "tea", "quantity": 7}
+    await change(inventory, insert(tables.stock_reservation_line).values(taken))
+    assert await inventory.violations() == [
+        "product tea has a stock of 100 and orders took 7, but 100 came in"
+    ]
+
+
+async def test_a_product_whose_oldest_events_were_removed_is_not_judged(
+    inventory: ServiceBench,
+) -> None:
+    await add(inventory, "tea", 3)
+    await inventory.command("restock-product", sku="tea", quantity=4)
+    outbox = tables.tables.events
+    await change(inventory, delete(outbox).where(outbox.c.version == 1))
+    assert await inventory.violations() == []
 
 
 async def change(inventory: ServiceBench, statement: Any) -> None:

@@ -64,7 +64,7 @@ async def test_16_orders_at_once_never_exceed_one_credit_limit(
     )
     ada = created.body["customer"]["id"]
     await heard_at_once(benches, orders_of(ada, "tea"))
-    [fact] = await benches[0].facts()
+    [fact] = await benches[0].facts("customer")
     assert fact.data["credit_reserved"] == euro(500)
     types = [recorded.event.type for recorded in await benches[1].published()]
     assert types.count("customers.credit-reserved") == 5
@@ -81,7 +81,7 @@ async def test_16_orders_at_once_never_take_more_than_the_stock(
         await benches[0].command("add-product", sku=sku, name=sku, price=euro(100), stock=stock)
     histories = orders_of("ada", "tea", "milk", count=8) + orders_of("eve", "milk", "tea")[8:]
     await heard_at_once(benches, histories)
-    facts = {fact.id: fact.data["stock_available"] for fact in await benches[1].facts()}
+    facts = {fact.id: fact.data["stock_available"] for fact in await benches[1].facts("product")}
     assert facts == {"tea": 0, "milk": 95}
     versions = await benches[0].versions()
     assert (versions["tea"], versions["milk"]) == ([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6])
@@ -96,7 +96,8 @@ async def test_one_order_heard_by_two_consumers_at_once_reserves_once(
     [placing] = orders_of("ada", "tea", count=1)
     for n in range(5):
         await heard_at_once(benches, [placing] * 4)
-        assert [fact.data["stock_available"] for fact in await benches[0].facts()] == [49], n
+        [fact] = await benches[0].facts("product")
+        assert fact.data["stock_available"] == 49, n
 
 
 async def test_closings_of_one_order_heard_at_once_give_back_once(
@@ -126,7 +127,7 @@ async def test_a_key_sent_twice_at_once_is_done_once(
             *(each.command("create-customer", key=key, **fields) for each in [*benches] * 3)
         )
         assert all(answer == answers[0] for answer in answers)
-    assert len(await benches[0].facts()) == 3
+    assert len(await benches[0].facts("customer")) == 3
 
 
 async def test_decisions_on_one_order_at_once_are_one_after_another(

@@ -60,7 +60,7 @@ async def test_a_placed_order_is_answered_queried_and_a_fact(orders: ServiceBenc
     assert order["lines"][0]["product_name"] == "Tea"
     assert await orders.query("order", id=order["id"]) == order
     assert await orders.query("orders", ids=f"nothing,{order['id']}") == [order]
-    [fact] = await orders.facts()
+    [fact] = await orders.facts("order")
     assert (fact.kind, fact.id, fact.version, fact.data) == ("order", order["id"], 1, order)
     assert await orders.violations() == []
 

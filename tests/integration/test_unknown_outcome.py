@@ -75,7 +75,7 @@ async def post(
 async def test_a_command_with_a_key_is_asked_what_became_of_it(customers: ServiceBench) -> None:
     answer = await post(customers, {"Idempotency-Key": "key-1"})
     assert answer.status_code == 200
-    assert [fact.id for fact in await customers.facts()] == [
+    assert [fact.id for fact in await customers.facts("customer")] == [
         answer.json()["result"]["customer"]["id"]
     ]
 
@@ -87,13 +87,13 @@ async def test_a_command_without_a_key_is_not_repeated_and_its_client_is_told(
     assert (answer.status_code, answer.json()["code"]) == (503, "OUTCOME_UNKNOWN")
     assert "look before you repeat" in answer.json()["detail"]
     assert "Retry-After" not in answer.headers
-    assert len(await customers.facts()) == 1
+    assert len(await customers.facts("customer")) == 1
 
 
 async def test_a_token_that_cannot_be_read_at_once_is_read_again(customers: ServiceBench) -> None:
     answer = await post(customers, {}, BlindDatabase(customers.database, failures=2))
     assert answer.status_code == 200
-    assert len(await customers.facts()) == 1
+    assert len(await customers.facts("customer")) == 1
 
 
 async def test_a_command_whose_token_cannot_be_read_is_not_to_be_repeated_blindly(
@@ -101,4 +101,4 @@ async def test_a_command_whose_token_cannot_be_read_is_not_to_be_repeated_blindl
 ) -> None:
     answer = await post(customers, {}, BlindDatabase(customers.database, failures=1_000))
     assert (answer.status_code, answer.json()["code"]) == (503, "OUTCOME_UNKNOWN")
-    assert len(await customers.facts()) == 1
+    assert len(await customers.facts("customer")) == 1

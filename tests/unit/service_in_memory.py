@@ -68,8 +68,8 @@ class ServiceInMemory:
     def bodies(self) -> list[Any]:
         return [recorded.body for recorded in self.published()]
 
-    def facts(self) -> dict[str, Fact]:
-        return {fact.id: fact for fact in self.service.facts(self.connection)}
+    def facts(self, kind: str) -> dict[str, Fact]:
+        return {fact.id: fact for fact in self.service.facts(self.connection) if fact.kind == kind}
 
     def violations(self) -> list[str]:
         """Return broken invariants, and aggregates whose versions have gaps."""

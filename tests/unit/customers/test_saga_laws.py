@@ -63,7 +63,7 @@ def test_repeated_and_reordered_events_reserve_once_and_release_all(
             if recorded.event.type == "customers.credit-reserved"
             and len(histories[int(recorded.body.order_id.removeprefix("order-"))]) == 1
         )
-        reserved = customers.facts()[store.customer_id].data["credit_reserved"]
+        reserved = customers.facts("customer")[store.customer_id].data["credit_reserved"]
         assert reserved["minor"] == still_held
 
 

@@ -77,7 +77,7 @@ def test_repeated_and_reordered_events_reserve_once_and_leave_nothing_behind(
             inventory.hear(event)
             assert inventory.violations() == []
         missing = gone(inventory)
-        for sku, fact in inventory.facts().items():
+        for sku, fact in inventory.facts("product").items():
             assert fact.data["stock_available"] == STOCK[sku] - missing[sku]
         for history in histories:
             assert_settled(inventory, history)

@@ -65,7 +65,7 @@ def meet(orders: ServiceInMemory, order_id: str, happening: Any) -> None:
 
 
 def status(orders: ServiceInMemory, order_id: str) -> str:
-    return str(orders.facts()[order_id].data["status"])
+    return str(orders.facts("order")[order_id].data["status"])
 
 
 @settings(max_examples=80, deadline=None)
