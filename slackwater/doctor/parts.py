@@ -13,6 +13,7 @@ from slackwater.doctor.finding import Seen, broken, caution, ok
 from slackwater.installation import Installation
 
 _TIMEOUT_S = 5.0
+_SAID_BY_A_BALANCER = frozenset({502, 503, 504})
 _START = "slackwater run starts everything on this machine"
 _ELSEWHERE = "stop the other program, choose another --port, or correct SLACKWATER_SERVICE_URLS"
 
@@ -36,7 +37,7 @@ async def _see_alive(client: httpx2.AsyncClient, url: str) -> Seen:
         return caution(f"{url} does not answer within {_TIMEOUT_S:g} s", _START)
     except httpx2.TransportError:
         return caution(f"nothing answers at {url}", _START)
-    if answer.is_server_error:  # what a balancer says of a part that is away
+    if answer.status_code in _SAID_BY_A_BALANCER:
         return caution(f"{url} answers with status {answer.status_code}", _START)
     if not _is_ours(answer):
         return broken(f"another program answers at {url}", _ELSEWHERE)
