@@ -41,8 +41,9 @@ def doctor(
 ) -> None:
     """Examine what the settings choose; exit 0 unless something is broken.
 
-    ok: fit for production. caution: works, but not for production. broken: does not work. An arrow
-    shows the remedy. Whatever is written for a look is removed again.
+    ok is fit for production, caution works but not for production, broken does not work.
+
+    An arrow shows the remedy. What is written for a look is removed again.
     """
     installation = Installation(load_settings({"port": port, "data_dir": data_dir}))
     logging.disable()  # what drivers have to say comes as findings

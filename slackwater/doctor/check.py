@@ -90,19 +90,19 @@ async def _within(timeout_s: float, work: Awaitable[T]) -> T:
 
 
 def _failed(error: Exception, remedy: str) -> Seen:
-    found = _reason(error)
-    if isinstance(error, SlackwaterError):  # our messages end with the remedy
-        found, _, own_remedy = found.rpartition("; ")
+    reason = str(error).strip() or type(error).__name__
+    if isinstance(error, SlackwaterError) and "; " in reason:  # our messages end with the remedy
+        reason, _, own_remedy = reason.rpartition("; ")
         if not isinstance(error, TransientError):  # theirs is mostly to try again
             remedy = own_remedy
-    return broken(found, remedy)
+    return broken(_in_one_line(reason), remedy)
 
 
-def _reason(error: Exception) -> str:
-    """Say in one line why it failed; drivers add pages to it."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    reason = lines[0].partition(" (configured timeouts")[0].partition(", Topology Desc")[0]
-    return reason if len(reason) <= _REASON_CHARS_MAX else f"{reason[:_REASON_CHARS_MAX]}…"
+def _in_one_line(reason: str) -> str:
+    """Return the point of it; drivers add pages."""
+    line = reason.splitlines()[0].partition(" (configured timeouts")[0]
+    line = line.partition(", Topology Desc")[0]
+    return line if len(line) <= _REASON_CHARS_MAX else f"{line[:_REASON_CHARS_MAX]}…"
 
 
 def _finding(check: str, seen: Seen) -> Finding:

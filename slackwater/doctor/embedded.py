@@ -17,9 +17,9 @@ from typing import cast
 
 from slackwater.doctor.check import Check
 from slackwater.doctor.finding import Seen, broken, caution, ok
-from slackwater.doctor.migrations import MIGRATE, compared
+from slackwater.doctor.migrations import compared
 from slackwater.service.definition import ServiceDefinition
-from slackwater.sqlite.driver import VERSION_MIN, Connection, OperationalError, dbapi2
+from slackwater.sqlite.driver import VERSION_MIN, Connection, dbapi2
 
 _MIB = 1 << 20
 _FREE_MIB_MIN = 64
@@ -29,6 +29,8 @@ _STEPS_BETWEEN_LOOKS = 100_000
 _ELSEWHERE = "make it writable for this user, or choose another folder with --data-dir"
 _MAKE_ROOM = "free room on that disk, or choose another folder with --data-dir"
 _NEWER_DRIVER = "install pysqlite3 0.6.1 or newer"
+_SEE_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+_MEND_FILE = "make it readable and writable for this user, or restore it from a copy"
 _RESTORE = (
     "stop everything that uses the folder, put the file aside and restore it from a copy; "
     "documents and search can be built anew from the log (slackwater rebuild)"
@@ -56,7 +58,7 @@ async def opened(
     for service in services:
         if (path := data_dir / "services" / f"{service.name}.sqlite").exists():
             look = partial(_see_migrations, path, service)
-            checks.append(_check(f"migrations of {service.name}", look, MIGRATE))
+            checks.append(_check(f"migrations of {service.name}", look, _MEND_FILE))
     if keeps_data and thorough:
         checks += [_integrity(path, data_dir) for path in _files(data_dir)]
     yield checks
@@ -97,10 +99,9 @@ def _see_version() -> Seen:
 
 def _see_migrations(path: Path, service: ServiceDefinition) -> Seen:
     with closing(_connect(path)) as connection:
-        try:
+        found = None  # the file is there before its tables
+        if connection.execute(_SEE_TABLE).fetchone() is not None:
             found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except OperationalError:
-            found = None  # the file is there before its tables
     return compared(str(found[0]) if found else None, service)
 
 

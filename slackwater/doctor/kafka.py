@@ -21,14 +21,19 @@ from slackwater.event_log.port import Topic
 from slackwater.installation import Installation
 from slackwater.settings import Settings
 
-_OK = 0
+_OK, _UNKNOWN_TOPIC = 0, 3
 _REQUEST_TIMEOUT_MS = 4_000
 _NO_TOPICS = "no topics yet"
+_RETENTION = ("cleanup.policy", "retention.ms", "retention.bytes")
+_SAFETY = ("min.insync.replicas", "unclean.leader.election.enable")
 _AUTO_CREATE = "auto.create.topics.enable"
 _CREATE = "slackwater topics create"
 _FACTOR = "SLACKWATER_KAFKA_REPLICATION_FACTOR"
 _IN_SYNC = "SLACKWATER_KAFKA_MIN_INSYNC_REPLICAS"
 _TWO_OF_THREE = f"set {_IN_SYNC} = 2 and {_FACTOR} = 3"
+_REASSIGN = (
+    "make more with kafka-reassign-partitions; settings of the replication apply to new topics only"
+)
 _LOOK_AFTER = "see that every broker runs, and that this client may describe cluster and topics"
 _THREE_BROKERS = "run three brokers or more in production"
 
@@ -128,6 +133,7 @@ class _Topics:
             Check("partitions", self._see_partitions, _LOOK_AFTER),
             Check("copies", self._see_copies, _LOOK_AFTER),
             Check("retention", self._see_retention, _LOOK_AFTER),
+            Check("topic settings", self._see_settings, _LOOK_AFTER),
         ]
 
     async def _see_all(self) -> Seen:
@@ -161,47 +167,63 @@ class _Topics:
     async def _see_copies(self) -> Seen:
         """Look at what is there: the settings apply to new topics only."""
         partitions = [each for found in (await self._described()).values() for each in found]
-        if any(len(each["isr"]) < self._settings.kafka_min_insync_replicas for each in partitions):
-            return broken("too few copies in sync to write: a broker is away", _LOOK_AFTER)
-        fewest = min((len(each["replicas"]) for each in partitions), default=None)
-        if fewest is not None and fewest < self._settings.kafka_replication_factor:
-            return caution(
-                f"some partitions have {_copies(fewest)} only",
-                "raise their number with kafka-reassign-partitions; the setting is for new topics",
-            )
+        if not partitions:
+            return ok(_NO_TOPICS)
+        needed = self._settings.kafka_min_insync_replicas
+        fewest = min(len(each["replicas"]) for each in partitions)
+        if fewest < needed:
+            return broken(f"{_copies(fewest)} of some partitions, of {needed} needed", _REASSIGN)
+        if any(len(each["isr"]) < needed for each in partitions):
+            return broken("too few in sync to write: a broker is away", _LOOK_AFTER)
+        if fewest < self._settings.kafka_replication_factor:
+            return caution(f"{_copies(fewest)} of some partitions", _REASSIGN)
         if any(len(each["isr"]) < len(each["replicas"]) for each in partitions):
             return caution("some are not in sync", "wait, or look after the broker that is behind")
-        return ok("all in sync" if partitions else _NO_TOPICS)
+        return ok("all in sync")
 
     async def _see_retention(self) -> Seen:
-        names = list(await self._described())
-        wrong = {name: differing for name in names if (differing := await self._differing(name))}
-        if not wrong:
-            return ok("events are kept for ever" if names else _NO_TOPICS)
-        found = "; ".join(f"{name}: {', '.join(wrong[name])}" for name in wrong)
-        if any(self._topics[name].retention_records is None for name in wrong):
+        """Events must be kept for ever, because read models are built anew from them."""
+        wrong = await self._differing(_RETENTION)
+        expiring = [name for name in wrong if self._topics[name].retention_records is None]
+        if expiring:
             return broken(
-                found,
+                _said({name: wrong[name] for name in expiring}),
                 f"{_CREATE} sets it right; what was dropped meanwhile is missing from rebuilds",
             )
-        return caution(found, f"{_CREATE} sets it right")
+        if wrong:
+            return caution(_said(wrong), f"{_CREATE} sets it right")
+        return ok("events are kept for ever" if await self._described() else _NO_TOPICS)
 
-    async def _differing(self, name: str) -> list[str]:
-        wanted = config_of(self._topics[name], self._settings.kafka_min_insync_replicas)
-        found = await _config(self._admin, ConfigResourceType.TOPIC, name)
-        return [
-            f"{key} is {found.get(key)}, not {value}"
-            for key, value in wanted.items()
-            if found.get(key) != value
-        ]
+    async def _see_settings(self) -> Seen:
+        wrong = await self._differing(_SAFETY)
+        if wrong:
+            return caution(_said(wrong), f"{_CREATE} sets it right")
+        return ok(f"{' and '.join(_SAFETY)} as they should be")
+
+    async def _differing(self, keys: Sequence[str]) -> dict[str, list[str]]:
+        """Say for each topic which of the keys are not as they would be set anew."""
+        differing = {}
+        for name in await self._described():
+            wanted = config_of(self._topics[name], self._settings.kafka_min_insync_replicas)
+            found = await _config(self._admin, ConfigResourceType.TOPIC, name)
+            differing[name] = [
+                f"{key} is {found.get(key)}, not {wanted[key]}"
+                for key in keys
+                if found.get(key) != wanted[key]
+            ]
+        return {name: wrong for name, wrong in differing.items() if wrong}
 
     async def _described(self) -> dict[str, list[dict[str, Any]]]:
         """Return the partitions of each topic that exists."""
-        return {
-            each["topic"]: each["partitions"]
-            for each in await self._admin.describe_topics(list(self._topics))
-            if each["error_code"] == _OK
-        }
+        described = await self._admin.describe_topics(list(self._topics))
+        for each in described:
+            if each["error_code"] not in (_OK, _UNKNOWN_TOPIC):
+                raise StructuralError(
+                    f"Kafka does not describe {each['topic']} (error {each['error_code']}); "
+                    f"{_LOOK_AFTER}"
+                )
+        found = {each["topic"]: each["partitions"] for each in described if not each["error_code"]}
+        return {name: found[name] for name in self._topics if name in found}
 
 
 async def _config(admin: AdminClient, kind: ConfigResourceType, name: str) -> dict[str, str]:
@@ -215,3 +237,12 @@ async def _config(admin: AdminClient, kind: ConfigResourceType, name: str) -> di
 
 def _copies(number: int) -> str:
     return "1 copy" if number == 1 else f"{number} copies"
+
+
+def _said(wrong: dict[str, list[str]]) -> str:
+    """Say each problem once, with the topics that have it."""
+    problems = sorted({problem for problems in wrong.values() for problem in problems})
+    return "; ".join(
+        f"{problem}, on {', '.join(name for name in wrong if problem in wrong[name])}"
+        for problem in problems
+    )

@@ -24,7 +24,7 @@ from slackwater.read_models.mongodb_errors import translated
 
 _TIMEOUT_MS = 5_000
 _DROP_TIMEOUT_S = 3.0
-_VERSION_MIN = (5, 0)
+_MAJOR_VERSION_MIN = 5
 _LIFETIME_S_MAX = 30
 _LIFETIME = "transactionLifetimeLimitSeconds"
 _DURABLE = WriteConcern("majority", j=True)
@@ -79,8 +79,8 @@ class _Server:
 
     async def _see_version(self) -> Seen:
         found = str((await self._client.admin.command("buildInfo"))["version"])
-        major, minor, *_ = map(int, found.split("."))
-        return ok(found) if (major, minor) >= _VERSION_MIN else broken(found, _NEWER_SERVER)
+        major = int(found.partition(".")[0])
+        return ok(found) if major >= _MAJOR_VERSION_MIN else broken(found, _NEWER_SERVER)
 
     async def _see_replica_set(self) -> Seen:
         if self._hello.get("msg") == "isdbgrid":

@@ -97,6 +97,14 @@ def test_a_damaged_file_is_found_when_it_is_read_whole(tmp_path: Path, port: str
     assert [each[:2] for each in diagnosis.broken()] == [("data folder", "whole: documents.sqlite")]
 
 
+def test_a_damaged_database_is_broken_without_being_asked(tmp_path: Path, port: str) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "orders.sqlite").write_bytes(b"no database at all " * 1_000)
+    finding = diagnose(tmp_path, "--port", port).finding("data folder", "migrations of orders")
+    assert finding["verdict"] == "broken"
+    assert finding["remedy"].endswith("restore it from a copy")
+
+
 def test_another_program_on_a_parts_port_is_broken(tmp_path: Path, port: str) -> None:
     with _web_server(int(port)):
         diagnosis = diagnose(tmp_path, "--port", port)

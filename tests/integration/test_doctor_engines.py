@@ -23,8 +23,6 @@ from psycopg import sql
 
 from slackwater.event_log.kafka_driver import (
     AdminClient,
-    ConfigResource,
-    ConfigResourceType,
     KafkaCluster,
     NewTopic,
 )
@@ -174,13 +172,12 @@ def test_a_topic_with_other_partitions_is_broken(on_kafka: Settings, tmp_path: P
 def test_events_that_expire_are_broken_until_topics_create(
     on_kafka: Settings, tmp_path: Path
 ) -> None:
-    _set_up(tmp_path, on_kafka, "topics", "create")
     topic = f"{on_kafka['SLACKWATER_NAMESPACE']}.orders.events"
-    expiring = ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.ms": "60000"})
-    _with_topics(lambda admin: admin.alter_configs([expiring]))
+    expiring = NewTopic(topic, 4, 1, topic_configs={"retention.ms": "60000"})
+    _with_topics(lambda admin: admin.create_topics([expiring]))
     finding = diagnose(tmp_path, settings=on_kafka).finding("Kafka", "retention")
     assert finding["verdict"] == "broken"
-    assert f"{topic}: retention.ms is 60000, not -1" in finding["found"]
+    assert finding["found"] == f"retention.ms is 60000, not -1, on {topic}"
     assert finding["remedy"].startswith("slackwater topics create")
     _set_up(tmp_path, on_kafka, "topics", "create")
     assert diagnose(tmp_path, settings=on_kafka).broken() == []
@@ -192,6 +189,19 @@ def test_more_copies_than_brokers_are_broken(on_kafka: Settings, tmp_path: Path)
     finding = diagnose(tmp_path, settings=on_kafka).finding("Kafka", "replication factor")
     assert finding["verdict"] == "broken"
     assert "lower SLACKWATER_KAFKA_REPLICATION_FACTOR" in finding["remedy"]
+
+
+@pytest.mark.engine("kafka")
+def test_more_copies_in_sync_than_topics_have_are_broken(
+    on_kafka: Settings, tmp_path: Path
+) -> None:
+    _set_up(tmp_path, on_kafka, "topics", "create")
+    on_kafka["SLACKWATER_KAFKA_MIN_INSYNC_REPLICAS"] = "2"
+    diagnosis = diagnose(tmp_path, settings=on_kafka)
+    assert [each[1] for each in diagnosis.broken()] == ["min.insync.replicas", "copies"]
+    settings = diagnosis.finding("Kafka", "topic settings")
+    assert settings["verdict"] == "caution"
+    assert settings["remedy"] == "slackwater topics create sets it right"
 
 
 @pytest.mark.engine("postgresql")
