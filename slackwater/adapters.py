@@ -35,7 +35,7 @@ def open_doorbell(settings: Settings) -> Doorbell:
     """Return the doorbell that reaches every process of the services."""
     if settings.postgresql_url is None:
         return SocketDoorbell(settings.data_dir)
-    with _driver("PostgreSQL"):
+    with driver("PostgreSQL"):
         from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
     return PostgresqlDoorbell(settings.postgresql_url)
 
@@ -44,7 +44,7 @@ def open_database(settings: Settings, service: str) -> Database:
     """Return the private database of a service: a file, or a schema of its own."""
     if settings.postgresql_url is None:
         return SqliteDatabase(settings.data_dir / "services" / f"{service}.sqlite")
-    with _driver("PostgreSQL"):
+    with driver("PostgreSQL"):
         from slackwater.database.postgresql import PostgresqlDatabase
     return PostgresqlDatabase(
         settings.postgresql_url,
@@ -57,7 +57,7 @@ def open_event_log(settings: Settings, doorbell: Doorbell) -> EventLog:
     """Return the event log; on Kafka its names begin with the namespace."""
     if settings.kafka_url is None:
         return SqliteEventLog(settings.data_dir / "log", doorbell)
-    with _driver("Kafka"):
+    with driver("Kafka"):
         from slackwater.event_log.kafka import KafkaEventLog
         from slackwater.event_log.kafka_driver import KafkaCluster
     log = KafkaEventLog(
@@ -72,7 +72,7 @@ def open_documents(settings: Settings, doorbell: Doorbell) -> DocumentStore:
     """Return the store of documents and progress: a file, or a database named by the namespace."""
     if settings.mongodb_url is None:
         return SqliteDocumentStore(settings.data_dir / "documents.sqlite", doorbell)
-    with _driver("MongoDB"):
+    with driver("MongoDB"):
         from slackwater.read_models.mongodb_documents import MongodbDocumentStore
     return MongodbDocumentStore(settings.mongodb_url, database=settings.namespace)
 
@@ -81,7 +81,7 @@ def open_search(settings: Settings) -> SearchIndex:
     """Return the search engine; on Elasticsearch its names begin with the namespace."""
     if settings.elasticsearch_url is None:
         return SqliteSearchIndex(settings.data_dir / "search.sqlite")
-    with _driver("Elasticsearch"):
+    with driver("Elasticsearch"):
         from slackwater.read_models.elasticsearch_search import ElasticsearchSearchIndex
     return ElasticsearchSearchIndex(
         settings.elasticsearch_url,
@@ -94,7 +94,12 @@ def open_search(settings: Settings) -> SearchIndex:
 
 
 @contextmanager
-def _driver(engine: str) -> Iterator[None]:
+def driver(engine: str) -> Iterator[None]:
+    """Import the engine's driver inside; a missing one is told with its remedy.
+
+    Raises:
+        MissingDriverError: it is not installed.
+    """
     try:
         yield
     except ModuleNotFoundError as error:

@@ -13,7 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from slackwater.errors import ConfigurationError
+from slackwater.event_log.port import Topic
 from slackwater.service.definition import ServiceDefinition
+from slackwater.watermarks.record import WATERMARKS
 
 if TYPE_CHECKING:
     from slackwater.gateway import DemoDefinition, GatewayDefinition
@@ -44,6 +46,12 @@ class Manifest:
         """
         service: ServiceDefinition = _load(self._services, "service", name)
         return service
+
+    def topics(self) -> list[Topic]:
+        """Return every topic of the event log: those of events by name, then the watermarks."""
+        services = map(self.service, self.services)
+        topics = {topic.name: topic for service in services for topic in service.event_types.topics}
+        return [*(topics[name] for name in sorted(topics)), WATERMARKS]
 
     def projection(self, name: str) -> Projection:
         """Load a projection.

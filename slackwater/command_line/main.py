@@ -6,7 +6,17 @@ import sys
 
 import typer
 
-from slackwater.command_line import database, demo, parts, rebuild, run, schema, topics, verify
+from slackwater.command_line import (
+    database,
+    demo,
+    doctor,
+    parts,
+    rebuild,
+    run,
+    schema,
+    topics,
+    verify,
+)
 from slackwater.errors import SlackwaterError
 
 app = typer.Typer(
@@ -18,6 +28,7 @@ run.add_to(app)
 parts.add_to(app)
 demo.add_to(app)
 verify.add_to(app)
+doctor.add_to(app)
 rebuild.add_to(app)
 database.add_to(app)
 topics.add_to(app)

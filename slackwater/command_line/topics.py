@@ -6,10 +6,8 @@ import typer
 
 from slackwater.command_line.options import DataDir
 from slackwater.command_line.process import run_process
-from slackwater.event_log.port import Topic
 from slackwater.installation import Installation
 from slackwater.settings import load_settings
-from slackwater.watermarks.record import WATERMARKS
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,14 +24,8 @@ def create(data_dir: DataDir = None) -> None:
 
 
 async def _create_all(installation: Installation) -> None:
-    topics = _all_topics(installation)
+    topics = installation.manifest.topics()
     await installation.event_log.create_topics(topics)
     for topic in topics:
         kept = "everything" if topic.retention_records is None else f"{topic.retention_records:,}"
         typer.echo(f"{topic.name}: {topic.partitions} partitions, keeps {kept}")
-
-
-def _all_topics(installation: Installation) -> list[Topic]:
-    services = map(installation.manifest.service, installation.manifest.services)
-    topics = {topic.name: topic for service in services for topic in service.event_types.topics}
-    return [*(topics[name] for name in sorted(topics)), WATERMARKS]

@@ -10,7 +10,7 @@ from psycopg import sql
 from slackwater.database.postgresql_connection import RawConnection
 from slackwater.errors import ConfigurationError
 
-_VERSION_MIN = 140_000
+VERSION_MIN = 140_000
 _CHECKED = ("fsync", "full_page_writes", "synchronous_commit", "server_encoding")
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -44,7 +44,7 @@ def prepare_start(connection: RawConnection, schema: str) -> None:
     Raises:
         NotDurableError, OldServerError: the server cannot keep our promises.
     """
-    if connection.info.server_version < _VERSION_MIN:
+    if connection.info.server_version < VERSION_MIN:
         raise OldServerError(
             f"PostgreSQL {connection.info.server_version // 10_000} is too old; run 14 or newer"
         )

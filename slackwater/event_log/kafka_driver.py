@@ -38,6 +38,7 @@ __all__ = [
     "ConfigResourceType",
     "Consumer",
     "KafkaCluster",
+    "KafkaConnectionError",
     "KafkaError",
     "KafkaPartition",
     "NewTopic",
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 CommitFailedError = kafka_errors.CommitFailedError
+KafkaConnectionError = kafka_errors.KafkaConnectionError
 KafkaError = kafka_errors.KafkaError
 OffsetOutOfRangeError = kafka_errors.OffsetOutOfRangeError
 

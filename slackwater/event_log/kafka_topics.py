@@ -102,26 +102,28 @@ class KafkaTopics:
             topic.name,
             topic.partitions,
             self._replication_factor,
-            topic_configs=self._config(topic),
+            topic_configs=config_of(topic, self._min_insync_replicas),
         )
-
-    def _config(self, topic: Topic) -> dict[str, str]:
-        return {
-            "cleanup.policy": "delete",
-            "min.insync.replicas": str(self._min_insync_replicas),
-            "unclean.leader.election.enable": "false",
-            "retention.ms": "-1",
-            **_retention(topic.retention_records),
-        }
 
     async def _configure(self, admin: AdminClient, topics: Sequence[Topic]) -> None:
         """Set what differs; what others have set besides stays, though altering replaces all."""
         for topic in topics:
             set_on_topic = await _read_config(admin, topic.name)
-            wanted = self._config(topic)
+            wanted = config_of(topic, self._min_insync_replicas)
             if wanted.items() <= set_on_topic.items():
                 continue
             await _alter_config(admin, topic.name, set_on_topic | wanted)
+
+
+def config_of(topic: Topic, min_insync_replicas: int) -> dict[str, str]:
+    """Return the configuration that a topic is created with and kept at."""
+    return {
+        "cleanup.policy": "delete",
+        "min.insync.replicas": str(min_insync_replicas),
+        "unclean.leader.election.enable": "false",
+        "retention.ms": "-1",
+        **_retention(topic.retention_records),
+    }
 
 
 def _retention(records: int | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from alembic import command, context
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 # What the transaction of a migration begins with, where other instances may migrate as well.
@@ -30,13 +31,24 @@ def migrate(connection: Connection, package: str) -> None:
     Call this in a transaction of its own, which ends all of it or nothing. Instances that start at
     once wait for one another.
     """
-    config = Config()
-    config.set_main_option("script_location", str(files(package)))
+    config = _config_of(package)
     config.attributes["connection"] = connection
     with _one_at_a_time:
         for statement in _ALONE.get(connection.dialect.name, ()):
             connection.exec_driver_sql(statement)
         command.upgrade(config, "head")
+
+
+def versions_of(package: str) -> list[str]:
+    """Return every version that the package knows, the newest first."""
+    script = ScriptDirectory.from_config(_config_of(package))
+    return [each.revision for each in script.walk_revisions()]
+
+
+def _config_of(package: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files(package)))
+    return config
 
 
 def run_env() -> None:

@@ -25,7 +25,7 @@ OperationalError = cast("type[sqlite3.OperationalError]", dbapi2.OperationalErro
 DatabaseError = cast("type[sqlite3.DatabaseError]", dbapi2.DatabaseError)
 IntegrityError = cast("type[sqlite3.IntegrityError]", dbapi2.IntegrityError)
 
-_VERSION_MIN = (3, 51, 3)
+VERSION_MIN = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
 
 
@@ -75,7 +75,7 @@ def connect(path: Path, synchronous: Synchronous = Synchronous.FULL) -> Connecti
     Raises:
         OldSqliteError: the driver's SQLite is older than 3.51.3.
     """
-    if dbapi2.sqlite_version_info < _VERSION_MIN:
+    if dbapi2.sqlite_version_info < VERSION_MIN:
         raise OldSqliteError(
             f"SQLite {dbapi2.sqlite_version} can corrupt files shared by processes; "
             "install pysqlite3 0.6.1 or newer"
