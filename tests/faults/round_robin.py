@@ -35,7 +35,7 @@ class RoundRobin:
             asyncio.run_coroutine_threadsafe(self._listen(), loop).result(_STOP_S)
             yield self
         finally:
-            asyncio.run_coroutine_threadsafe(_end_all(), loop).result(_STOP_S)
+            asyncio.run_coroutine_threadsafe(self._end(), loop).result(_STOP_S)
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
@@ -45,8 +45,19 @@ class RoundRobin:
         self.port = server.sockets[0].getsockname()[1]
         self._server = server
 
+    async def _end(self) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close in the loop's next round
+        await asyncio.sleep(0)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError), contextlib.closing(writer):
+        ended = (OSError, asyncio.CancelledError)
+        with contextlib.suppress(*ended), contextlib.closing(writer):
             for _ in self.servers:  # one that does not run is passed over
                 port = self.servers[next(self._turn) % len(self.servers)]
                 with contextlib.suppress(ConnectionRefusedError):
@@ -73,10 +84,3 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while chunk := await reader.read(_CHUNK):
         writer.write(chunk)
         await writer.drain()
-
-
-async def _end_all() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
