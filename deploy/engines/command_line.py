@@ -54,6 +54,10 @@ def _down(engines: Engines, _: Path, asked: argparse.Namespace) -> None:
     engines.down(asked.names or list(ENGINES))
 
 
+def _kill(engines: Engines, _: Path, asked: argparse.Namespace) -> None:
+    engines.kill(asked.names or list(ENGINES))
+
+
 def _status(engines: Engines, folder: Path, asked: argparse.Namespace) -> None:
     states = engines.status(asked.names or list(ENGINES))
     if asked.json:
@@ -64,7 +68,7 @@ def _status(engines: Engines, folder: Path, asked: argparse.Namespace) -> None:
         sys.stdout.write(f"{name:<14} {state.condition:<9} {state.url}\n")
 
 
-_COMMANDS = {"up": _up, "down": _down, "status": _status}
+_COMMANDS = {"up": _up, "down": _down, "kill": _kill, "status": _status}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Real engines on loopback, for tests and trials. Data is below "
         f"{_FOLDER}/ or the folder in SLACKWATER_ENGINES_DIR.",
     )
-    parser.add_argument("command", choices=_COMMANDS, help="start, stop, or tell how they are")
+    parser.add_argument(
+        "command", choices=_COMMANDS, help="start, stop, kill -9, or tell how they are"
+    )
     parser.add_argument("names", nargs="*", metavar="name", type=_name, help=", ".join(ENGINES))
     parser.add_argument(
         "--port", action="append", default=[], type=_port, metavar="NAME=PORT",

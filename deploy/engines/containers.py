@@ -61,6 +61,10 @@ class ContainerEngines:
         """Stop the containers; volumes stay."""
         self._compose("stop", *_services(names))
 
+    def kill(self, names: Sequence[str]) -> None:
+        """End the containers without asking; volumes stay."""
+        self._compose("kill", *_services(names))
+
     def status(self, names: Sequence[str]) -> dict[str, State]:
         """Return the state of each."""
         told = self._compose("ps", "--format", "json", *_services(names)).splitlines()

@@ -11,6 +11,7 @@ from pathlib import Path
 from deploy.engines import environment
 from deploy.engines.engine import Engine
 from deploy.engines.errors import EngineError, NotReadyError, PortTakenError
+from deploy.engines.family import kill
 from deploy.engines.lock import locked
 from deploy.engines.ports import refuse_taken
 from deploy.engines.processes import Process, log_tail, recorded, start, stop
@@ -46,6 +47,12 @@ class LocalEngines:
         """Stop what was started from here."""
         if self._folder.is_dir():
             self._for_each(names, _down)
+            environment.write(self._folder, self.settings())
+
+    def kill(self, names: Sequence[str]) -> None:
+        """End what was started from here without asking, as a power cut would."""
+        if self._folder.is_dir():
+            self._for_each(names, _kill)
             environment.write(self._folder, self.settings())
 
     def status(self, names: Sequence[str]) -> dict[str, State]:
@@ -129,6 +136,15 @@ def _down(engine: Engine) -> None:
         return
     stop(process, ask_with=engine.ask_to_end_with, wait_s=_STOP_S)
     engine.tell("stopped")
+
+
+def _kill(engine: Engine) -> None:
+    process = recorded(engine.folder)
+    if process is None:
+        engine.tell("not running")
+        return
+    kill(process.pid)
+    engine.tell("killed")
 
 
 def _state(engine: Engine) -> State:

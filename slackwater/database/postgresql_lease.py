@@ -16,7 +16,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from slackwater.database.port import DatabaseError, LostLeaseError, Session
-from slackwater.database.postgresql_connection import is_lost
+from slackwater.database.postgresql_connection import RawConnection, is_lost
 from slackwater.database.postgresql_errors import translated
 from slackwater.database.postgresql_transaction import READ, WRITE, driver_of, run_transaction
 from slackwater.database.repetition import Repetition
@@ -79,14 +79,17 @@ class _HeldConnection:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._driver: RawConnection | None = None
 
     def open(self) -> Connection:
         self._connection = translated(self._engine.connect)
+        self._driver = driver_of(self._connection)
         return self._connection
 
     def end(self) -> None:
-        if self._connection is not None:
-            driver_of(self._connection).close()
+        """End it; one that was lost in a transaction is asked for its driver no more."""
+        if self._connection is not None and self._driver is not None:
+            self._driver.close()
             self._connection.invalidate()
             self._connection.close()
 

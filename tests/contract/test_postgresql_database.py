@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
-from slackwater.database.port import Database, DatabaseError, UnstorableTextError
+from slackwater.database.port import Database, DatabaseError, LostLeaseError, UnstorableTextError
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_start import (
     NotDurableError,
@@ -151,6 +151,16 @@ class TestPostgresqlDatabase(DatabaseContract):
             await database.read(
                 lambda connection: connection.scalar(select(counters).where(counters.c.id == "\0"))
             )
+
+    async def test_a_lease_that_is_lost_within_a_transaction_ends_as_lost(
+        self, database: Database
+    ) -> None:
+        def end_own_connection(connection: Connection) -> None:
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+        with pytest.raises(LostLeaseError):
+            async with database.lease("r") as session:
+                await session.transact(end_own_connection)
 
     async def test_schemas_of_one_database_are_apart(
         self, database: Database, tmp_path: Path

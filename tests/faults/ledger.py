@@ -40,7 +40,10 @@ class Ledger:
 
 
 class Traffic:
-    """A few clients that place, cancel and ship until stopped; failures are expected."""
+    """A few clients that place, cancel and ship until stopped; failures are expected.
+
+    Every other failed order is repeated with its idempotency key, as a careful client would.
+    """
 
     def __init__(self, store: Store, ledger: Ledger, customers: list[str], sku: str, seed: int):
         self._store = store
@@ -68,16 +71,23 @@ class Traffic:
         while not self._stopping.is_set():
             count += 1
             note = f"{self._seed}.{number}.{count}"
-            try:
-                self._place(store, rng, note)
-            except (httpx2.HTTPError, AssertionError, KeyError, ValueError):
-                self._stopping.wait(0.02)
+            customer, attempts = rng.choice(self._customers), rng.choice((1, 20))
+            while attempts and not self._stopping.is_set():
+                attempts = 0 if self._has_placed(store, rng, customer, note) else attempts - 1
         store.close()
 
-    def _place(self, store: Store, rng: random.Random, note: str) -> None:
+    def _has_placed(self, store: Store, rng: random.Random, customer: str, note: str) -> bool:
+        try:
+            self._place(store, rng, customer, note)
+        except (httpx2.HTTPError, AssertionError, KeyError, ValueError):
+            self._stopping.wait(0.02)
+            return False
+        return True
+
+    def _place(self, store: Store, rng: random.Random, customer: str, note: str) -> None:
         self._ledger.attempted.add(note)
         fields: dict[str, Any] = {
-            "customerId": rng.choice(self._customers),
+            "customerId": customer,
             "lines": [{"sku": self._sku, "quantity": 1}],
             "note": note,
         }
