@@ -19,6 +19,7 @@ from contracts.read_models import (
 from gateway.freshness.types import SourceFreshness, describe
 from gateway.rate_meter import rebuilding
 from gateway.schema.info import Info
+from slackwater.errors import TransientError
 from slackwater.freshness.bound import FreshnessStatus
 from slackwater.read_models.read_model import ReadModel
 
@@ -39,6 +40,7 @@ class RebuildProgress:
 
 @strawberry.type(description="A read model, and how far it has come.")
 class ReadModelStatus:
+    read_model: strawberry.Private[ReadModel]
     name: str
     version: int
     status: FreshnessStatus
@@ -46,20 +48,27 @@ class ReadModelStatus:
     lag_events: int | None
     holes: int
     events_per_second: float
-    documents: int | None
     rebuild: RebuildProgress | None
     sources: list[SourceFreshness]
+
+    @strawberry.field(description="How many there are; null while their store cannot be asked.")
+    async def documents(self, info: Info) -> int | None:
+        try:
+            return await _count(info, self.read_model)
+        except TransientError:
+            return None
 
 
 async def all_statuses(info: Info) -> list[ReadModelStatus]:
     """Return the state of every read model."""
-    return [await status_of(info, read_model) for read_model in READ_MODELS]
+    return [status_of(info, read_model) for read_model in READ_MODELS]
 
 
-async def status_of(info: Info, read_model: ReadModel) -> ReadModelStatus:
+def status_of(info: Info, read_model: ReadModel) -> ReadModelStatus:
     """Return the state of one read model."""
     freshness = describe(info, read_model=read_model.name, sources=read_model.sources)
     return ReadModelStatus(
+        read_model=read_model,
         name=read_model.name,
         version=info.context.board.reading(read_model.name).version,
         status=freshness.status,
@@ -67,13 +76,12 @@ async def status_of(info: Info, read_model: ReadModel) -> ReadModelStatus:
         lag_events=freshness.lag_events,
         holes=freshness.holes,
         events_per_second=info.context.meter.per_second(read_model.name),
-        documents=await _documents(info, read_model),
         rebuild=_rebuild(info, read_model),
         sources=freshness.sources,
     )
 
 
-async def _documents(info: Info, read_model: ReadModel) -> int:
+async def _count(info: Info, read_model: ReadModel) -> int:
     if read_model.name == ORDER_SEARCH.name:
         return await info.context.readers.count_found()
     return await info.context.readers.count(read_model, _COLLECTIONS[read_model.name])

@@ -71,7 +71,7 @@ class Subscription:
         while True:
             for read_model in wanted:
                 info.context.renew()
-                yield await status_of(info, read_model)
+                yield status_of(info, read_model)
             await asyncio.sleep(_PROGRESS_INTERVAL_S)
 
 
