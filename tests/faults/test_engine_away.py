@@ -75,6 +75,9 @@ def _asked_while_away(store: Store, ledger: Ledger, answered: str, unavailable: 
             slowest_s = max(slowest_s, took_s)
         assert len(ledger.acknowledged) > acknowledged, "writes stood still, too"
         print(f"\n{len(ledger.acknowledged) - acknowledged} orders in {AWAY_S / 2:.0f} s", end="")
+    told, _ = _asked(store, "{ readModels { name status documents } }")
+    counts = {model["name"]: model["documents"] for model in told.data["readModels"]}
+    assert [name for name, count in counts.items() if count is None], counts
     print(f"; refused after at most {slowest_s:.1f} s", end="")
 
 

@@ -10,7 +10,6 @@ import pytest
 from contracts.timestamps import to_text
 from gateway.freshness.served import ServedFrom
 from gateway.identity import global_id
-from slackwater.errors import TransientError
 from tests.unit.gateway.schema_stage import (
     NOON,
     Stage,
@@ -373,16 +372,3 @@ async def test_every_read_takes_the_freshness_of_its_read_model(stage: Stage) ->
         id=customer_id(),
     )
     assert set(stage.freshness.read) >= {"customer_orders", "orders", "products", "order_search"}
-
-
-async def test_read_models_tell_their_state_while_a_store_is_away(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def away(*_: object) -> int:
-        raise TransientError("away; try again")
-
-    monkeypatch.setattr(stage.search, "count", away)
-    data = await stage.ask("{ readModels { name status documents } }")
-    documents = {model["name"]: model["documents"] for model in data["readModels"]}
-    assert documents["order_search"] is None
-    assert documents["orders"] == 0
