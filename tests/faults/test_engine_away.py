@@ -28,7 +28,12 @@ SEEDS = {"elasticsearch": 1, "mongodb": 2}
 DOCUMENTS = "{ customers(first: 1) { edges { node { name } } } }"
 SEARCH = '{ search(text: "BOLT", first: 1) { edges { score } } }'
 
-pytestmark = [*on_all_engines(), pytest.mark.slow, pytest.mark.timeout(720 + 2 * int(AWAY_S))]
+pytestmark = [
+    *on_all_engines(),
+    pytest.mark.slow,
+    pytest.mark.long_faults,
+    pytest.mark.timeout(720 + 2 * int(AWAY_S)),
+]
 
 
 @pytest.mark.parametrize(

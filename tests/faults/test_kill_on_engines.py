@@ -25,6 +25,7 @@ KINDS = ("relay", "service", "projector", "gateway")
 BACK_S = 90.0
 
 pytestmark = [
+    pytest.mark.long_faults,
     *on_all_engines(),
     pytest.mark.slow,
     pytest.mark.timeout(420 + 150 * ROUNDS),

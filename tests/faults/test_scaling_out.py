@@ -29,9 +29,17 @@ ORDERS = 20
 START_S = 180.0
 SETTLED_S = 90.0
 FRESH_S = 20.0
+# Killed in a transaction, a projector keeps its partitions until the document server ends that:
+# 60 s by default (transactionLifetimeLimitSeconds), after the log has waited for it.
+FRESH_AFTER_KILL_S = 100.0
 FRESH_BOUND_MS = 2_000
 
-pytestmark = [*on_all_engines(), pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [
+    *on_all_engines(),
+    pytest.mark.slow,
+    pytest.mark.long_faults,
+    pytest.mark.timeout(420),
+]
 
 
 class Instance:
@@ -163,7 +171,7 @@ def test_projectors_that_join_and_leave_lose_no_update(installation: Running) ->
         _fresh_again(store, "one has left")
         third.end(signal.SIGKILL)
         _share_the_work(installation, PROJECTOR, 1)
-        _fresh_again(store, "one was killed")
+        _fresh_again(store, "one was killed", within_s=FRESH_AFTER_KILL_S)
     _equal(installation)
     ledger.check(store)
     print(f"{len(ledger.acknowledged)} orders")
@@ -187,10 +195,10 @@ async def _group(name: str) -> tuple[str, int]:
         await admin.close()
 
 
-def _fresh_again(store: Store, why: str) -> None:
-    """The bound is below two seconds within twenty."""
+def _fresh_again(store: Store, why: str, within_s: float = FRESH_S) -> None:
+    """Wait until the bound is small again, and say how long that took."""
     began_s = time.monotonic()
-    until(lambda: _bound_ms(store), lambda bound_ms: bound_ms < FRESH_BOUND_MS, FRESH_S)
+    until(lambda: _bound_ms(store), lambda bound_ms: bound_ms < FRESH_BOUND_MS, within_s)
     print(f"{why}: bound below {FRESH_BOUND_MS} ms after {time.monotonic() - began_s:.1f} s")
 
 
