@@ -58,6 +58,14 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return await self._ask(query, variables)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.close()  # the server ends connections that were idle for some seconds
+            self._streams = None
+            return await self._ask(query, variables)
+
+    async def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
