@@ -9,11 +9,12 @@ The time travels with the request that is sent anyway, so this costs no round tr
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pymongo
+from bson.binary import Binary
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
 from bson.timestamp import Timestamp
@@ -120,24 +121,50 @@ class MongodbDatabase:
         if time is not None and (self._witnessed is None or time > self._witnessed):
             self._witnessed = time
 
-    async def transaction(self, work: Callable[[Session], Awaitable[None]]) -> None:
+    def lasting_session(self) -> Session:
+        """Return a session for many transactions, one after the other; its user ends it."""
+        return self._client.start_session(causal_consistency=True)
+
+    async def end_sessions(self, numbers: Sequence[Binary]) -> None:
+        """Let the server take back whatever these sessions have not committed."""
+        with translated():
+            await self._client.admin.command("killSessions", [{"id": each} for each in numbers])
+
+    async def transaction(
+        self, work: Callable[[Session], Awaitable[None]], *, within: Session | None = None
+    ) -> None:
         """Do the work and commit it as one; the work is repeated when another one was in its way.
 
         A commit whose outcome is unknown is asked for again, which is harmless: the server knows
         it by its number. When time is up, the outcome may stay unknown.
 
+        Args:
+            work: is given the session that each of its operations must name.
+            within: a lasting session; one of its own when nothing is given.
+
         Raises:
             TransientError: it was not committed in time, as far as is known.
         """
+        if within is not None:
+            with translated():
+                await self._transaction(within, work)
+            return
         async with self.session() as session:
-            with pymongo.timeout(self._timeout_s):
-                await session.with_transaction(
-                    work,
-                    read_concern=_SNAPSHOT,
-                    write_concern=_DURABLE,
-                    read_preference=ReadPreference.PRIMARY,
-                )
-            self.witness(session.operation_time)
+            await self._transaction(session, work)
+
+    async def _transaction(
+        self, session: Session, work: Callable[[Session], Awaitable[None]]
+    ) -> None:
+        if self._witnessed is not None:
+            session.advance_operation_time(self._witnessed)
+        with pymongo.timeout(self._timeout_s):
+            await session.with_transaction(
+                work,
+                read_concern=_SNAPSHOT,
+                write_concern=_DURABLE,
+                read_preference=ReadPreference.PRIMARY,
+            )
+        self.witness(session.operation_time)
 
     async def close(self) -> None:
         await self._client.close()

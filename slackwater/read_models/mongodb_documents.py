@@ -128,7 +128,7 @@ class MongodbDocumentStore:
             for collection, guarded in writes.items():
                 await self._write(session, collection, guarded)
 
-        await self._database.transaction(work)
+        await self._progress.transaction(progress, work)
 
     async def drop(self, collections: Sequence[str]) -> None:
         with translated():

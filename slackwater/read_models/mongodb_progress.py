@@ -10,7 +10,7 @@ replaced while it worked cannot move progress, however late it wakes up.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +22,7 @@ from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.mongodb_changes import MongodbChanges
 from slackwater.read_models.mongodb_database import MongodbDatabase, Session, Stored
 from slackwater.read_models.mongodb_errors import not_replicated
+from slackwater.read_models.mongodb_holders import MongodbHolders, number_of
 from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
@@ -44,6 +45,7 @@ class MongodbProgressStore:
         self._database = database
         self._collection = database.collection(_COLLECTION)
         self._changes = MongodbChanges(database, self._collection)
+        self._holders = MongodbHolders(database, self._collection)
 
     async def register(self, model: ModelVersion) -> None:
         await self._insert(_pointer(model), {"active": model.version})
@@ -53,13 +55,18 @@ class MongodbProgressStore:
         await self._insert(_id(model), new)
 
     async def claim(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> Claim:
+        """Take the partitions over; whoever held them can write no more, not even what is open."""
         claimed: dict[TopicPartition, Stored] = {}
 
         async def work(session: Session) -> None:
             await self._require_registered(session, model)
             claimed.update(await self._raise_fences(session, model, partitions))
 
-        await self._database.transaction(work)
+        ids = [_id(model, partition) for partition in partitions]
+        async with self._holders.session(model) as session:
+            if ids:
+                await self._holders.end_predecessors(session, ids)
+            await self._database.transaction(work, within=session)
         return Claim(
             model=model,
             fences={partition: found["fence"] for partition, found in claimed.items()},
@@ -67,7 +74,14 @@ class MongodbProgressStore:
         )
 
     async def save(self, update: ProgressUpdate) -> None:
-        await self._database.transaction(lambda session: self.advance(session, update))
+        await self.transaction(update, lambda session: self.advance(session, update))
+
+    async def transaction(
+        self, update: ProgressUpdate, work: Callable[[Session], Awaitable[None]]
+    ) -> None:
+        """Do the work in the session that whoever claims the partitions next will end."""
+        async with self._holders.session(update.claim.model) as session:
+            await self._database.transaction(work, within=session)
 
     async def set_state(
         self, model: ModelVersion, state: ReadModelState, reason: str | None = None
@@ -148,6 +162,7 @@ class MongodbProgressStore:
     async def close(self) -> None:
         """Stop listening; the database belongs to whoever opened it."""
         await self._changes.close()
+        await self._holders.close()
 
     async def _insert(self, id_: Stored, new: Mapping[str, Any]) -> None:
         with suppress(DuplicateKeyError):  # another process was faster
@@ -182,7 +197,11 @@ class MongodbProgressStore:
     ) -> dict[TopicPartition, Stored]:
         if not partitions:
             return {}
-        change = {"$inc": {"fence": 1}, "$setOnInsert": {"position": 0, "events_applied": 0}}
+        change = {
+            "$inc": {"fence": 1},
+            "$set": {"holder": number_of(session)},
+            "$setOnInsert": {"position": 0, "events_applied": 0},
+        }
         ids = [_id(model, partition) for partition in partitions]
         raises = [UpdateOne(id_, change, upsert=True) for id_ in ids]
         await self._collection.bulk_write(raises, session=session)

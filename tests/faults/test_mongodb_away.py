@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import OperationFailure
 
-from slackwater.errors import ConflictError, StructuralError, TransientError
+from slackwater.errors import ConflictError, FencedError, StructuralError, TransientError
+from slackwater.read_models.mongodb_database import Session
 from slackwater.read_models.mongodb_documents import MongodbDocumentStore
 from slackwater.read_models.mongodb_errors import ServerCode
 from slackwater.read_models.progress import Claim
@@ -164,6 +166,43 @@ async def test_a_transaction_left_open_by_a_dead_process_is_transient(
                 await store.progress.claim(READ_MODEL, [FIRST])
         await session.abort_transaction()
     assert (await store.progress.claim(READ_MODEL, [FIRST])).fences == {FIRST: 2}
+
+
+async def test_what_a_dead_holder_left_open_is_taken_back_by_its_successor(
+    store: MongodbDocumentStore, direct: MongodbDocumentStore, claim: Claim
+) -> None:
+    async def die(session: Session) -> None:
+        await store.progress.advance(session, update(claim, first=5))
+        raise asyncio.CancelledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AsyncClientSession, "abort_transaction", nothing)  # the dead do not tidy up
+        with pytest.raises(asyncio.CancelledError):
+            await store.progress.transaction(update(claim), die)
+    async with asyncio.timeout(_TIMEOUT_MS / 1000):
+        successor = await direct.progress.claim(READ_MODEL, [FIRST])
+    assert (successor.fences, successor.positions) == ({FIRST: 2}, {FIRST: 0})
+    with pytest.raises(FencedError):
+        await store.progress.save(update(claim, first=6))
+    await direct.progress.save(update(successor, first=7))
+
+
+async def test_a_cancelled_save_is_not_in_the_way_of_the_next(
+    store: MongodbDocumentStore, claim: Claim
+) -> None:
+    async def wait(session: Session) -> None:
+        await store.progress.advance(session, update(claim, first=5))
+        cancelled.cancel()
+        await asyncio.sleep(_DEADLINE_S)
+
+    cancelled = asyncio.create_task(store.progress.transaction(update(claim), wait))
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    await store.progress.save(update(claim, first=6))
+    assert (await load_one(store.progress)).positions == {FIRST: 6}
+
+
+async def nothing(*_: object) -> None: ...
 
 
 async def test_a_change_made_while_the_stream_was_away_is_reported(
