@@ -29,9 +29,8 @@ ORDERS = 20
 START_S = 180.0
 SETTLED_S = 90.0
 FRESH_S = 20.0
-# Killed in a transaction, a projector keeps its partitions until the document server ends that:
-# 60 s by default (transactionLifetimeLimitSeconds), after the log has waited for it.
-FRESH_AFTER_KILL_S = 100.0
+# The log waits for a killed consumer's session to end before it hands out its partitions.
+FRESH_AFTER_KILL_S = 40.0
 FRESH_BOUND_MS = 2_000
 
 pytestmark = [
