@@ -24,6 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.client import Connection
 from contracts.documents.customers import ORDER_LEDGER_COLLECTION
 from contracts.documents.order_search import ORDER_SEARCH_INDEX
 from slackwater.installation import Installation
@@ -48,40 +49,6 @@ LEDGER = ModelVersion("customer_orders").stored_name(ORDER_LEDGER_COLLECTION.nam
 INDEX = ModelVersion("order_search").stored_name(ORDER_SEARCH_INDEX.name)
 CLIENTS = 8
 LOOK_S = 0.002
-
-
-class Connection:
-    """A keep-alive connection that costs the measured machine as little as possible."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return await self._ask(query, variables)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            self.close()  # the server ends connections that were idle for some seconds
-            self._streams = None
-            return await self._ask(query, variables)
-
-    async def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        writer.write(
-            b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-        )
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
-        answer: dict[str, Any] = json.loads(await reader.readexactly(length))
-        return answer
-
-    def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
 
 
 def percentiles(values_ms: list[float]) -> dict[str, float]:
