@@ -7,6 +7,7 @@ document is not there (yet) is left out of the page and still counts in `totalCo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import strawberry
@@ -18,7 +19,7 @@ from gateway.freshness.types import Freshness, describe
 from gateway.projected import Projection, reads
 from gateway.schema.customer import Customer
 from gateway.schema.enums import SearchKind
-from gateway.schema.info import Info
+from gateway.schema.info import Info, may_select
 from gateway.schema.node import page_info
 from gateway.schema.order import Order
 from gateway.schema.product import Product
@@ -81,16 +82,21 @@ async def search_connection(
 ) -> SearchConnection:
     """Join the hits of a page with their documents; a hit beyond `first` says that more follow."""
     hits = result.hits[:first]
-    nodes = await asyncio.gather(*(_join(info, hit) for hit in hits))
-    edges = [_edge(hit, node) for hit, node in zip(hits, nodes, strict=True) if node is not None]
-    if len(edges) < len(hits):
-        _tell_incomplete(info)
+    edges = await _edges(info, hits) if may_select(info, "edges") else []
     cursors = [hit.cursor for hit in hits]
     return SearchConnection(
         edges=edges,
         total_count=result.total,
         page_info=page_info(cursors, has_next=len(result.hits) > first, after=after),
     )
+
+
+async def _edges(info: Info, hits: Sequence[Hit]) -> list[SearchEdge]:
+    nodes = await asyncio.gather(*(_join(info, hit) for hit in hits))
+    edges = [_edge(hit, node) for hit, node in zip(hits, nodes, strict=True) if node is not None]
+    if len(edges) < len(hits):
+        _tell_incomplete(info)
+    return edges
 
 
 def _tell_incomplete(info: Info) -> None:

@@ -27,6 +27,10 @@ SEEDS = {"elasticsearch": 1, "mongodb": 2}
 
 DOCUMENTS = "{ customers(first: 1) { edges { node { name } } } }"
 SEARCH = '{ search(text: "BOLT", first: 1) { edges { score } } }'
+FOUND = '{ search(text: "BOLT") { totalCount } }'
+FROM_SOURCE = """
+query ($id: ID!) @freshness(maxStalenessMs: 500, onStale: SOURCE) { customer(id: $id) { name } }
+"""
 
 pytestmark = [
     *on_all_engines(),
@@ -38,8 +42,8 @@ pytestmark = [
 
 @pytest.mark.parametrize(
     ("engine", "answered", "unavailable"),
-    [("elasticsearch", DOCUMENTS, SEARCH)],
-    ids=["elasticsearch"],
+    [("elasticsearch", DOCUMENTS, SEARCH), ("mongodb", FOUND, DOCUMENTS)],
+    ids=["elasticsearch", "mongodb"],
 )
 def test_what_does_not_need_the_engine_goes_on_and_the_rest_catches_up(
     breakable: Running,
@@ -55,6 +59,7 @@ def test_what_does_not_need_the_engine_goes_on_and_the_rest_catches_up(
         before = _resident_bytes(breakable)
         with own_engines.paused(engine):
             _asked_while_away(store, ledger, answered, unavailable)
+            _answered_by_the_source(store, customers[0], engine)
             away = _resident_bytes(breakable)
     began_s = time.monotonic()
     _until_live(store)
@@ -84,6 +89,14 @@ def _asked_while_away(store: Store, ledger: Ledger, answered: str, unavailable: 
     counts = {model["name"]: model["documents"] for model in told.data["readModels"]}
     assert [name for name, count in counts.items() if count is None], counts
     print(f"; refused after at most {slowest_s:.1f} s", end="")
+
+
+def _answered_by_the_source(store: Store, customer: str, engine: str) -> None:
+    answer = store.ask(FROM_SOURCE, {"id": customer})
+    assert answer.data["customer"]["name"] == "C 0"
+    [shown] = [each for each in answer.freshness["fields"] if each["path"] == ["customer"]]
+    assert shown["maxStalenessMs"] <= ANSWER_S * 1000, shown
+    assert shown["servedFrom"] == "SOURCE" or engine != "mongodb", shown
 
 
 def _asked(store: Store, query: str) -> tuple[Answer, float]:

@@ -364,6 +364,26 @@ async def test_a_hit_whose_document_is_not_there_yet_is_counted_but_not_shown(
     assert sorted(shown) == ["P0", "P2", "P4"]
 
 
+@pytest.mark.parametrize(
+    ("selection", "joins"),
+    [
+        ("totalCount pageInfo { endCursor }", False),
+        ("edges { score }", True),
+        ("found: edges { score }", True),
+        ("... { ...Found }", True),
+    ],
+)
+async def test_a_search_reads_documents_only_where_hits_are_shown(
+    stage: Stage, selection: str, joins: bool
+) -> None:
+    await stage.index("PRODUCT", "ANVIL", "anvil")
+    await stage.products(product_document("ANVIL"))
+    fragment = "fragment Found on SearchConnection { edges { score } }"
+    used = fragment if "...Found" in selection else ""
+    await stage.ask(f'{{ search(text: "anvil") {{ {selection} }} }} {used}')
+    assert ("products" in stage.freshness.read) is joins
+
+
 async def test_every_read_takes_the_freshness_of_its_read_model(stage: Stage) -> None:
     await stage.customers(customer_document([]))
     await stage.ask(

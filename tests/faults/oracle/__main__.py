@@ -1,0 +1,101 @@
+"""The oracle by hand: `python -m tests.faults.oracle --requests 100000 --folder …`.
+
+Each leg is an installation of its own, watched for some thousands of requests; its figures are
+appended to `legs.jsonl` in the folder, and the same command goes on behind the last one. A leg's
+seed is the first seed plus its number. `--engines` uses those that the environment names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.engines import engine_settings
+from tests.faults.oracle.faults import FAULTS
+from tests.faults.oracle.watch import Plan, watching
+
+_LEG_TIMEOUT_S = 3_600
+
+
+async def leg(folder: Path, plan: Plan, *, engines: bool) -> dict[str, Any]:
+    """Watch one installation; return what was found."""
+    began_s = time.monotonic()
+    settings = engine_settings() if engines else None
+    async with watching(folder, plan, settings) as watch, asyncio.timeout(_LEG_TIMEOUT_S):
+        tally = await watch.run()
+    for check in tally.violations:
+        print("VIOLATED", check, flush=True)
+    return {
+        "seed": plan.seed,
+        "took_s": round(time.monotonic() - began_s, 1),
+        "safeguards_off": list(plan.safeguards_off),
+        **tally.summary(),
+    }
+
+
+def total(legs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Add the counts of all legs."""
+    verdicts: Counter[str] = sum((Counter(each["verdicts"]) for each in legs), Counter())
+    by_fault: dict[str, Counter[str]] = {}
+    for each in legs:
+        for fault, counts in each["by_fault"].items():
+            by_fault[fault] = by_fault.get(fault, Counter()) + Counter(counts)
+    return {
+        "legs": len(legs),
+        "requests": sum(each["requests"] for each in legs),
+        "refused": sum(each["refused"] for each in legs),
+        "checks": sum(each["checks"] for each in legs),
+        "verdicts": dict(verdicts),
+        "checks_by_fault": {fault: counts.total() for fault, counts in sorted(by_fault.items())},
+        "violations_by_fault": {
+            fault: counts["VIOLATED"] for fault, counts in by_fault.items() if counts["VIOLATED"]
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=2_000)
+    parser.add_argument("--requests-a-leg", type=int, default=10_000)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--rate", type=float, default=40.0, help="writes a second")
+    parser.add_argument("--readers", type=int, default=4)
+    parser.add_argument("--faults", default=",".join(FAULTS), help="names; empty for none")
+    parser.add_argument("--off", default="", help="safeguards that are off")
+    parser.add_argument("--engines", action="store_true")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    path = options.folder / "legs.jsonl"
+    legs = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    while (done := sum(each["requests"] for each in legs)) < options.requests:
+        plan = Plan(
+            seed=options.seed + len(legs),
+            requests=min(options.requests_a_leg, options.requests - done),
+            readers=options.readers,
+            writes_a_second=options.rate,
+            faults=[*filter(None, options.faults.split(","))],
+            safeguards_off=[*filter(None, options.off.split(","))],
+        )
+        print(f"leg {len(legs)}: {plan}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="oracle-") as scratch:
+            found = asyncio.run(leg(Path(scratch), plan, engines=options.engines))
+        legs.append(found)
+        with path.open("a") as file:
+            file.write(json.dumps(found) + "\n")
+        print(json.dumps(found, indent=1), flush=True)
+    print(json.dumps(total(legs), indent=1))
+    sys.exit(any(each["verdicts"].get("VIOLATED") for each in legs))
+
+
+if __name__ == "__main__":
+    main()

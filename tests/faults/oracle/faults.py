@@ -1,0 +1,217 @@
+"""Faults: each is on for a while, and what is checked meanwhile counts as checked under it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from tests.end_to_end.harness import Running
+from tests.faults.oracle.switches import LEASE_FREE_SETTING, Switches
+from tests.faults.oracle.writers import Writer
+
+WINDOW_S = 3.0
+_END_S = 20.0
+_LOOK_S = 0.05
+_SOURCES = ("customers", "inventory", "orders")
+_PROJECTIONS = ("customer_orders", "order_search", "orders", "products")
+
+
+class Stage:
+    """What faults act on."""
+
+    def __init__(
+        self,
+        running: Running,
+        program: tuple[str, ...],
+        switches: Switches,
+        writers: list[Writer],
+        rng: random.Random,
+    ) -> None:
+        self.running = running
+        self.program = program
+        self.switches = switches
+        self.writers = writers
+        self.rng = rng
+        self.writing = asyncio.Event()
+        self.writing.set()
+
+    def pid_of(self, kind: str) -> int:
+        """Return the process of some part of a kind, which may be about to start again."""
+        pids = self.running.part_pids()
+        names = sorted(name for name in pids if name.startswith(kind))
+        return pids[self.rng.choice(names)]
+
+    @asynccontextmanager
+    async def one_more(self, *arguments: str, **settings: str) -> AsyncIterator[None]:
+        """One more process of a part."""
+        with contextlib.ExitStack() as stack:
+            process = await asyncio.to_thread(self._start, arguments, settings)
+            stack.callback(process.wait, _END_S)
+            stack.callback(process.send_signal, signal.SIGTERM)
+            yield
+
+    def _start(
+        self, arguments: tuple[str, ...], settings: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        port = str(self.running.port + 30)  # parts add their own offset to it
+        log = self.running.data_dir.parent / "one-more.log"
+        with log.open("ab") as file:
+            return subprocess.Popen(
+                [
+                    sys.executable,
+                    *(*self.program, *arguments),
+                    *("--port", port, "--data-dir", str(self.running.data_dir)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env={**self.running.environment, **settings},
+            )
+
+
+async def relay_killed_before_marking(stage: Stage) -> None:
+    source = stage.rng.choice(_SOURCES)
+    name = f"die-before-mark.{source}"
+    stage.switches.turn_on(name)
+    await _until(lambda: not stage.switches.is_on(name))
+    await asyncio.sleep(WINDOW_S)
+
+
+async def published_twice(stage: Stage) -> None:
+    await _switched(stage, "publish-twice", WINDOW_S)
+
+
+async def no_refresh(stage: Stage) -> None:
+    await _switched(stage, "no-refresh", WINDOW_S)
+
+
+async def slow_projectors(stage: Stage) -> None:
+    await _switched(stage, "slow-projectors", WINDOW_S)
+
+
+async def clock_an_hour_ahead(stage: Stage) -> None:
+    await _switched(stage, "clock-forward", WINDOW_S)
+
+
+async def clock_an_hour_behind(stage: Stage) -> None:
+    await _switched(stage, "clock-back", WINDOW_S)
+
+
+async def two_relays(stage: Stage) -> None:
+    source = stage.rng.choice(_SOURCES)
+    async with stage.one_more("relay", source, **{LEASE_FREE_SETTING: "1"}):
+        await asyncio.sleep(2 * WINDOW_S)
+
+
+async def long_transaction(stage: Stage) -> None:
+    await stage.rng.choice(stage.writers).step(held_s=WINDOW_S / 2)
+
+
+async def rolled_back(stage: Stage) -> None:
+    for _ in range(20):
+        await stage.rng.choice(stage.writers).step(rolled_back=True)
+        await asyncio.sleep(WINDOW_S / 20)
+
+
+async def rebalance(stage: Stage) -> None:
+    async with stage.one_more("projector", stage.rng.choice(_PROJECTIONS)):
+        await asyncio.sleep(2 * WINDOW_S)
+    await asyncio.sleep(WINDOW_S / 2)
+
+
+async def paused_projector(stage: Stage) -> None:
+    await _paused(stage, "projector")
+
+
+async def paused_relay(stage: Stage) -> None:
+    await _paused(stage, "relay")
+
+
+async def killed_projector(stage: Stage) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(stage.pid_of("projector"), signal.SIGKILL)
+    await asyncio.sleep(WINDOW_S)
+
+
+async def idle_partitions(stage: Stage) -> None:
+    """One register goes on; all the others stand still."""
+    stage.writing.clear()
+    try:
+        writer = stage.rng.choice(stage.writers)
+        for _ in range(10):
+            await writer.step()
+            await asyncio.sleep(WINDOW_S / 10)
+    finally:
+        stage.writing.set()
+
+
+async def rebuild_switch(stage: Stage) -> None:
+    name = stage.rng.choice(_PROJECTIONS)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "slackwater.command_line", "rebuild", name, "--drop-old"),
+        *("--data-dir", str(stage.running.data_dir)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=stage.running.environment,
+    )
+    try:
+        async with asyncio.timeout(60):
+            await process.wait()
+    except TimeoutError:
+        process.terminate()
+        await process.wait()
+
+
+async def _switched(stage: Stage, name: str, seconds: float) -> None:
+    stage.switches.turn_on(name)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        stage.switches.turn_off(name)
+
+
+async def _paused(stage: Stage, kind: str) -> None:
+    pid = stage.pid_of(kind)
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(WINDOW_S / 2)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await asyncio.sleep(WINDOW_S / 2)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_END_S):
+        while not holds():
+            await asyncio.sleep(_LOOK_S)
+
+
+FAULTS: dict[str, Callable[[Stage], Awaitable[None]]] = {
+    each.__name__: each
+    for each in (
+        relay_killed_before_marking,
+        published_twice,
+        two_relays,
+        long_transaction,
+        rolled_back,
+        rebalance,
+        idle_partitions,
+        paused_projector,
+        paused_relay,
+        killed_projector,
+        slow_projectors,
+        no_refresh,
+        clock_an_hour_ahead,
+        clock_an_hour_behind,
+        rebuild_switch,
+    )
+}

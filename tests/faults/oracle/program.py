@@ -1,0 +1,164 @@
+"""Runs the real command with doubles that fail when the oracle says so; for tests only.
+
+    python -m tests.faults.oracle.program run --processes …
+
+Every part runs in a process of this program. Switches make faults; safeguards that are named in the
+environment are off from the beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from slackwater.clock import SystemClock
+from slackwater.command_line.main import app
+from slackwater.database.port import Database, Session
+from slackwater.database.postgresql import PostgresqlDatabase
+from slackwater.database.sqlite import SqliteDatabase
+from slackwater.event_log.port import NewRecord
+from slackwater.outbox.leader import Leader
+from slackwater.outbox.unpublished import Unpublished
+from slackwater.parts.roster import Part
+from slackwater.read_models.progress import ProgressUpdate
+from slackwater.read_models.target import DocumentTarget, SearchTarget
+from slackwater.supervisor import processes
+from tests.faults.oracle.safeguards import turn_off
+from tests.faults.oracle.switches import (
+    FOLDER_SETTING,
+    LEASE_FREE_SETTING,
+    SAFEGUARDS_OFF_SETTING,
+    Switches,
+)
+
+REFRESH_HELD_MAX_S = 5.0
+LOOK_S = 0.02
+
+switches = Switches(Path(os.environ[FOLDER_SETTING]))
+
+
+def start_parts_as_doubles() -> None:
+    """The supervisor starts this program for each part."""
+
+    async def start(part: Part, environment: dict[str, str]) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tests.faults.oracle.program", *part.arguments),
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+        )
+
+    processes._start = start
+
+
+def die_before_marking() -> None:
+    """A relay dies when the log has acknowledged a batch and it is not marked."""
+    mark = Leader._mark
+
+    async def fatal_mark(self: Leader, batch: Sequence[Unpublished]) -> None:
+        if switches.take(f"die-before-mark.{self._source}"):
+            os._exit(9)
+        await mark(self, batch)
+
+    Leader._mark = fatal_mark  # type: ignore[method-assign]
+
+
+def publish_twice() -> None:
+    """A relay publishes whole batches twice."""
+    init = Leader.__init__
+
+    def wrapped(self: Leader, *arguments: Any, **named: Any) -> None:
+        init(self, *arguments, **named)
+        self._event_log = _Doubling(self._event_log)  # type: ignore[assignment]
+
+    Leader.__init__ = wrapped  # type: ignore[method-assign]
+
+
+class _Doubling:
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def append(self, records: Sequence[NewRecord]) -> Any:
+        appended = await self._log.append(records)
+        if switches.is_on("publish-twice"):
+            await self._log.append(records)
+        return appended
+
+
+def hold_refreshes() -> None:
+    """No refresh of the search index begins."""
+    commit = SearchTarget.commit
+
+    async def held(self: SearchTarget, rows: Any, progress: ProgressUpdate) -> None:
+        held_s = 0.0
+        while switches.is_on("no-refresh") and held_s < REFRESH_HELD_MAX_S:
+            await asyncio.sleep(LOOK_S)
+            held_s += LOOK_S
+        await commit(self, rows, progress)
+
+    SearchTarget.commit = held  # type: ignore[method-assign]
+
+
+def step_clocks() -> None:
+    """The wall clock of every part jumps by an hour."""
+    now = SystemClock.now
+
+    def stepped(self: SystemClock) -> datetime:
+        step = timedelta(hours=switches.is_on("clock-forward") - switches.is_on("clock-back"))
+        return now(self) + step
+
+    SystemClock.now = stepped  # type: ignore[method-assign]
+
+
+def slow_down_projectors() -> None:
+    """Projectors take a while for every commit."""
+    for target in (DocumentTarget, SearchTarget):
+        _slow(target)
+
+
+def _slow(target: Any) -> None:
+    commit = target.commit
+
+    async def slow_commit(self: Any, rows: Any, progress: Any) -> None:
+        if switches.is_on("slow-projectors"):
+            await asyncio.sleep(0.15)
+        await commit(self, rows, progress)
+
+    target.commit = slow_commit
+
+
+def lead_without_lease() -> None:
+    """A relay leads whatever others do: only epochs fence them off."""
+    for database in (SqliteDatabase, PostgresqlDatabase):
+        database.lease = _nobody_else_asked  # type: ignore[method-assign]
+
+
+@asynccontextmanager
+async def _nobody_else_asked(self: Database, role: str) -> AsyncIterator[Session]:
+    yield self
+
+
+if __name__ == "__main__":
+    for double in (
+        start_parts_as_doubles,
+        die_before_marking,
+        publish_twice,
+        hold_refreshes,
+        step_clocks,
+        slow_down_projectors,
+    ):
+        double()
+    if LEASE_FREE_SETTING in os.environ:
+        lead_without_lease()
+    for name in filter(None, os.environ.get(SAFEGUARDS_OFF_SETTING, "").split(",")):
+        turn_off(name)
+    app()

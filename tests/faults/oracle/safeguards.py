@@ -1,0 +1,241 @@
+"""The safeguards of freshness, each of which can be turned off to see the oracle find out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+
+from slackwater.clock import Clock
+from slackwater.event_log.port import NewRecord, TopicPartition
+from slackwater.events.event import Event
+from slackwater.freshness import source_track
+from slackwater.freshness.bound import Instant
+from slackwater.freshness.probe import SourceProbe
+from slackwater.freshness.source_track import SourceTrack
+from slackwater.outbox import leader as leading
+from slackwater.outbox.leader import Leader
+from slackwater.outbox.unpublished import Unpublished, _to_record, to_event
+from slackwater.read_models import fold as folding
+from slackwater.read_models.progress import ProgressUpdate
+from slackwater.read_models.projection import Guard, Rows
+from slackwater.read_models.target import SearchTarget
+from slackwater.watermarks.record import Watermark
+from slackwater.watermarks.tick import Tick
+
+LATE_S = 0.2
+
+
+def turn_off(name: str) -> None:
+    """Turn a safeguard off in this process, for good."""
+    SAFEGUARDS[name]()
+
+
+def watermark_after_data() -> None:
+    """The watermark is emitted before the events are published."""
+
+    async def step(self: Leader) -> int:
+        tick = await self._session.transact(
+            lambda connection: leading.raise_tick(connection, self._tables.tick, self._epoch)
+        )
+        await self._emit(tick)
+        return await self._publish_all()
+
+    Leader.step = step  # type: ignore[method-assign]
+
+
+def acknowledgements() -> None:
+    """The relay goes on, marks and claims before the log has the events."""
+    init = Leader.__init__
+
+    def wrapped(self: Leader, *arguments: Any, **named: Any) -> None:
+        init(self, *arguments, **named)
+        self._event_log = _Unacknowledged(self._event_log)  # type: ignore[assignment]
+
+    Leader.__init__ = wrapped  # type: ignore[method-assign]
+
+
+class _Unacknowledged:
+    """Sends events later, in order, and says at once that they were sent."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._sending: asyncio.Task[Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def append(self, records: Sequence[NewRecord]) -> Any:
+        if all(record.topic == "watermarks" for record in records):
+            return await self._log.append(records)
+        self._sending = asyncio.create_task(self._later(records, self._sending))
+        return []
+
+    async def _later(self, records: Sequence[NewRecord], before: asyncio.Task[Any] | None) -> None:
+        if before is not None:
+            await before
+        await asyncio.sleep(LATE_S)
+        await self._log.append(records)
+
+
+def all_partitions() -> None:
+    """Only the first partition of each topic counts."""
+
+    def missing(
+        self: Watermark, positions: Mapping[TopicPartition, int], topics: Collection[str]
+    ) -> int:
+        return sum(
+            max(0, offsets[0] - positions.get(TopicPartition(topic, 0), 0))
+            for topic in topics
+            if (offsets := self.offsets.get(topic))
+        )
+
+    Watermark.missing = missing  # type: ignore[method-assign]
+
+
+def marks() -> None:
+    """Events are found behind the last position instead of by their mark."""
+    last: dict[str, int] = {}
+
+    def behind_the_last(
+        connection: Connection, table: Table, source: str, *, limit: int
+    ) -> list[Unpublished]:
+        rows = connection.execute(
+            select(table)
+            .where(table.c.position > last.get(source, 0))
+            .order_by(table.c.position)
+            .limit(limit)
+        )
+        found = [Unpublished(row.position, _to_record(to_event(row, source))) for row in rows]
+        if found:
+            last[source] = found[-1].position
+        return found
+
+    leading.read_unpublished = behind_the_last
+
+
+def contiguous_versions() -> None:
+    """The newer version wins, and what is sent in one batch arrives in any order."""
+
+    def newer(rows: Rows, guard: Guard, event: Event) -> bool:
+        return event.version > rows.version(guard.row(event))
+
+    folding._is_next = newer
+    read = leading.read_unpublished
+
+    def shuffled(*arguments: Any, **named: Any) -> list[Unpublished]:
+        found = read(*arguments, **named)
+        random.shuffle(found)
+        return found
+
+    leading.read_unpublished = shuffled
+
+
+def fences_and_fresh_ends() -> None:
+    """A relay that was replaced goes on, and believes the ends that it saw at its beginning."""
+    leading.require_epoch = lambda *_: None
+    leading.hold_epoch = lambda *_: None
+    leading.raise_tick = _raise_whoever_leads
+    emit, publish = Leader._emit, Leader._publish_all
+
+    async def publish_and_count(self: Leader) -> int:
+        self._ends = await self._event_log.end_offsets(self._topics)  # type: ignore[attr-defined]
+        await asyncio.sleep(LATE_S if random.random() < 0.3 else 0)
+        return await publish(self)
+
+    async def emit_old_ends(self: Leader, tick: Tick) -> None:
+        log, self._event_log = self._event_log, _OldEnds(self._event_log, self._ends)  # type: ignore[attr-defined,assignment]
+        try:
+            await emit(self, tick)
+        finally:
+            self._event_log = log
+
+    Leader._publish_all = publish_and_count  # type: ignore[method-assign]
+    Leader._emit = emit_old_ends  # type: ignore[method-assign]
+
+
+def _raise_whoever_leads(connection: Connection, table: Table, epoch: int) -> Tick:
+    connection.execute(table.update().values(n=table.c.n + 1))
+    return leading_tick(connection, table)
+
+
+def leading_tick(connection: Connection, table: Table) -> Tick:
+    row = connection.execute(select(table.c.epoch, table.c.n)).one()
+    return Tick(row.epoch, row.n)
+
+
+class _OldEnds:
+    def __init__(self, log: Any, ends: Any) -> None:
+        self._log = log
+        self._ends = ends
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def end_offsets(self, topics: Sequence[str]) -> Any:
+        return self._ends
+
+
+def greater_tick() -> None:
+    """A tick that equals the probe's is taken to prove it."""
+
+    def proven(self: SourceTrack, reached: Tick) -> Instant | None:
+        at = bisect_right(self._probed_ticks, reached)
+        return self._probed_at[at - 1] if at else None
+
+    source_track.SourceTrack.proven = proven  # type: ignore[method-assign]
+
+
+def instant_of_sending() -> None:
+    """The instant that counts is that of the answer, which takes its time."""
+    init = SourceProbe.__init__
+
+    def wrapped(self: SourceProbe, *arguments: Any, clock: Clock, take: Any, **named: Any) -> None:
+        def take_late(source: str, tick: Tick, _: Instant, pending: int) -> object:
+            return take(source, tick, Instant(clock.monotonic(), clock.now()), pending)
+
+        init(self, *arguments, clock=clock, take=take_late, **named)
+        probe = self._probe
+
+        async def slow(sent: Instant) -> None:
+            await probe(sent)
+
+        self._probe = slow  # type: ignore[method-assign]
+
+    SourceProbe.__init__ = wrapped  # type: ignore[method-assign]
+
+
+def refresh_gate() -> None:
+    """Progress of search is saved before the refresh."""
+
+    async def commit(self: SearchTarget, rows: Any, progress: ProgressUpdate) -> None:
+        await self._progress.save(progress)
+        await asyncio.sleep(LATE_S)
+        if rows:
+            await self._search.write(self._index.name, _renamed(self, rows))
+        await self._search.refresh(self._index.name)
+
+    SearchTarget.commit = commit  # type: ignore[method-assign]
+
+
+def _renamed(target: SearchTarget, rows: Any) -> Any:
+    from slackwater.read_models.target import _stored
+
+    return _stored(target.model, rows)
+
+
+SAFEGUARDS: dict[str, Callable[[], None]] = {
+    "watermark-after-data": watermark_after_data,
+    "refresh-gate": refresh_gate,
+    "all-partitions": all_partitions,
+    "marks": marks,
+    "contiguous-versions": contiguous_versions,
+    "fences-and-fresh-ends": fences_and_fresh_ends,
+    "acknowledgements": acknowledgements,
+    "greater-tick": greater_tick,
+    "instant-of-sending": instant_of_sending,
+}

@@ -1,0 +1,191 @@
+"""One watch of the oracle: an installation under writes, reads and faults, and what was found."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slackwater.installation import Installation
+from slackwater.settings import load_settings
+from tests.end_to_end.harness import Running
+from tests.faults.oracle.faults import FAULTS, Stage
+from tests.faults.oracle.readers import Reader, World
+from tests.faults.oracle.registers import Register
+from tests.faults.oracle.switches import FOLDER_SETTING, SAFEGUARDS_OFF_SETTING, Switches
+from tests.faults.oracle.verdicts import Tally
+from tests.faults.oracle.writers import (
+    ORDERED,
+    LimitWriter,
+    NameWriter,
+    OrderWriter,
+    StockWriter,
+    Writer,
+    WriteSide,
+    new_customers,
+    product,
+)
+
+PROGRAM = ("-m", "tests.faults.oracle.program")
+CUSTOMERS = 12
+PRODUCTS = 12
+WORDS = ("oraclealpha", "oraclebravo", "oraclecharlie")
+READY_S = 180.0
+CALM_S = 1.0
+_SETTLED_S = 120.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of what; `faults` are those of `FAULTS` by name, none for a calm sea."""
+
+    seed: int
+    requests: int
+    readers: int = 4
+    writes_a_second: float = 40.0
+    faults: Sequence[str] = tuple(FAULTS)
+    safeguards_off: Sequence[str] = ()
+
+
+class Watch:
+    """Writes, reads and breaks things until enough was asked."""
+
+    def __init__(
+        self, running: Running, installation: Installation, switches: Switches, plan: Plan
+    ) -> None:
+        self._running = running
+        self._side = WriteSide(installation)
+        self._switches = switches
+        self._plan = plan
+        self._rng = random.Random(plan.seed)
+        self._world = World()
+        self._writers: list[Writer] = []
+        self._faults: set[str] = set()
+        self.tally = Tally()
+
+    async def run(self) -> Tally:
+        await self._set_up()
+        stage = Stage(self._running, PROGRAM, self._switches, self._writers, self._rng)
+        others = [asyncio.create_task(self._write(stage)), asyncio.create_task(self._break(stage))]
+        readers = [asyncio.create_task(self._read(n)) for n in range(self._plan.readers)]
+        try:
+            asked = asyncio.gather(*readers)
+            done, _ = await asyncio.wait([*others, asked], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*others, *readers):
+                task.cancel()
+            await asyncio.gather(*others, *readers, return_exceptions=True)
+        return self.tally
+
+    async def _set_up(self) -> None:
+        """Create everything that is read later, and wait until all of it is shown."""
+        keys = await new_customers(self._side, [f"Register {n}" for n in range(CUSTOMERS)])
+        skus = [f"ORACLE-{n}" for n in range(PRODUCTS)]
+        for sku in (*skus, ORDERED):
+            await self._side.run("inventory", "add-product", **product(sku))
+        world = self._world
+        world.limits = {key: Register(key) for key in keys}
+        world.orders = {key: Register(key) for key in keys}
+        world.stocks = {sku: Register(sku) for sku in skus}
+        world.words = {word: Register(word) for word in WORDS}
+        self._writers = [
+            *(LimitWriter(self._side, each) for each in world.limits.values()),
+            *(OrderWriter(self._side, each) for each in world.orders.values()),
+            *(StockWriter(self._side, each) for each in world.stocks.values()),
+            *(NameWriter(self._side, each) for each in world.words.values()),
+        ]
+        self._running.store.place_order(  # waits until the product can be ordered
+            "Q3VzdG9tZXI6bm9ib2R5", ORDERED, expectedTotal={"amount": "0.01", "currency": "EUR"}
+        )
+        await asyncio.to_thread(self._shown, len(keys), len(skus) + 1)
+
+    def _shown(self, customers: int, products: int) -> None:
+        deadline_s = time.monotonic() + _SETTLED_S
+        query = """{ customers(first: 100) { edges { cursor } }
+          products(first: 100) { edges { cursor } } }"""
+        while time.monotonic() < deadline_s:
+            data = self._running.store.ask(query).data
+            if (len(data["customers"]["edges"]), len(data["products"]["edges"])) == (
+                customers,
+                products,
+            ):
+                return
+        raise TimeoutError("what was created is not shown")
+
+    async def _write(self, stage: Stage) -> None:
+        """Keep a rate, open-loop, without ever having too much under way."""
+        under_way: set[asyncio.Task[None]] = set()
+        while True:
+            await stage.writing.wait()
+            writer = self._rng.choice(self._writers)
+            under_way.add(asyncio.create_task(writer.step()))
+            await asyncio.sleep(self._rng.expovariate(self._plan.writes_a_second))
+            done = {task for task in under_way if task.done()}
+            for task in done:
+                task.result()
+            under_way -= done
+            if len(under_way) > len(self._writers):
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _break(self, stage: Stage) -> None:
+        """Inject one fault after the other, in rounds of all in a new order."""
+        if not self._plan.faults:
+            await asyncio.Event().wait()
+        while True:
+            for name in self._rng.sample(list(self._plan.faults), len(self._plan.faults)):
+                self._faults.add(name)
+                try:
+                    await FAULTS[name](stage)
+                finally:
+                    self._faults.discard(name)
+                await asyncio.sleep(CALM_S)
+
+    async def _read(self, number: int) -> None:
+        reader = Reader(
+            self._running.port,
+            self._world,
+            self.tally,
+            seed=self._plan.seed * 1000 + number,
+            faults=lambda: self._faults,
+        )
+        try:
+            while self.tally.requests < self._plan.requests:
+                await reader.ask()
+        finally:
+            reader.close()
+
+
+@asynccontextmanager
+async def watching(
+    folder: Path, plan: Plan, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Watch]:
+    """Start an installation of doubles in a folder, and stop it at the end."""
+    switches = Switches(folder / "switches")
+    switches.folder.mkdir(parents=True)
+    environment = {
+        **(settings or {}),
+        FOLDER_SETTING: str(switches.folder),
+        SAFEGUARDS_OFF_SETTING: ",".join(plan.safeguards_off),
+    }
+    running = Running(
+        folder / "data", "--processes", program=(*PROGRAM, "run"), settings=environment
+    )
+    own: dict[str, Any] = {
+        name.removeprefix("SLACKWATER_").lower(): value for name, value in (settings or {}).items()
+    }
+    try:
+        await asyncio.to_thread(running.wait_ready, READY_S)
+        installation = Installation(load_settings({**own, "data_dir": running.data_dir}))
+        yield Watch(running, installation, switches, plan)
+        with contextlib.suppress(Exception):
+            await installation.close()
+    finally:
+        await asyncio.to_thread(running.stop)

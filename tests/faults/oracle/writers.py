@@ -1,0 +1,163 @@
+"""Writers: commit through the services' own handlers and databases, each commit in a bracket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from slackwater.errors import SlackwaterError, TransientError, UnknownOutcomeError
+from slackwater.events.event import Cause
+from slackwater.installation import Installation
+from slackwater.outbox.relay import outbox_bell
+from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.service.commands import execute
+from tests.faults.oracle.registers import Bracket, Commit, Register
+
+LIMIT_MINOR = 100_000_000
+STOCK = 1_000_000
+CURRENCY = "EUR"
+ORDERED = "ORACLE-ORDERED"
+
+
+class _RolledBackError(Exception):
+    """Takes back what was written."""
+
+
+class RefusedError(SlackwaterError):
+    """A service refused what the oracle wrote; mend the oracle."""
+
+
+class WriteSide:
+    """Stands beside the services' own processes, as another instance of each."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+
+    async def run(
+        self,
+        service_name: str,
+        command_name: str,
+        *,
+        held_s: float = 0.0,
+        rolled_back: bool = False,
+        **fields: Any,
+    ) -> tuple[Commit, Any]:
+        """Run one command in a transaction; return its bracket and its answer.
+
+        Args:
+            service_name: whose command it is.
+            command_name: as the service calls it.
+            held_s: how long the transaction stays open after its work.
+            rolled_back: take everything back at the end instead of committing it.
+            fields: the command's.
+        """
+        service = self._installation.manifest.service(service_name)
+        [command] = [each for each in service.commands if each.name == command_name]
+        body = msgspec.convert(fields, command.body)
+
+        def work(connection: Connection) -> Any:
+            unit = UnitOfWork(
+                connection,
+                tables=service.tables,
+                event_types=service.event_types,
+                cause=Cause.start(actor="oracle"),
+                now=self._installation.clock.now(),
+            )
+            answer = execute(unit, service.tables, command, body, None)
+            if held_s:
+                time.sleep(held_s)  # on a thread of the database's; the transaction stays open
+            if rolled_back:
+                raise _RolledBackError
+            return answer
+
+        bracket = Bracket()
+        try:
+            answer = await self._installation.database(service_name).transact(bracket.sending(work))
+        except _RolledBackError:
+            return bracket.returned(), None
+        commit = bracket.returned()
+        self._installation.doorbell.ring(outbox_bell(service_name))
+        content = msgspec.json.decode(answer.content)
+        if answer.status != 200:
+            raise RefusedError(f"{command_name} was refused: {content}; mend the oracle")
+        return commit, content
+
+
+class Writer:
+    """Raises one register, step by step."""
+
+    def __init__(self, side: WriteSide, register: Register) -> None:
+        self.register = register
+        self._side = side
+        self._turn = asyncio.Lock()
+
+    async def step(self, **how: Any) -> None:
+        """Commit one event; `how` goes to `WriteSide.run`. A lost race is a step not taken."""
+        async with self._turn:
+            try:
+                commit, answer = await self._write(**how)
+            except TransientError as error:
+                if isinstance(error, UnknownOutcomeError):
+                    raise
+                return
+            if answer is not None:
+                self.register.commits.append(commit)
+
+    async def _write(self, **how: Any) -> tuple[Commit, Any]:
+        raise NotImplementedError
+
+
+class LimitWriter(Writer):
+    """Raises a customer's credit limit by one cent a step."""
+
+    async def _write(self, **how: Any) -> tuple[Commit, Any]:
+        limit = {"minor": LIMIT_MINOR + self.register.value + 1, "currency": CURRENCY}
+        fields = {"customer_id": self.register.key, "credit_limit": limit}
+        return await self._side.run("customers", "change-credit-limit", **fields, **how)
+
+
+class StockWriter(Writer):
+    """Raises a product's stock by one a step."""
+
+    async def _write(self, **how: Any) -> tuple[Commit, Any]:
+        fields = {"sku": self.register.key, "quantity": 1}
+        return await self._side.run("inventory", "restock-product", **fields, **how)
+
+
+class OrderWriter(Writer):
+    """Places one order of a customer a step."""
+
+    async def _write(self, **how: Any) -> tuple[Commit, Any]:
+        lines = [{"sku": ORDERED, "quantity": 1}]
+        fields = {"customer_id": self.register.key, "lines": lines}
+        return await self._side.run("orders", "place-order", **fields, **how)
+
+
+class NameWriter(Writer):
+    """Creates one more customer a step whose name has the register's word in it."""
+
+    async def _write(self, **how: Any) -> tuple[Commit, Any]:
+        return await self._side.run(
+            "customers", "create-customer", **customer_named(self.register.key), **how
+        )
+
+
+def customer_named(name: str) -> dict[str, Any]:
+    limit = {"minor": LIMIT_MINOR, "currency": CURRENCY}
+    return {"name": name, "email": "oracle@acme.example", "credit_limit": limit}
+
+
+def product(sku: str) -> dict[str, Any]:
+    price = {"minor": 100, "currency": CURRENCY}
+    return {"sku": sku, "name": f"Thing {sku}", "price": price, "stock": STOCK}
+
+
+async def new_customers(side: WriteSide, names: Sequence[str]) -> list[str]:
+    """Create customers; return their ids."""
+    answers = [await side.run("customers", "create-customer", **customer_named(n)) for n in names]
+    return [answer["customer"]["id"] for _, answer in answers]
