@@ -28,7 +28,7 @@ pytestmark = pytest.mark.engine("postgresql")
 
 
 class TestPostgresqlRelay(RelayContract):
-    has_concurrent_writers = True
+    adapter = PostgresqlDatabase
 
     @pytest.fixture(autouse=True)
     def server(self, tmp_path: Path) -> Iterator[None]:

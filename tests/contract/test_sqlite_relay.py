@@ -14,6 +14,8 @@ from slackwater.testing.relay_contract import RelayContract
 
 
 class TestSqliteRelay(RelayContract):
+    adapter = SqliteDatabase
+
     @asynccontextmanager
     async def open_database(self, directory: Path) -> AsyncIterator[tuple[Database, Doorbell]]:
         with closing(SocketDoorbell(directory)) as doorbell:
