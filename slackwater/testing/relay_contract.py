@@ -115,13 +115,13 @@ class Source:
         )
 
     async def events(self) -> list[Event]:
-        records = await self._read(counting.COUNTERS.name)
+        records = await self.records(counting.COUNTERS.name)
         return [from_headers(each.topic, each.headers, each.value) for each in records]
 
     async def watermarks(self) -> list[Watermark]:
-        return [Watermark.from_value(each.value) for each in await self._read(WATERMARKS.name)]
+        return [Watermark.from_value(each.value) for each in await self.records(WATERMARKS.name)]
 
-    async def _read(self, topic: str) -> list[Record]:
+    async def records(self, topic: str) -> list[Record]:
         subscription = await self.log.subscribe([topic], group=None)
         records: list[Record] = []
         while True:
