@@ -15,26 +15,31 @@ import os
 import random
 import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
 
-import msgspec
 import pytest
-from sqlalchemy import Connection, false, select
+from sqlalchemy import Connection, false, insert, select
 
 from slackwater.database.port import DatabaseCapability
 from slackwater.errors import TransientError
-from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
-from slackwater.events.cloudevents import from_headers
-from slackwater.events.event import Event
+from slackwater.event_log.port import EventLog, NewRecord
 from slackwater.outbox.ticks import current_tick
 from slackwater.testing import counting
 from slackwater.testing.claims import AdapterContract, Guarantee, holds, needs
 from slackwater.testing.relay_contract import LogAround, Source, running
+from slackwater.testing.relay_writers_checks import (
+    History,
+    Place,
+    Seen,
+    check_claims,
+    check_order,
+    check_published,
+    check_repeated,
+    count_overtaken,
+    read_placed,
+)
 from slackwater.watermarks.record import WATERMARKS, Watermark
-from slackwater.watermarks.tick import Tick
 
 EVENTS = int(os.environ.get("WRITERS_EVENTS", "1500"))
 SEED = int(os.environ.get("WRITERS_SEED", str(random.SystemRandom().randrange(10**6))))
@@ -47,41 +52,9 @@ _DEADLINE_S = 30.0
 _WRITING_S = 60.0 + EVENTS / 50
 _LOOK_INTERVAL_S = 0.01
 
-Place = tuple[TopicPartition, int]
-
 
 class RolledBackError(Exception):
     """A writer gives its transaction up."""
-
-
-class Placed(NamedTuple):
-    """An event where it stands in the log."""
-
-    at: TopicPartition
-    offset: int
-    event: Event
-
-
-class Seen(NamedTuple):
-    """What was visible before any tick that is later than this one."""
-
-    tick: Tick
-    runs: frozenset[str]
-
-
-class History(msgspec.Struct):
-    """What the writers know of their runs; a run is told by the correlation id of its events."""
-
-    committed: dict[str, int] = msgspec.field(default_factory=dict)
-    """How many events each run has committed."""
-    undone: set[str] = msgspec.field(default_factory=set)
-    seen: list[Seen] = msgspec.field(default_factory=list)
-    events: int = 0
-    long_ones: int = 0
-
-    def commit(self, run: str, events: int) -> None:
-        self.committed[run] = events
-        self.events += events
 
 
 class StruckLog(LogAround):
@@ -91,12 +64,13 @@ class StruckLog(LogAround):
         super().__init__(log)
         self.watermarks: list[Watermark] = []
         self.unheard: set[Place] = set()
-        self.strikes = 0
         self._is_to_strike = False
 
-    def strike(self) -> None:
-        """Let the next append of events fail after it."""
+    async def strike(self) -> None:
+        """Let the next append of events fail after it, and wait until it has."""
         self._is_to_strike = True
+        async with asyncio.timeout(_DEADLINE_S):
+            await _until(lambda: not self._is_to_strike)
 
     async def append(self, records: Sequence[NewRecord]) -> list[Place]:
         if records[0].topic == WATERMARKS.name:
@@ -105,7 +79,6 @@ class StruckLog(LogAround):
         places = await super().append(records)
         if self._is_to_strike:
             self._is_to_strike = False
-            self.strikes += 1
             self.unheard |= set(places)
             raise TransientError("the acknowledgement was lost")
         return places
@@ -182,6 +155,7 @@ class RelayWritersContract(AdapterContract):
     ) -> None:
         print(f"\nWRITERS_SEED={SEED} WRITERS_EVENTS={EVENTS}")  # noqa: T201 - repeats the run
         history, log = History(), StruckLog(source.log)
+        await source.database.transact(_create_shared_counters)
         began_s = time.monotonic()
         handles = [await open_source() for _ in range(_HANDLES)]
         async with AsyncExitStack() as stack:
@@ -191,21 +165,27 @@ class RelayWritersContract(AdapterContract):
             await _write(handles, history, log)
             await _claimed_everything(source, log)
         took_s = time.monotonic() - began_s
-        placed = await _placed(source)
-        _check_published(placed, history)
-        _check_order(placed)
-        _check_repeated(placed, log)
-        late = await _late(source, placed)
-        checks = _check_claims(placed, history, log.watermarks)
+        placed = await read_placed(source)
+        check_published(placed, history)
+        check_order(placed)
+        check_repeated(placed, log.unheard)
+        overtaken = await count_overtaken(source, placed)
+        checks = check_claims(placed, history, log.watermarks)
         assert {watermark.epoch for watermark in log.watermarks} >= {1, 2, 3}
         assert history.undone
-        assert late > 0
+        assert overtaken
         print(  # noqa: T201
             f"{history.events} events in {took_s:.1f} s, {history.long_ones} long transactions, "
-            f"{len(history.undone)} runs undone, {late} events overtaken, "
+            f"{len(history.undone)} runs undone, {overtaken} events overtaken, "
             f"{len(placed) - history.events} repeated, {len(log.watermarks)} watermarks, "
             f"{checks} claims checked"
         )
+
+
+def _create_shared_counters(connection: Connection) -> None:
+    """Create them beforehand: who finds one missing could lose the race for it too often."""
+    rows = [{"id": f"shared {number}", "value": 0} for number in range(_SHARED_COUNTERS)]
+    connection.execute(insert(counting.counters), rows)
 
 
 async def _write(handles: Sequence[Source], history: History, log: StruckLog) -> None:
@@ -218,9 +198,7 @@ async def _write(handles: Sequence[Source], history: History, log: StruckLog) ->
             group.create_task(writer.run())
         for share in range(1, _STRIKES + 1):
             await _until(lambda share=share: history.events * (_STRIKES + 1) >= EVENTS * share)  # type: ignore[misc]
-            log.strike()
-    async with asyncio.timeout(_DEADLINE_S):
-        await _until(lambda: log.strikes == _STRIKES)
+            await log.strike()
 
 
 @asynccontextmanager
@@ -258,82 +236,3 @@ async def _until(is_so: Callable[[], bool]) -> None:
     """Look until it is so; the caller sets the deadline."""
     while not is_so():  # noqa: ASYNC110 - the threads that change it know no loop
         await asyncio.sleep(_LOOK_INTERVAL_S)
-
-
-async def _placed(source: Source) -> list[Placed]:
-    """Return all events as they stand in the log, those of a partition in its order."""
-    return [
-        Placed(
-            each.topic_partition, each.offset, from_headers(each.topic, each.headers, each.value)
-        )
-        for each in await source.records(counting.COUNTERS.name)
-    ]
-
-
-def _firsts(placed: Sequence[Placed]) -> list[Placed]:
-    firsts: dict[str, Placed] = {}
-    for each in placed:
-        firsts.setdefault(each.event.id, each)
-    return list(firsts.values())
-
-
-def _run_of(placed: Placed) -> str:
-    return placed.event.cause.correlation_id
-
-
-def _check_published(placed: Sequence[Placed], history: History) -> None:
-    """What was committed is in the log, all of it, and nothing else is."""
-    published = Counter(map(_run_of, _firsts(placed)))
-    assert not published.keys() & history.undone, "rolled back, and published"
-    assert published == history.committed, "skipped, lost, or never committed"
-
-
-def _check_order(placed: Sequence[Placed]) -> None:
-    versions = defaultdict[str, list[int]](list)
-    for each in _firsts(placed):
-        versions[each.event.aggregate_id].append(each.event.version)
-    for counter_id, found in versions.items():
-        assert found == list(range(1, len(found) + 1)), counter_id
-
-
-def _check_repeated(placed: Sequence[Placed], log: StruckLog) -> None:
-    """Only what a struck leader had appended is there twice."""
-    counts = Counter(each.event.id for each in placed)
-    repeated = {(each.at, each.offset) for each in _firsts(placed) if counts[each.event.id] > 1}
-    assert repeated == log.unheard
-    assert max(counts.values()) <= 1 + _STRIKES
-
-
-async def _late(source: Source, placed: Sequence[Placed]) -> int:
-    """Count the events that were published after one of a greater position: the hazard was met."""
-    table = counting.tables.events
-    rows = await source.database.read(
-        lambda connection: connection.execute(select(table.c.id, table.c.position)).all()
-    )
-    positions = {row.id: row.position for row in rows}
-    greatest, late = defaultdict[TopicPartition, int](int), 0
-    for each in _firsts(placed):
-        position = positions[each.event.id]
-        late += position < greatest[each.at]
-        greatest[each.at] = max(greatest[each.at], position)
-    return late
-
-
-def _check_claims(
-    placed: Sequence[Placed], history: History, watermarks: Sequence[Watermark]
-) -> int:
-    """Hold each watermark to its claim: what was visible before its tick lies below its offsets."""
-    ends = defaultdict[str, dict[TopicPartition, int]](dict)
-    for each in _firsts(placed):
-        ends[_run_of(each)][each.at] = each.offset + 1
-    checks, needed = 0, dict[TopicPartition, int]()
-    seen = sorted(history.seen, key=lambda each: each.tick, reverse=True)
-    for watermark in sorted(watermarks, key=lambda each: each.tick):
-        while seen and seen[-1].tick < watermark.tick:
-            for run in seen.pop().runs:
-                for at, end in ends[run].items():
-                    needed[at] = max(needed.get(at, 0), end)
-        for at, end in needed.items():
-            assert watermark.offsets[at.topic][at.partition] >= end, watermark
-            checks += 1
-    return checks
