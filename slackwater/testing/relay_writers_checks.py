@@ -120,6 +120,7 @@ def check_claims(
     for watermark in sorted(watermarks, key=lambda each: each.tick):
         while seen and seen[-1].tick < watermark.tick:
             for run in seen.pop().runs:
+                assert run in ends, f"{watermark} claims a run that is not in the log"
                 for at, end in ends[run].items():
                     needed[at] = max(needed.get(at, 0), end)
         for at, end in needed.items():

@@ -166,11 +166,11 @@ class RelayWritersContract(AdapterContract):
             await _claimed_everything(source, log)
         took_s = time.monotonic() - began_s
         placed = await read_placed(source)
+        checks = check_claims(placed, history, log.watermarks)
         check_published(placed, history)
         check_order(placed)
         check_repeated(placed, log.unheard)
         overtaken = await count_overtaken(source, placed)
-        checks = check_claims(placed, history, log.watermarks)
         assert {watermark.epoch for watermark in log.watermarks} >= {1, 2, 3}
         assert history.undone
         assert overtaken
