@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: help run test bench check format lock schema engines engines-stop clean
+.PHONY: help run test bench check format lock schema reference engines engines-stop clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,7 @@ check: $(VENV)/dev ## Lint, format check, types, import rules, schema drift
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/slackwater schema export --check schema.graphql
+	$(BIN)/python -m deploy.adapters_page --check docs/reference/adapters.md
 
 format: $(VENV)/dev ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
@@ -42,6 +43,9 @@ format: $(VENV)/dev ## Format and fix what can be fixed
 
 schema: $(VENV)/run ## Write schema.graphql anew
 	$(BIN)/slackwater schema export schema.graphql
+
+reference: $(VENV)/dev ## Write docs/reference/adapters.md anew
+	$(BIN)/python -m deploy.adapters_page docs/reference/adapters.md
 
 engines: ## Start PostgreSQL, Kafka, MongoDB, Elasticsearch on loopback (ARGS="kafka --port kafka=19192")
 	@$(PYTHON) -m deploy.engines up $(ARGS)

@@ -8,9 +8,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 
+from slackwater.doorbell import DoorbellCapability
+
 
 class LocalDoorbell:
     """Rings and listens by name, across the threads and event loops of one process."""
+
+    capabilities: frozenset[DoorbellCapability] = frozenset()
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -19,6 +19,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from slackwater.doorbell import DoorbellCapability
 from slackwater.errors import StructuralError
 
 _PATH_BYTES_MAX = 107
@@ -34,6 +35,8 @@ class UnsafeFolderError(StructuralError):
 
 class SocketDoorbell:
     """Implements `Doorbell` for all processes that share a data directory."""
+
+    capabilities: frozenset[DoorbellCapability] = frozenset()
 
     def __init__(self, directory: Path) -> None:
         self._folder = _own_folder(directory)

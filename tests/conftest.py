@@ -5,9 +5,14 @@ Those that kill and pause engines of their own take many minutes and run on requ
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from slackwater.testing.claims import Unclaimed, unclaimed
 from tests.engines import missing
+
+_LEFT_OUT = pytest.StashKey[Counter[Unclaimed]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,6 +29,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engine(name): needs a running engine of that name")
     config.addinivalue_line("markers", "long_faults: kills and pauses engines for many minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, and tell, what an adapter says that it cannot do."""
+    left_out = Counter(missing for item in items if (missing := unclaimed(item)))
+    config.stash[_LEFT_OUT] = left_out
+    config.hook.pytest_deselected(items=[item for item in items if unclaimed(item)])
+    items[:] = [item for item in items if not unclaimed(item)]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for (adapter, capability), cases in sorted(config.stash.get(_LEFT_OUT, Counter()).items()):
+        terminalreporter.write_line(
+            f"{adapter} does not claim {capability}: {cases} case(s) left out"
+        )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

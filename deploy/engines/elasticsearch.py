@@ -61,6 +61,7 @@ class Elasticsearch(Engine):
     setting = "SLACKWATER_ELASTICSEARCH_URL"
     service = "elasticsearch"
     default_port = 9200
+    tested_on = f"Elasticsearch {VERSION}"
 
     @property
     def url(self) -> str:

@@ -33,6 +33,8 @@ class Engine(ABC):
     service: ClassVar[str]
     """Its name in compose.yaml."""
     default_port: ClassVar[int]
+    tested_on: ClassVar[str]
+    """What the tests of Slackwater run on, with its version."""
     ask_to_end_with: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(self, folder: Path, port: int) -> None:

@@ -79,6 +79,7 @@ class Kafka(Engine):
     setting = "SLACKWATER_KAFKA_URL"
     service = "kafka"
     default_port = 19092
+    tested_on = f"Apache Kafka {VERSION}"
 
     @property
     def url(self) -> str:

@@ -29,6 +29,7 @@ class MongoDB(Engine):
     setting = "SLACKWATER_MONGODB_URL"
     service = "mongo"
     default_port = 27101
+    tested_on = f"SecantusDB {VERSION}, which speaks MongoDB's protocol"
 
     @property
     def url(self) -> str:

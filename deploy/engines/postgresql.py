@@ -35,6 +35,7 @@ class PostgreSQL(Engine):
     setting = "SLACKWATER_POSTGRESQL_URL"
     service = "postgres"
     default_port = 5439
+    tested_on = "PostgreSQL 15, of Debian 12"
     ask_to_end_with = signal.SIGINT  # ends sessions instead of waiting for them
 
     @property

@@ -8,9 +8,25 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from slackwater.capability import Capability
 from slackwater.errors import SlackwaterError, TransientError
 
 T = TypeVar("T")
+
+
+class DatabaseCapability(Capability):
+    """What a database can do beyond what every one must."""
+
+    CONCURRENT_WRITERS = (
+        "CONCURRENT_WRITERS",
+        "a service writes one transaction after another, and a long one holds up all others",
+    )
+    """Transactions that write are open at the same time."""
+    SEVERAL_MACHINES = (
+        "SEVERAL_MACHINES",
+        "all processes of a service, and its relays, run where the file is",
+    )
+    """Processes on any machine use the same database."""
 
 
 class Session(Protocol):
@@ -37,6 +53,9 @@ class Session(Protocol):
 
 class Database(Session, Protocol):
     """One database; several processes use it at once."""
+
+    @property
+    def capabilities(self) -> frozenset[DatabaseCapability]: ...
 
     def lease(self, role: str) -> AbstractAsyncContextManager[Session]:
         """Wait until nobody else holds `role`, and hold it until the end of the context.

@@ -16,7 +16,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import NullPool, Pool, QueuePool
 
-from slackwater.database.port import Session
+from slackwater.database.port import DatabaseCapability, Session
 from slackwater.database.postgresql_connection import RawConnection, connect, is_lost
 from slackwater.database.postgresql_errors import translated
 from slackwater.database.postgresql_lease import hold_lease
@@ -40,6 +40,8 @@ _READERS = 2
 
 class PostgresqlDatabase:
     """Implements `slackwater.database.port.Database`; a commit has reached the server's disk."""
+
+    capabilities = frozenset(DatabaseCapability)
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ import psycopg
 from slackwater.backoff import backoff
 from slackwater.database.port import DatabaseError
 from slackwater.database.postgresql_connection import RawConnection, connect
+from slackwater.doorbell import DoorbellCapability
 from slackwater.local_doorbell import LocalDoorbell, LocalListener
 
 _CHANNEL = "slackwater_doorbell"
@@ -31,6 +32,8 @@ _JOIN_S = 2.0
 
 class PostgresqlDoorbell:
     """Implements `Doorbell` for all processes that use the same database."""
+
+    capabilities = frozenset(DoorbellCapability)
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -12,7 +12,7 @@ import sqlalchemy
 from sqlalchemy import Connection
 from sqlalchemy.pool import NullPool
 
-from slackwater.database.port import Session
+from slackwater.database.port import DatabaseCapability, Session
 from slackwater.database.sqlite_lease import hold_file
 from slackwater.database.transactions import keep_transactions_open
 from slackwater.outbox.unit_of_work import watch_state_changes
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 class SqliteDatabase:
     """Implements `slackwater.database.port.Database`; a commit has reached the disk."""
+
+    capabilities: frozenset[DatabaseCapability] = frozenset()
 
     def __init__(self, path: Path) -> None:
         self._path = path

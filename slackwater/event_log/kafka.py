@@ -27,7 +27,7 @@ from slackwater.event_log.kafka_offsets import KafkaOffsets
 from slackwater.event_log.kafka_subscription import KafkaSubscription
 from slackwater.event_log.kafka_topics import KafkaTopics
 from slackwater.event_log.partitioner import partition_of
-from slackwater.event_log.port import NewRecord, Topic, TopicPartition
+from slackwater.event_log.port import EventLogCapability, NewRecord, Topic, TopicPartition
 
 _HEARTBEAT_MS = 500
 _FETCH_WAIT_MAX_MS = 250
@@ -38,6 +38,8 @@ _NEVER_MS = (1 << 31) - 1
 
 class KafkaEventLog:
     """Implements `EventLog`; needs a running event loop."""
+
+    capabilities = frozenset(EventLogCapability)
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from slackwater.event_log.port import (
     Assignment,
     EventLog,
+    EventLogCapability,
     NewRecord,
     Record,
     Subscription,
@@ -23,6 +24,10 @@ class NamespacedEventLog:
     def __init__(self, log: EventLog, prefix: str) -> None:
         self._log = log
         self._prefix = prefix
+
+    @property
+    def capabilities(self) -> frozenset[EventLogCapability]:
+        return self._log.capabilities
 
     async def create_topics(self, topics: Sequence[Topic]) -> None:
         named = [replace(topic, name=self._prefix + topic.name) for topic in topics]

@@ -13,6 +13,15 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from slackwater.capability import Capability
+
+
+class EventLogCapability(Capability):
+    """What an event log can do beyond what every one must."""
+
+    SEVERAL_MACHINES = "SEVERAL_MACHINES", "relays and projectors run where the files are"
+    """Processes on any machine use the same log."""
+
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """A topic; its number of partitions never changes.
@@ -90,6 +99,9 @@ class Subscription(Protocol):
 
 class EventLog(Protocol):
     """The log itself; several processes use it at once."""
+
+    @property
+    def capabilities(self) -> frozenset[EventLogCapability]: ...
 
     async def create_topics(self, topics: Sequence[Topic]) -> None:
         """Create what is missing; refuse a topic that exists with another number of partitions."""

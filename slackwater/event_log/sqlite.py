@@ -14,7 +14,7 @@ from pathlib import Path
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.groups import Groups, open_groups
 from slackwater.event_log.member import Everything, Member, Owner
-from slackwater.event_log.port import NewRecord, Topic, TopicPartition
+from slackwater.event_log.port import EventLogCapability, NewRecord, Topic, TopicPartition
 from slackwater.event_log.sqlite_subscription import SqliteSubscription
 from slackwater.event_log.topic_file import TopicFile, create_topic, open_topic
 from slackwater.event_log.wakeup import Wakeup
@@ -22,6 +22,8 @@ from slackwater.event_log.wakeup import Wakeup
 
 class SqliteEventLog:
     """Implements `EventLog`; any number of them, in any process, may share a directory."""
+
+    capabilities: frozenset[EventLogCapability] = frozenset()
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from slackwater.capability import Capability
 from slackwater.errors import PoisonousEventError
 from slackwater.read_models.progress import ProgressStore, ProgressUpdate
 
@@ -107,8 +108,24 @@ class Find(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 100
 
 
+class DocumentStoreCapability(Capability):
+    """What a document store can do beyond what every one must."""
+
+    DURABLE_COMMITS = (
+        "DURABLE_COMMITS",
+        "after a power failure the newest documents are folded again from the log, and are as "
+        "stale until then as their bounds say",
+    )
+    """A commit that returned outlives a power failure."""
+    SEVERAL_MACHINES = "SEVERAL_MACHINES", "gateways and projectors run where the file is"
+    """Processes on any machine use the same documents and progress."""
+
+
 class DocumentStore(Protocol):
     """Documents and their progress in one store; several processes use it at once."""
+
+    @property
+    def capabilities(self) -> frozenset[DocumentStoreCapability]: ...
 
     @property
     def progress(self) -> ProgressStore:

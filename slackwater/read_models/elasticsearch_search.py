@@ -36,7 +36,7 @@ _UNAVAILABLE = 503
 class ElasticsearchSearchIndex:
     """Implements `SearchIndex`; any number of them, in any process, may use the same cluster."""
 
-    capabilities = frozenset({SearchCapability.FUZZY, SearchCapability.STABLE_PAGES})
+    capabilities = frozenset(SearchCapability)
 
     def __init__(
         self,

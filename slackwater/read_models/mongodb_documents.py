@@ -17,6 +17,7 @@ from slackwater.errors import ConflictError
 from slackwater.read_models.documents import (
     Collection,
     Condition,
+    DocumentStoreCapability,
     Find,
     Row,
     RowWrite,
@@ -53,6 +54,8 @@ class MongodbDocumentStore:
     Raises:
         ConfigurationError: the URL or the database's name cannot be used.
     """
+
+    capabilities = frozenset(DocumentStoreCapability)
 
     def __init__(
         self,

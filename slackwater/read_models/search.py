@@ -8,11 +8,11 @@ that could not see the whole index is an error, never a shorter answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
+from slackwater.capability import Capability
 from slackwater.errors import StructuralError, TransientError
 from slackwater.read_models.documents import Row, RowWrite
 
@@ -41,13 +41,15 @@ class PartialResultError(TransientError):
         super().__init__(f"search index {index} answered only in part ({reason}); try again")
 
 
-class SearchCapability(StrEnum):
+class SearchCapability(Capability):
     """What a search engine can do beyond what every one must."""
 
-    FUZZY = "FUZZY"
+    FUZZY = "FUZZY", "a misspelt word finds nothing, even if `fuzzy` is asked for"
     """`SearchRequest.fuzzy` also finds misspelt words."""
-    STABLE_PAGES = "STABLE_PAGES"
+    STABLE_PAGES = "STABLE_PAGES", "a hit may move to another page while documents are written"
     """The pages of one search show one state of the index, whatever is written meanwhile."""
+    SEVERAL_MACHINES = "SEVERAL_MACHINES", "gateways and projectors run where the file is"
+    """Processes on any machine use the same index."""
 
 
 class SearchField(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from slackwater.errors import ConflictError
 from slackwater.read_models.documents import (
     Collection,
     Condition,
+    DocumentStoreCapability,
     Find,
     Row,
     RowWrite,
@@ -40,6 +41,8 @@ from slackwater.sqlite.file import SqliteFile
 
 class SqliteDocumentStore:
     """A document store in one file; several processes may have it open at once."""
+
+    capabilities: frozenset[DocumentStoreCapability] = frozenset()
 
     def __init__(self, path: Path, doorbell: Doorbell) -> None:
         self._file = SqliteFile(path, Synchronous.NORMAL)

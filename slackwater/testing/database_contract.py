@@ -1,8 +1,8 @@
 """The contract of a service's database: every adapter passes it before it is called ready.
 
-Subclass `DatabaseContract` in a test module, say how a handle on the database of a directory is
-opened here and in another process, and run it with pytest and pytest-asyncio in automatic mode.
-Two handles on one directory must behave as two processes would.
+Subclass `DatabaseContract` in a test module, name its `adapter`, say how a handle on the database
+of a directory is opened here and in another process, and run it with pytest and pytest-asyncio in
+automatic mode. Two handles on one directory must behave as two processes would.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from slackwater.database.port import Database
 from slackwater.errors import TransientError
 from slackwater.outbox.unit_of_work import ForgottenEventError, UnitOfWork
+from slackwater.testing.claims import AdapterContract, Guarantee, holds
 from slackwater.testing.counting import (
     counters,
     metadata,
@@ -55,7 +56,7 @@ asyncio.run(main())
 """
 
 
-class DatabaseContract:
+class DatabaseContract(AdapterContract):
     """What every adapter of `Database` does; the test names are the contract."""
 
     @abstractmethod
@@ -85,6 +86,7 @@ class DatabaseContract:
     async def other(self, database: Database, open_handle: Opener) -> Database:
         return await open_handle()
 
+    @holds(Guarantee.ATOMICITY)
     async def test_work_that_raises_leaves_nothing_and_its_error_comes_out(
         self, database: Database
     ) -> None:
@@ -115,6 +117,7 @@ class DatabaseContract:
             await database.transact(_raising_after(commits, ValueError("on purpose")))
         assert await database.read(_count_events) == 0
 
+    @holds(Guarantee.ORDER)
     async def test_a_read_sees_every_commit_that_returned_on_any_handle(
         self, database: Database, other: Database
     ) -> None:
@@ -142,6 +145,7 @@ class DatabaseContract:
         assert await reading == (0, 0)
         assert await database.read(_count_events) == 1
 
+    @holds(Guarantee.VERSION_GUARD)
     async def test_changes_of_what_was_read_before_lose_none(
         self, database: Database, other: Database
     ) -> None:
@@ -190,6 +194,7 @@ class DatabaseContract:
             await database.transact(lambda connection: unit_of_work(connection).run(forget))
         assert await database.read(_value_of_c) is None
 
+    @holds(Guarantee.DURABILITY)
     async def test_what_returned_outlives_a_killed_process(
         self, database: Database, tmp_path: Path
     ) -> None:
@@ -205,6 +210,7 @@ class DatabaseContract:
         with pytest.raises(TransientError, match="closed"):
             await database.transact(_raise_c)
 
+    @holds(Guarantee.FENCING)
     async def test_a_lease_has_one_holder_at_a_time(
         self, database: Database, other: Database
     ) -> None:

@@ -2,8 +2,9 @@
 
 Its progress has a contract of its own (`progress_store_contract`), which the same adapter passes.
 
-A subclass provides a fixture `open_store`: an async function that opens one more handle on the same
-data, which is empty when a test begins, and closes all handles when the test ends.
+A subclass names its `adapter` and provides a fixture `open_store`: an async function that opens one
+more handle on the same data, which is empty when a test begins, and closes all handles when the
+test ends.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from slackwater.read_models.documents import (
     Sort,
 )
 from slackwater.read_models.progress import Claim
+from slackwater.testing.claims import AdapterContract, Guarantee, holds
 from slackwater.testing.progress_store_contract import (
     FIRST,
     READ_MODEL,
@@ -181,6 +183,7 @@ class CommitContract(_Stores):
         assert await store.get(THINGS.name, ["a"]) == {}
 
     @pytest.mark.parametrize("revision", [1, 3])
+    @holds(Guarantee.VERSION_GUARD)
     async def test_a_write_on_another_revision_is_refused(
         self, store: DocumentStore, claim: Claim, revision: int
     ) -> None:
@@ -190,6 +193,7 @@ class CommitContract(_Stores):
             await store.commit([thing("a", revision=revision, label="third")], update(claim))
         assert (await store.get(THINGS.name, ["a"]))["a"].document["label"] == "second"
 
+    @holds(Guarantee.ATOMICITY)
     async def test_a_commit_with_one_bad_row_leaves_nothing(
         self, store: DocumentStore, other: DocumentStore, claim: Claim
     ) -> None:
@@ -202,6 +206,7 @@ class CommitContract(_Stores):
         loaded = await load_one(other.progress)
         assert (loaded.positions[FIRST], loaded.events_applied) == (0, 0)
 
+    @holds(Guarantee.FENCING)
     async def test_a_commit_with_a_stale_fence_leaves_nothing(
         self, store: DocumentStore, other: DocumentStore, claim: Claim
     ) -> None:
@@ -228,6 +233,7 @@ class CommitContract(_Stores):
         loaded = await load_one(other.progress)
         assert (loaded.positions, loaded.events_applied) == ({FIRST: 2, SECOND: 0}, 2)
 
+    @holds(Guarantee.WATERMARKS)
     async def test_progress_never_runs_ahead_of_the_rows_that_it_covers(
         self, store: DocumentStore, other: DocumentStore, claim: Claim
     ) -> None:
@@ -285,6 +291,7 @@ class CommitContract(_Stores):
         await store.commit([thing("a")], update(claim, events=2))
         assert (await load_one(store.progress)).events_applied == 9
 
+    @holds(Guarantee.IDEMPOTENCE)
     async def test_a_commit_repeated_after_an_unknown_outcome_changes_nothing(
         self, store: DocumentStore, other: DocumentStore, claim: Claim
     ) -> None:
@@ -589,16 +596,16 @@ class FindContract(_Stores):
             Operator.BELOW: lambda label: label < text,
             Operator.STARTS_WITH: lambda label: label.startswith(text),
         }
-        for operator, holds in laws.items():
+        for operator, law in laws.items():
             where = (
                 Condition(path="shelf", operator=Operator.EQUAL, value=shelf),
                 Condition(path="label", operator=operator, value=text),
             )
             order = (Sort(path="label"), Sort(path="id"))
             found = await store.find(Find(collection=THINGS.name, where=where, order=order))
-            assert [row.document["label"] for row in found] == sorted(filter(holds, labels))
+            assert [row.document["label"] for row in found] == sorted(filter(law, labels))
             assert await store.count(THINGS.name, where) == len(found)
 
 
-class DocumentStoreContract(CommitContract, FindContract):
+class DocumentStoreContract(CommitContract, FindContract, AdapterContract):
     """Everything that a document store must do."""

@@ -4,6 +4,8 @@ Subclass `EventLogContract` in a test module, say how a handle on the log of a d
 and run it with pytest and pytest-asyncio in its automatic mode:
 
     class TestSqliteEventLog(EventLogContract):
+        adapter = SqliteEventLog
+
         @asynccontextmanager
         async def open_log(self, directory):
             ...
@@ -45,6 +47,7 @@ from slackwater.event_log.port import (
     TopicPartition,
 )
 from slackwater.ids import new_id
+from slackwater.testing.claims import AdapterContract, Guarantee, holds
 from slackwater.testing.event_log_process_cases import ProcessCases
 from slackwater.testing.event_log_reading import (
     DEADLINE_S,
@@ -71,16 +74,16 @@ from slackwater.testing.event_log_reading import (
 Opener = Callable[[], Awaitable[EventLog]]
 
 
-class EventLogContract(ProcessCases):
+class EventLogContract(ProcessCases, AdapterContract):
     """What every adapter of `EventLog` does; the test names are the contract."""
 
     @abstractmethod
     def open_log(self, directory: Path) -> AbstractAsyncContextManager[EventLog]:
         """Open one more handle on the log that belongs to `directory`."""
 
+    @abstractmethod
     async def die(self, subscription: Subscription) -> None:
-        """Make a group member fall silent as a crash would; skips where that cannot be done."""
-        pytest.skip(f"{type(subscription).__name__} cannot be made to die in this process")
+        """Make a group member fall silent as a crash would."""
 
     @abstractmethod
     async def trim(self, log: EventLog, topic: str) -> None:
@@ -149,6 +152,7 @@ class EventLogContract(ProcessCases):
         assert (first.key, first.value, first.headers) == (record.key, record.value, headers)
         assert (second.value, second.headers) == (b"", {})
 
+    @holds(Guarantee.WATERMARKS)
     async def test_what_one_handle_has_appended_another_sees_at_once(
         self, open_handle: Opener, log: EventLog, topic: str
     ) -> None:
@@ -183,6 +187,7 @@ class EventLogContract(ProcessCases):
             offsets = sorted(offset for place, offset in places if place == at)
             assert [record.offset for record in records] == offsets == list(range(len(offsets)))
 
+    @holds(Guarantee.ORDER)
     async def test_appends_at_once_keep_the_order_of_each_key(
         self, open_handle: Opener, log: EventLog, topic: str
     ) -> None:
@@ -246,6 +251,7 @@ class EventLogContract(ProcessCases):
             assert offsets == list(range(positions.get(at, 0), end))
         await subscription.close()
 
+    @holds(Guarantee.IDEMPOTENCE)
     async def test_records_are_delivered_again_after_seeking_back(
         self, log: EventLog, topic: str
     ) -> None:
@@ -369,6 +375,7 @@ class EventLogContract(ProcessCases):
         finally:
             await close_all(members)
 
+    @holds(Guarantee.FENCING)
     async def test_a_member_that_fell_silent_returns_nothing_until_it_is_assigned_anew(
         self, open_handle: Opener, log: EventLog, topic: str
     ) -> None:

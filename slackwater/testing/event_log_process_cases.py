@@ -13,6 +13,7 @@ from pathlib import Path
 
 from slackwater.event_log.port import EventLog, TopicPartition
 from slackwater.ids import new_id
+from slackwater.testing.claims import Guarantee, holds
 from slackwater.testing.event_log_reading import (
     DEADLINE_S,
     Follower,
@@ -27,6 +28,14 @@ async def work(log, topic, name):
     for n in range(60):
         key = f"{name} {n % 3}"
         await log.append([NewRecord(topic=topic, key=key, value=b"%d" % n)])
+"""
+_APPEND_FOR_EVER = """
+async def work(log, topic, key):
+    n = 0
+    while True:
+        [(at, offset)] = await log.append([NewRecord(topic=topic, key=key, value=b"%d" % n)])
+        print(at.partition, offset, n, flush=True)
+        n += 1
 """
 _CONSUME = """
 async def work(log, topic, group):
@@ -70,6 +79,22 @@ class ProcessCases:
         assert numbers == {
             f"{name} {n}": list(range(n, 60, 3)) for name in ("a", "b", "c") for n in range(3)
         }
+
+    @holds(Guarantee.DURABILITY)
+    async def test_what_append_has_returned_outlives_a_killed_process(
+        self, log: EventLog, topic: str, tmp_path: Path
+    ) -> None:
+        returned: dict[TopicPartition, int] = {}
+        async with self._running(tmp_path, _APPEND_FOR_EVER, topic, "key") as process:
+            for _ in range(20):
+                await _read_line(process, topic, returned)
+            process.kill()
+            while await _read_line(process, topic, returned):
+                pass
+        [(at, end)] = returned.items()
+        values = [int(record.value) for record in await read_all(log, topic)]
+        assert values == list(range(len(values)))
+        assert (await log.end_offsets([topic]))[at] == len(values) >= end >= 20
 
     async def test_a_killed_member_is_replaced_and_everything_is_read(
         self, log: EventLog, topic: str, tmp_path: Path

@@ -1,7 +1,8 @@
 """What every progress store must do, to be inherited by the tests of each adapter.
 
-A subclass provides a fixture `open_progress`: an async function that opens one more handle on the
-same progress, which is empty when a test begins, and closes all handles when the test ends.
+A subclass names its `adapter` and provides a fixture `open_progress`: an async function that opens
+one more handle on the same progress, which is empty when a test begins, and closes all handles when
+the test ends.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from slackwater.read_models.progress import (
     ReadModelProgress,
     ReadModelState,
 )
+from slackwater.testing.claims import AdapterContract, Guarantee, holds
 
 OpenProgress = Callable[[], Awaitable[ProgressStore]]
 
@@ -50,7 +52,7 @@ async def load_one(store: ProgressStore, model: ModelVersion = READ_MODEL) -> Re
     return found
 
 
-class ProgressStoreContract:
+class ProgressStoreContract(AdapterContract):
     """Claims, fences, positions and states."""
 
     @pytest.fixture
@@ -144,6 +146,7 @@ class ProgressStoreContract:
         )
         assert len({claim.fences[FIRST] for claim in claims}) == len(claims)
 
+    @holds(Guarantee.FENCING)
     async def test_an_older_claim_is_refused_after_a_newer_one(
         self, store: ProgressStore, other: ProgressStore, claim: Claim
     ) -> None:
@@ -161,6 +164,7 @@ class ProgressStoreContract:
         await store.save(update(claim, second=7))
         assert (await load_one(store)).positions == {FIRST: 0, SECOND: 7}
 
+    @holds(Guarantee.ATOMICITY)
     async def test_one_stale_fence_refuses_the_whole_update(
         self, store: ProgressStore, other: ProgressStore, claim: Claim
     ) -> None:
@@ -184,6 +188,7 @@ class ProgressStoreContract:
         with pytest.raises(FencedError):
             await store.save(update(claim, second=1))
 
+    @holds(Guarantee.WATERMARKS)
     async def test_a_late_save_never_moves_progress_backwards(
         self, store: ProgressStore, claim: Claim
     ) -> None:

@@ -1,9 +1,8 @@
 """The contract of the relay on a database: nothing lost, order kept, watermarks sound, one leader.
 
-Subclass `RelayContract` in a test module and say how a source is opened: a handle on the database
-of a directory with a doorbell. The event log is the embedded one. Two sources on one directory must
-behave as two processes would. Where writers can be in a transaction at the same time, set
-`has_concurrent_writers`.
+Subclass `RelayContract` in a test module, name the database's `adapter` and say how a source is
+opened: a handle on the database of a directory with a doorbell. The event log is the embedded one.
+Two sources on one directory must behave as two processes would.
 """
 
 from __future__ import annotations
@@ -21,12 +20,13 @@ import pytest
 from sqlalchemy import Connection
 
 from slackwater.clock import SystemClock
-from slackwater.database.port import Database, Session
+from slackwater.database.port import Database, DatabaseCapability, Session
 from slackwater.doorbell import Doorbell
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import (
     Assignment,
     EventLog,
+    EventLogCapability,
     NewRecord,
     Record,
     Subscription,
@@ -43,6 +43,7 @@ from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unpublished import count_unpublished
 from slackwater.testing import counting
+from slackwater.testing.claims import AdapterContract, Guarantee, holds, needs
 from slackwater.watermarks.record import WATERMARKS, Watermark
 from slackwater.watermarks.tick import Tick
 
@@ -114,13 +115,13 @@ class Source:
         )
 
     async def events(self) -> list[Event]:
-        records = await self._read(counting.COUNTERS.name)
+        records = await self.records(counting.COUNTERS.name)
         return [from_headers(each.topic, each.headers, each.value) for each in records]
 
     async def watermarks(self) -> list[Watermark]:
-        return [Watermark.from_value(each.value) for each in await self._read(WATERMARKS.name)]
+        return [Watermark.from_value(each.value) for each in await self.records(WATERMARKS.name)]
 
-    async def _read(self, topic: str) -> list[Record]:
+    async def records(self, topic: str) -> list[Record]:
         subscription = await self.log.subscribe([topic], group=None)
         records: list[Record] = []
         while True:
@@ -137,10 +138,8 @@ class Source:
 Opener = Callable[[], Awaitable[Source]]
 
 
-class RelayContract:
+class RelayContract(AdapterContract):
     """What the relay does on every database; the test names are the contract."""
-
-    has_concurrent_writers = False
 
     @abstractmethod
     def open_database(
@@ -175,6 +174,7 @@ class RelayContract:
     async def other(self, source: Source, open_source: Opener) -> Source:
         return await open_source()
 
+    @holds(Guarantee.ORDER)
     async def test_every_commit_is_published_once_and_in_version_order(
         self, source: Source, other: Source
     ) -> None:
@@ -222,6 +222,7 @@ class RelayContract:
         assert await leader.step() == 9
         assert await source.unpublished() > 0
 
+    @holds(Guarantee.WATERMARKS)
     async def test_a_watermark_covers_everything_visible_before_its_tick(
         self, source: Source
     ) -> None:
@@ -255,6 +256,7 @@ class RelayContract:
         ticks = [watermark.tick for watermark in await source.watermarks()]
         assert ticks == [Tick(1, 1), Tick(1, 2), Tick(1, 3)]
 
+    @holds(Guarantee.ATOMICITY)
     async def test_rolled_back_work_never_appears(self, source: Source) -> None:
         leader = await leading(source)
 
@@ -268,10 +270,10 @@ class RelayContract:
         assert await leader.step() == 1
         assert [event.aggregate_id for event in await source.events()] == ["c2"]
 
+    @needs(DatabaseCapability.CONCURRENT_WRITERS)
     async def test_nothing_is_skipped_while_another_transaction_is_in_flight(
         self, source: Source, other: Source
     ) -> None:
-        self._need_concurrent_writers()
         leader = await leading(source)
         async with in_flight(other, lambda connection: raise_in(connection, "early")):
             await source.raise_counter("late")
@@ -281,6 +283,7 @@ class RelayContract:
         assert {event.aggregate_id for event in await source.events()} == {"late", "early"}
         assert await source.unpublished() == 0
 
+    @holds(Guarantee.DURABILITY)
     async def test_death_between_append_and_mark_repeats_events_and_loses_none(
         self, source: Source, other: Source
     ) -> None:
@@ -317,6 +320,7 @@ class RelayContract:
             await old.step()
         assert (await source.events(), await source.watermarks()) == ([], [])
 
+    @holds(Guarantee.FENCING)
     async def test_a_leader_replaced_before_the_acknowledgement_marks_and_claims_nothing(
         self, source: Source, other: Source
     ) -> None:
@@ -328,10 +332,10 @@ class RelayContract:
         assert await source.unpublished() == 1
         assert await source.watermarks() == []
 
+    @needs(DatabaseCapability.CONCURRENT_WRITERS)
     async def test_nobody_takes_the_lead_while_marks_are_being_committed(
         self, source: Source, other: Source
     ) -> None:
-        self._need_concurrent_writers()
         await source.raise_counter("c1")
         halting = _HaltingSession(source.database)
         old = source.leader(session=halting)
@@ -400,16 +404,16 @@ class RelayContract:
             await until(lambda: has_watermarks(source))
         assert await source.unpublished() == 0
 
-    def _need_concurrent_writers(self) -> None:
-        if not self.has_concurrent_writers:
-            pytest.skip("writers come one after another here")
-
 
 class LogAround:
     """An event log that stands around another."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
+
+    @property
+    def capabilities(self) -> frozenset[EventLogCapability]:
+        return self._log.capabilities
 
     async def create_topics(self, topics: Sequence[Topic]) -> None:
         await self._log.create_topics(topics)

@@ -1,7 +1,8 @@
 """What every search index must do, to be inherited by the tests of each adapter.
 
-A subclass provides a fixture `open_index`: an async function that opens one more handle on the same
-data, which is empty when a test begins, and closes all handles when the test ends.
+A subclass names its `adapter` and provides a fixture `open_index`: an async function that opens one
+more handle on the same data, which is empty when a test begins, and closes all handles when the
+test ends.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from slackwater.read_models.search import (
     UnknownIndexError,
 )
 from slackwater.read_models.search_cursor import InvalidCursorError
+from slackwater.testing.claims import AdapterContract, Guarantee, holds, needs
 
 OpenIndex = Callable[[], Awaitable[SearchIndex]]
 
@@ -137,12 +139,7 @@ def _seen(hits: Sequence[Hit]) -> list[Hit]:
     return [msgspec.structs.replace(hit, cursor="") for hit in hits]
 
 
-def _require(index: SearchIndex, capability: SearchCapability) -> None:
-    if capability not in index.capabilities:
-        pytest.skip(f"the engine does not claim {capability}")
-
-
-class SearchIndexContract:
+class SearchIndexContract(AdapterContract):
     """Everything that a search index must do."""
 
     @pytest.fixture
@@ -240,10 +237,10 @@ class SearchIndexContract:
         [hit] = (await search(index, unicodedata.normalize(form, "crème"))).hits
         assert hit.highlights == {"title": ["한국어 커피 <em>Crème</em>"]}
 
+    @needs(SearchCapability.FUZZY)
     async def test_a_misspelt_word_is_found_on_request_behind_the_right_ones(
         self, index: SearchIndex
     ) -> None:
-        _require(index, SearchCapability.FUZZY)
         await write(index, entry("a", "Cofee pot"), entry("b", "Coffee pot"), entry("c", "Tea pot"))
         assert await found_ids(index, "coffee", fuzzy=True) == ["b", "a"]
         assert await found_ids(index, "coffee pot", fuzzy=True) == ["b", "a"]
@@ -297,10 +294,10 @@ class SearchIndexContract:
         assert [hit.score for hit in whole] == sorted((hit.score for hit in whole), reverse=True)
         assert _seen(await page_through(index, "coffee", limit=limit)) == _seen(whole)
 
+    @needs(SearchCapability.STABLE_PAGES)
     async def test_pages_show_one_state_while_documents_are_written(
         self, index: SearchIndex, other: SearchIndex
     ) -> None:
-        _require(index, SearchCapability.STABLE_PAGES)
         await write(index, *(entry(f"{n:02}", "coffee " * (1 + n % 3)) for n in range(20)))
         whole = (await search(index, "coffee", limit=100)).hits
         hits: list[Hit] = []
@@ -393,6 +390,7 @@ class SearchIndexContract:
         assert await found_ids(index, "tea") == ["a"]
         assert (await index.get(INDEX.name, ["a"]))["a"].version == 2
 
+    @holds(Guarantee.VERSION_GUARD)
     async def test_an_older_version_that_comes_late_never_overwrites(
         self, index: SearchIndex, other: SearchIndex
     ) -> None:
@@ -401,6 +399,7 @@ class SearchIndexContract:
             assert await found_ids(index, "word") == ["a"]
             assert (await index.get(INDEX.name, ["a"]))["a"].document["title"] == "word3"
 
+    @holds(Guarantee.IDEMPOTENCE)
     async def test_writing_everything_again_changes_nothing(
         self, index: SearchIndex, other: SearchIndex
     ) -> None:
@@ -413,6 +412,7 @@ class SearchIndexContract:
         assert (_seen(after.hits), after.total) == (_seen(before.hits), before.total)
         assert await index.count(INDEX.name) == 10
 
+    @holds(Guarantee.WATERMARKS)
     async def test_every_write_is_found_after_a_refresh_that_came_after_it(
         self, index: SearchIndex, other: SearchIndex
     ) -> None:

@@ -88,7 +88,7 @@ async def index(open_index: OpenIndex) -> ElasticsearchSearchIndex:
 
 
 class TestElasticsearchSearchIndex(SearchIndexContract):
-    pass
+    adapter = ElasticsearchSearchIndex
 
 
 async def test_a_write_is_not_found_before_a_refresh_and_can_be_got_at_once(

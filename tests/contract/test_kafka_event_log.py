@@ -77,6 +77,8 @@ def admin_of(log: EventLog) -> AbstractAsyncContextManager[AdminClient]:
 
 
 class TestKafkaEventLog(EventLogContract):
+    adapter = KafkaEventLog
+
     @asynccontextmanager
     async def open_log(self, directory: Path) -> AsyncIterator[EventLog]:
         async with opened() as log:

@@ -87,11 +87,11 @@ def open_progress(open_store: OpenStore) -> OpenProgress:
 
 
 class TestMongodbDocumentStore(DocumentStoreContract):
-    pass
+    adapter = MongodbDocumentStore
 
 
 class TestMongodbProgressStore(ProgressStoreContract):
-    pass
+    adapter = MongodbDocumentStore
 
 
 class Commands(CommandListener):

@@ -30,6 +30,8 @@ pytestmark = pytest.mark.engine("postgresql")
 
 
 class TestPostgresqlDatabase(DatabaseContract):
+    adapter = PostgresqlDatabase
+
     @pytest.fixture(autouse=True)
     def server(self, tmp_path: Path) -> Iterator[None]:
         with own_database(tmp_path):

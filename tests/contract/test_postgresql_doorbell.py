@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
+from slackwater.testing.doorbell_contract import DoorbellContract, quiet
 from tests.postgresql_server import administrator, end_connections, name_of, own_database
 
 pytestmark = pytest.mark.engine("postgresql")
@@ -63,29 +63,15 @@ def listening(place: Path) -> int:
     return int(str(row[0]))
 
 
-async def test_a_ring_wakes_the_listeners_of_its_name_in_every_process(
-    bell: PostgresqlDoorbell, other: PostgresqlDoorbell
-) -> None:
-    here, there, elsewhere = bell.listen("log/a"), other.listen("log/a"), other.listen("log/b")
-    await drained(here, there, elsewhere)
-    bell.ring("log/a")
-    assert await asyncio.gather(*(each.wait(timeout_ms=DEADLINE_MS) for each in (here, there)))
-    assert not await elsewhere.wait(timeout_ms=50)
-
-
-async def test_ones_own_rings_are_heard_once(bell: PostgresqlDoorbell) -> None:
-    listener = bell.listen("log/a")
-    await drained(listener)
-    bell.ring("log/a")
-    assert await listener.wait(timeout_ms=DEADLINE_MS)
-    assert not await listener.wait(timeout_ms=100)
+class TestPostgresqlDoorbell(DoorbellContract):
+    adapter = PostgresqlDoorbell
 
 
 async def test_every_listener_is_woken_after_the_connection_was_lost(
     bell: PostgresqlDoorbell, place: Path
 ) -> None:
     listeners = [bell.listen(name) for name in ("log/a", "log/b")]
-    await drained(*listeners)
+    await quiet(*listeners)
     assert end_connections(place, "slackwater doorbell") == 1
     for listener in listeners:
         assert await listener.wait(timeout_ms=DEADLINE_MS)
@@ -103,21 +89,6 @@ async def test_rings_go_on_after_the_ringing_connection_was_lost(
             bell.ring("log/a")
 
 
-async def test_any_thread_may_ring_and_ringing_never_blocks(bell: PostgresqlDoorbell) -> None:
-    listener = bell.listen("log/a")
-    began_s = time.monotonic()
-    threads = [
-        threading.Thread(target=lambda: [bell.ring("log/a") for _ in range(1_000)])
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert time.monotonic() - began_s < 5
-    assert await listener.wait(timeout_ms=DEADLINE_MS)
-
-
 async def test_without_a_server_rings_stay_in_the_process_and_closing_is_quick() -> None:
     began_s = time.monotonic()
     with closing(PostgresqlDoorbell("postgresql://nobody@127.0.0.1:1/none")) as alone:
@@ -126,10 +97,3 @@ async def test_without_a_server_rings_stay_in_the_process_and_closing_is_quick()
         assert await listener.wait(timeout_ms=DEADLINE_MS)
     alone.ring("log/a")
     assert time.monotonic() - began_s < 5
-
-
-async def drained(*listeners: object) -> None:
-    """Hear what is left of the doorbell's beginning, when everybody is woken."""
-    for listener in listeners:
-        while await listener.wait(timeout_ms=100):  # type: ignore[attr-defined]
-            pass

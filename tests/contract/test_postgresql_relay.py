@@ -22,13 +22,14 @@ from slackwater.testing.relay_contract import (
     running,
     until,
 )
+from slackwater.testing.relay_writers_contract import RelayWritersContract
 from tests.postgresql_server import end_connections, own_database, url_of
 
 pytestmark = pytest.mark.engine("postgresql")
 
 
-class TestPostgresqlRelay(RelayContract):
-    has_concurrent_writers = True
+class TestPostgresqlRelay(RelayContract, RelayWritersContract):
+    adapter = PostgresqlDatabase
 
     @pytest.fixture(autouse=True)
     def server(self, tmp_path: Path) -> Iterator[None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -15,6 +14,7 @@ import pytest
 import uvloop
 
 from slackwater.sockets_doorbell import SocketDoorbell, UnsafeFolderError
+from slackwater.testing.doorbell_contract import DoorbellContract
 
 DEADLINE_MS = 10_000
 
@@ -54,6 +54,16 @@ async def bell(folders: Path, tmp_path: Path) -> AsyncIterator[SocketDoorbell]:
         yield doorbell
 
 
+@pytest.fixture
+async def other(bell: SocketDoorbell, tmp_path: Path) -> AsyncIterator[SocketDoorbell]:
+    with closing(SocketDoorbell(tmp_path)) as doorbell:
+        yield doorbell
+
+
+class TestSocketDoorbell(DoorbellContract):
+    adapter = SocketDoorbell
+
+
 async def run(program: str, *arguments: str) -> None:
     command = [sys.executable, "-c", program, *arguments]
     await asyncio.to_thread(subprocess.run, command, check=True, timeout=30)
@@ -80,11 +90,6 @@ async def test_a_ring_before_the_wait_is_not_missed_and_is_told_once(bell: Socke
     assert not await listener.wait(timeout_ms=0)
 
 
-async def test_without_a_ring_the_wait_ends_when_its_time_is_up(bell: SocketDoorbell) -> None:
-    listener = bell.listen("log/a")
-    assert not await listener.wait(timeout_ms=20)
-
-
 async def test_ringing_never_blocks_however_many_rings_are_unheard(bell: SocketDoorbell) -> None:
     listener = bell.listen("log/a")
     began_s = time.monotonic()
@@ -92,12 +97,6 @@ async def test_ringing_never_blocks_however_many_rings_are_unheard(bell: SocketD
         bell.ring("log/a")
     assert time.monotonic() - began_s < 10
     assert await listener.wait(timeout_ms=0)
-
-
-async def test_any_thread_may_ring(bell: SocketDoorbell) -> None:
-    listener = bell.listen("log/a")
-    threading.Thread(target=bell.ring, args=("log/a",)).start()
-    assert await listener.wait(timeout_ms=DEADLINE_MS)
 
 
 async def test_a_ring_reaches_other_processes(bell: SocketDoorbell, tmp_path: Path) -> None:

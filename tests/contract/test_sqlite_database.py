@@ -12,6 +12,8 @@ from slackwater.testing.database_contract import DatabaseContract
 
 
 class TestSqliteDatabase(DatabaseContract):
+    adapter = SqliteDatabase
+
     @asynccontextmanager
     async def open_database(self, directory: Path) -> AsyncIterator[Database]:
         database = SqliteDatabase(directory / "counting.sqlite")

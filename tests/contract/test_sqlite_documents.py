@@ -68,11 +68,11 @@ def open_progress(open_store: OpenStore) -> OpenProgress:
 
 
 class TestSqliteDocumentStore(DocumentStoreContract):
-    pass
+    adapter = SqliteDocumentStore
 
 
 class TestSqliteProgressStore(ProgressStoreContract):
-    pass
+    adapter = SqliteDocumentStore
 
 
 NEWEST_FIRST = (Sort(path="placed_at", descending=True), Sort(path="id", descending=True))

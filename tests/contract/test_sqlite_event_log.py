@@ -93,6 +93,8 @@ async def opened(directory: Path, clock: Clock | None = None) -> AsyncIterator[S
 
 
 class TestSqliteEventLog(EventLogContract):
+    adapter = SqliteEventLog
+
     @asynccontextmanager
     async def open_log(self, directory: Path) -> AsyncIterator[EventLog]:
         async with opened(directory) as log:

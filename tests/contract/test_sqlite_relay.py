@@ -11,9 +11,12 @@ from slackwater.database.sqlite import SqliteDatabase
 from slackwater.doorbell import Doorbell
 from slackwater.sockets_doorbell import SocketDoorbell
 from slackwater.testing.relay_contract import RelayContract
+from slackwater.testing.relay_writers_contract import RelayWritersContract
 
 
-class TestSqliteRelay(RelayContract):
+class TestSqliteRelay(RelayContract, RelayWritersContract):
+    adapter = SqliteDatabase
+
     @asynccontextmanager
     async def open_database(self, directory: Path) -> AsyncIterator[tuple[Database, Doorbell]]:
         with closing(SocketDoorbell(directory)) as doorbell:

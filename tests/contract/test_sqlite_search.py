@@ -39,7 +39,7 @@ async def open_index(tmp_path: Path) -> AsyncIterator[OpenIndex]:
 
 
 class TestSqliteSearchIndex(SearchIndexContract):
-    pass
+    adapter = SqliteSearchIndex
 
 
 @pytest.mark.parametrize(
