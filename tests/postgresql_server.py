@@ -34,8 +34,29 @@ def administrator() -> Iterator[Connection[tuple[object, ...]]]:
         yield connection
 
 
-def url_of(directory: Path) -> str:
-    return urlsplit(engine_url("postgresql"))._replace(path=f"/{name_of(directory)}").geturl()
+@contextmanager
+def administrator_of(directory: Path) -> Iterator[Connection[tuple[object, ...]]]:
+    with psycopg.connect(url_of(directory), autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def role_of(directory: Path) -> Iterator[str]:
+    """Create a role that owns nothing; yield its name, and drop it in the end."""
+    name = f"{name_of(directory)}_role"
+    with administrator() as connection:
+        connection.execute(_statement("DROP ROLE IF EXISTS {}", name))
+        connection.execute(_statement("CREATE ROLE {} LOGIN", name))
+        try:
+            yield name
+        finally:
+            connection.execute(_statement("DROP ROLE {}", name))
+
+
+def url_of(directory: Path, role: str | None = None) -> str:
+    """Return the address of the directory's database, for the administrator or a role."""
+    url = urlsplit(engine_url("postgresql"))._replace(path=f"/{name_of(directory)}")
+    return url.geturl() if role is None else url._replace(netloc=_as(role, url.netloc)).geturl()
 
 
 def name_of(directory: Path) -> str:
@@ -51,6 +72,10 @@ def end_connections(directory: Path, like: str = "%") -> int:
             [name_of(directory), like],
         )
         return len(ended.fetchall())
+
+
+def _as(role: str, netloc: str) -> str:
+    return f"{role}@{netloc.rpartition('@')[2]}"
 
 
 def _statement(text: str, name: str) -> sql.Composed:
