@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hmac
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import pbkdf2_hmac, sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,6 +53,29 @@ def role_of(directory: Path) -> Iterator[str]:
             yield name
         finally:
             connection.execute(_statement("DROP ROLE {}", name))
+
+
+@contextmanager
+def dropping_roles(names: Iterable[str]) -> Iterator[None]:
+    """Drop the roles in the end, if somebody has made them; they must own nothing any more."""
+    try:
+        yield
+    finally:
+        with administrator() as connection:
+            for name in names:
+                connection.execute(_statement("DROP ROLE IF EXISTS {}", name))
+
+
+def is_password(connection: Connection[tuple[object, ...]], role: str, password: str) -> bool:
+    """Tell whether the server would let the role in with the password (SCRAM, RFC 5803)."""
+    kept = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [role])
+    [verifier] = kept.fetchone() or [None]
+    method, cost, keys = str(verifier).split("$")
+    assert method == "SCRAM-SHA-256"
+    iterations, salt = cost.split(":")
+    salted = pbkdf2_hmac("sha256", password.encode(), b64decode(salt), int(iterations))
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    return sha256(client_key).digest() == b64decode(keys.split(":")[0])
 
 
 def url_of(directory: Path, role: str | None = None) -> str:

@@ -17,7 +17,7 @@ from slackwater.installation import Installation
 from slackwater.manifest import Manifest
 from slackwater.parts.roster import all_parts
 from slackwater.settings import Settings
-from tests.unit.deploy.yaml_reader import read_yaml
+from tests.yaml_reader import read_yaml
 
 ROOT = Path(__file__).parents[3]
 SERVICES: dict[str, dict[str, Any]] = read_yaml((ROOT / "compose.yaml").read_text())["services"]
