@@ -27,7 +27,8 @@ def own_namespace() -> Iterator[str]:
 
 
 def _drop_documents(database: str) -> None:
-    with pymongo.MongoClient(engine_url("mongodb")) as client:
+    client: pymongo.MongoClient[dict[str, object]] = pymongo.MongoClient(engine_url("mongodb"))
+    with client:
         client.drop_database(database)
 
 

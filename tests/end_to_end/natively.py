@@ -40,7 +40,6 @@ class Natively:
         self._places = places
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._asked_to_end_s: dict[str, float] = {}
         self.exit_statuses: dict[str, int] = {}
 
     def start(self, name: str) -> None:
@@ -55,9 +54,9 @@ class Natively:
         check = self._file.services[name]["healthcheck"]
         tries_s = int(check["retries"]) * _seconds(check["interval"])
         give_up_s = time.monotonic() + _seconds(check["start_period"]) + tries_s
-        while (said := self._check(name)).returncode != 0:
+        while complaint := self._complaint(name):
             assert self._goes_on(name), f"{name} ended:\n{self.log(name)}"
-            assert time.monotonic() < give_up_s, f"{name}: {said.stdout}\n{self.log(name)}"
+            assert time.monotonic() < give_up_s, f"{name}: {complaint}\n{self.log(name)}"
 
     def run(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run another command in the container's place, as `docker compose run` does."""
@@ -72,15 +71,10 @@ class Natively:
         )
 
     def stop(self, *names: str) -> None:
-        """Ask containers to end, whoever depends on others first; each has its grace period."""
-        for name in names or reversed(self._processes):
-            for other in self._processes:
-                if name in self._file.conditions(other):
-                    self._end(other)
-            self._asked_to_end_s[name] = time.monotonic()
+        """Ask containers to end, the last started first, one by one; each has its grace period."""
+        for name in names or reversed([*self._processes]):
             self._processes[name].send_signal(signal.SIGTERM)
-        for name in names or self._processes:
-            self._end(name)
+            self.exit_statuses[name] = self._ended(name)
 
     def kill(self) -> None:
         """End whatever still runs."""
@@ -137,17 +131,19 @@ class Natively:
         }
         return [program, *(mounted.get(word, self._places.here(word)) for word in command[1:])]
 
-    def _check(self, name: str) -> subprocess.CompletedProcess[str]:
-        service = self._file.services[name]
-        _, program, target = service["healthcheck"]["test"]
+    def _complaint(self, name: str) -> str | None:
+        """Check the container's health once; return what it says when it is not well."""
+        check = self._file.services[name]["healthcheck"]
+        _, program, target = check["test"]
         assert program == "is-healthy"
-        return subprocess.run(
-            [sys.executable, _IS_HEALTHY, self._places.target(target)],
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=_seconds(service["healthcheck"]["timeout"]),
-            check=False,
-        )
+        command = [sys.executable, str(_IS_HEALTHY), self._places.target(target)]
+        try:
+            said = subprocess.run(
+                command, capture_output=True, text=True, timeout=_seconds(check["timeout"])
+            )
+        except subprocess.TimeoutExpired:
+            return "the check took too long"
+        return None if said.returncode == 0 else said.stdout + said.stderr
 
     def _goes_on(self, name: str) -> bool:
         """Give the process a moment, and tell whether it has not ended in it."""
@@ -157,11 +153,12 @@ class Natively:
             return True
         return False
 
-    def _end(self, name: str) -> None:
-        """Wait for the end of a container that was asked to, or has come to its end by itself."""
+    def _ended(self, name: str) -> int:
         grace_s = _seconds(self._file.services[name].get("stop_grace_period", "10s"))
-        left_s = self._asked_to_end_s[name] + grace_s - time.monotonic()
-        self.exit_statuses[name] = self._processes[name].wait(max(0.0, left_s))
+        try:
+            return self._processes[name].wait(grace_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{name} did not end in {grace_s} s:\n{self.log(name)}") from None
 
 
 def _seconds(written: str) -> float:

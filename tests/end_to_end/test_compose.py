@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -123,7 +124,7 @@ def test_the_password_of_a_role_is_the_services_own(containers: Natively, servic
             assert is_password(connection, str(role), str(url.password)) == own, name
 
 
-def read_after(store: Store, customer: str, token: str) -> dict[str, dict[str, dict[str, list]]]:
+def read_after(store: Store, customer: str, token: str) -> dict[str, Any]:
     """Read until the write is shown; a slow machine may refuse in time, but never leave it out."""
     query = "query ($id: ID!) { customer(id: $id) { orders(first: 9) { edges { node { id } } } } }"
 
