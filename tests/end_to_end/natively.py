@@ -137,9 +137,10 @@ class Natively:
         _, program, target = check["test"]
         assert program == "is-healthy"
         command = [sys.executable, str(_IS_HEALTHY), self._places.target(target)]
+        timeout_s = _seconds(check["timeout"])
         try:
             said = subprocess.run(
-                command, capture_output=True, text=True, timeout=_seconds(check["timeout"])
+                command, capture_output=True, text=True, timeout=timeout_s, check=False
             )
         except subprocess.TimeoutExpired:
             return "the check took too long"
