@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hmac
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import pbkdf2_hmac, sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,8 +36,52 @@ def administrator() -> Iterator[Connection[tuple[object, ...]]]:
         yield connection
 
 
-def url_of(directory: Path) -> str:
-    return urlsplit(engine_url("postgresql"))._replace(path=f"/{name_of(directory)}").geturl()
+@contextmanager
+def administrator_of(directory: Path) -> Iterator[Connection[tuple[object, ...]]]:
+    with psycopg.connect(url_of(directory), autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def role_of(directory: Path) -> Iterator[str]:
+    """Create a role that owns nothing; yield its name, and drop it in the end."""
+    name = f"{name_of(directory)}_role"
+    with administrator() as connection:
+        connection.execute(_statement("DROP ROLE IF EXISTS {}", name))
+        connection.execute(_statement("CREATE ROLE {} LOGIN", name))
+        try:
+            yield name
+        finally:
+            connection.execute(_statement("DROP ROLE {}", name))
+
+
+@contextmanager
+def dropping_roles(names: Iterable[str]) -> Iterator[None]:
+    """Drop the roles in the end, if somebody has made them; they must own nothing any more."""
+    try:
+        yield
+    finally:
+        with administrator() as connection:
+            for name in names:
+                connection.execute(_statement("DROP ROLE IF EXISTS {}", name))
+
+
+def is_password(connection: Connection[tuple[object, ...]], role: str, password: str) -> bool:
+    """Tell whether the server would let the role in with the password (SCRAM, RFC 5803)."""
+    kept = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [role])
+    [verifier] = kept.fetchone() or [None]
+    method, cost, keys = str(verifier).split("$")
+    assert method == "SCRAM-SHA-256"
+    iterations, salt = cost.split(":")
+    salted = pbkdf2_hmac("sha256", password.encode(), b64decode(salt), int(iterations))
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    return sha256(client_key).digest() == b64decode(keys.split(":")[0])
+
+
+def url_of(directory: Path, role: str | None = None) -> str:
+    """Return the address of the directory's database, for the administrator or a role."""
+    url = urlsplit(engine_url("postgresql"))._replace(path=f"/{name_of(directory)}")
+    return url.geturl() if role is None else url._replace(netloc=_as(role, url.netloc)).geturl()
 
 
 def name_of(directory: Path) -> str:
@@ -51,6 +97,10 @@ def end_connections(directory: Path, like: str = "%") -> int:
             [name_of(directory), like],
         )
         return len(ended.fetchall())
+
+
+def _as(role: str, netloc: str) -> str:
+    return f"{role}@{netloc.rpartition('@')[2]}"
 
 
 def _statement(text: str, name: str) -> sql.Composed:

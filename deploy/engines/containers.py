@@ -22,6 +22,13 @@ from deploy.engines.tell import tell
 
 _COMPOSE = Path(__file__).parents[2] / "compose.yaml"
 _SECRETS = "compose.env"
+_SECRET_BYTES = {
+    "POSTGRES_PASSWORD": 16,
+    "POSTGRES_CUSTOMERS_PASSWORD": 16,
+    "POSTGRES_INVENTORY_PASSWORD": 16,
+    "POSTGRES_ORDERS_PASSWORD": 16,
+    "SLACKWATER_TOKEN_SECRET": 32,
+}
 _ASK_S = 10.0
 _UP_S = 1200.0
 
@@ -101,15 +108,14 @@ class ContainerEngines:
         return done.stdout
 
     def _secrets(self) -> dict[str, str]:
+        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / _SECRETS
-        if not path.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(
-                f"POSTGRES_PASSWORD={secrets.token_hex(16)}\n"
-                f"SLACKWATER_TOKEN_SECRET={secrets.token_hex(32)}\n"
-            )
+        path.touch(mode=0o600)
         kept = dict(line.split("=", 1) for line in path.read_text().splitlines())
+        made = {name: secrets.token_hex(size) for name, size in _SECRET_BYTES.items()}
+        if not made.keys() <= kept.keys():
+            kept = {**made, **kept}
+            path.write_text("".join(f"{name}={value}\n" for name, value in kept.items()))
         return {name: os.environ.get(name, value) for name, value in kept.items()}
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from psycopg import sql
+from psycopg.errors import InsufficientPrivilege
 
 from slackwater.database.postgresql_connection import RawConnection
 from slackwater.errors import ConfigurationError
@@ -27,6 +28,10 @@ class SchemaNameError(ConfigurationError):
     """A schema has up to 63 small letters, digits and underscores; give it such a name."""
 
 
+class ForeignSchemaError(ConfigurationError):
+    """The role may not use or create the service's schema; connect as the role that owns it."""
+
+
 def check_schema_name(name: str) -> str:
     """Return the name.
 
@@ -43,6 +48,7 @@ def prepare_start(connection: RawConnection, schema: str) -> None:
 
     Raises:
         NotDurableError, OldServerError: the server cannot keep our promises.
+        ForeignSchemaError: the schema is another role's, or may not be created.
     """
     if connection.info.server_version < VERSION_MIN:
         raise OldServerError(
@@ -51,6 +57,10 @@ def prepare_start(connection: RawConnection, schema: str) -> None:
     require_durable({name: _setting(connection, name) for name in _CHECKED})
     if not _has_schema(connection, schema):
         _create_schema(connection, schema)
+    if not _may_use(connection, schema):
+        raise ForeignSchemaError(
+            f"{connection.info.user} may not use the schema {schema}; connect as its owner"
+        )
 
 
 def require_durable(settings: Mapping[str, str]) -> None:
@@ -81,7 +91,19 @@ def _has_schema(connection: RawConnection, schema: str) -> bool:
     return found.fetchone() is not None
 
 
+def _may_use(connection: RawConnection, schema: str) -> bool:
+    asked = connection.execute("SELECT has_schema_privilege(%s, 'USAGE')", [schema]).fetchone()
+    return asked == (True,)
+
+
 def _create_schema(connection: RawConnection, schema: str) -> None:
-    with connection.transaction():  # a look alone would let two that start at once both create it
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [schema])
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    create = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema))
+    try:
+        with connection.transaction():  # a look alone would let two that start at once create it
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [schema])
+            connection.execute(create)
+    except InsufficientPrivilege as error:
+        raise ForeignSchemaError(
+            f"{connection.info.user} may not create the schema {schema}; "
+            "create it as an administrator, owned by that role"
+        ) from error

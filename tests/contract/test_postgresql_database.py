@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from slackwater.database.port import Database, DatabaseError, LostLeaseError, UnstorableTextError
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_start import (
+    ForeignSchemaError,
     NotDurableError,
     SchemaNameError,
     require_durable,
@@ -24,7 +25,15 @@ from slackwater.database.repetition import ContendedError
 from slackwater.errors import UnknownOutcomeError
 from slackwater.testing.counting import counters, metadata, raise_counter, unit_of_work
 from slackwater.testing.database_contract import DatabaseContract
-from tests.postgresql_server import administrator, end_connections, name_of, own_database, url_of
+from tests.postgresql_server import (
+    administrator,
+    administrator_of,
+    end_connections,
+    name_of,
+    own_database,
+    role_of,
+    url_of,
+)
 
 pytestmark = pytest.mark.engine("postgresql")
 
@@ -180,6 +189,17 @@ class TestPostgresqlDatabase(DatabaseContract):
         await asyncio.gather(*(each.read(select_one) for each in handles))
         for each in handles:
             await each.close()
+
+    @pytest.mark.parametrize("schema", ["somebodys", "not_there_yet"])
+    async def test_a_role_is_refused_a_schema_that_is_not_its_own(
+        self, tmp_path: Path, schema: str
+    ) -> None:
+        with administrator_of(tmp_path) as connection, role_of(tmp_path) as role:
+            connection.execute("CREATE SCHEMA somebodys")
+            database = PostgresqlDatabase(url_of(tmp_path, role), schema=schema)
+            with pytest.raises(ForeignSchemaError, match=f"{role} may not .* {schema}; "):
+                await database.read(select_one)
+            await database.close()
 
 
 def test_a_schema_needs_a_plain_name() -> None:

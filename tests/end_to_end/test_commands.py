@@ -33,6 +33,7 @@ def _run(data_dir: Path, *arguments: str) -> str:
     ("arguments", "said"),
     [
         (("db", "migrate"), "orders: migrated"),
+        (("db", "migrate", "orders"), "orders: migrated"),
         (("topics", "create"), "orders.events: 4 partitions, keeps everything"),
     ],
 )

@@ -17,12 +17,12 @@ from slackwater.installation import Installation
 from slackwater.manifest import Manifest
 from slackwater.parts.roster import all_parts
 from slackwater.settings import Settings
-from tests.unit.deploy.yaml_reader import read_yaml
+from tests.yaml_reader import read_yaml
 
 ROOT = Path(__file__).parents[3]
 SERVICES: dict[str, dict[str, Any]] = read_yaml((ROOT / "compose.yaml").read_text())["services"]
 OURS = {name: each for name, each in SERVICES.items() if "build" in each}
-ONE_SHOTS = {name for name, each in OURS.items() if each["restart"] == "no"}
+ONE_SHOTS = {name for name, each in SERVICES.items() if each["restart"] == "no"}
 PARTS = {name: each for name, each in OURS.items() if name not in ONE_SHOTS}
 
 
@@ -42,6 +42,16 @@ def checked(service: dict[str, Any]) -> tuple[int, str]:
     assert program == "is-healthy"
     port, path = target.split("/")
     return int(port), path
+
+
+def service_of(name: str) -> str | None:
+    """Return the write service whose data the container works on, None where it does on none's."""
+    *words, last = SERVICES[name]["command"]
+    return last if words in (["service"], ["relay"], ["db", "migrate"]) else None
+
+
+def postgresql_url(role: str, secret: str) -> str:
+    return f"postgresql://{role}:${{{secret}:?set it}}@postgres:5432/slackwater"
 
 
 def is_known(words: list[str]) -> bool:
@@ -127,7 +137,32 @@ def test_parts_wait_for_the_set_up_and_for_their_engines() -> None:
         before = set(part["depends_on"])
         assert "topics" in before
         assert {host for each, host in hosts.items() if each in part["environment"]} <= before
-        assert ("migrate" in before) == ("SLACKWATER_POSTGRESQL_URL" in part["environment"]), name
+        migrated = {each for each in before if each.startswith("migrate-")}
+        assert migrated == {f"migrate-{service}" for service in {service_of(name)} - {None}}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_works_on_a_services_data_has_its_role_and_no_other(name: str) -> None:
+    expected = None
+    if service := service_of(name):
+        role = f"${{SLACKWATER_NAMESPACE:-slackwater}}_{service}"
+        expected = postgresql_url(role, f"POSTGRES_{service.upper()}_PASSWORD")
+    elif name == "administrator":
+        expected = postgresql_url("postgres", "POSTGRES_PASSWORD")
+    assert OURS[name]["environment"].get("SLACKWATER_POSTGRESQL_URL") == expected
+
+
+def test_every_service_is_given_its_role_before_it_migrates() -> None:
+    roles = SERVICES["roles"]["environment"]
+    for service in Manifest().services:
+        assert f"POSTGRES_{service.upper()}_PASSWORD" in roles
+        assert "roles" in SERVICES[f"migrate-{service}"]["depends_on"]
+        assert SERVICES[f"migrate-{service}"]["command"] == ["db", "migrate", service]
+        assert f"'_{service}', :'{service}')" in (ROOT / "deploy/roles.sql").read_text()
+
+
+def test_a_killed_transaction_ends_soon() -> None:
+    assert "transactionLifetimeLimitSeconds=10" in SERVICES["mongo"]["command"]
 
 
 def test_services_are_found_where_they_listen() -> None:
@@ -146,6 +181,9 @@ def test_secrets_have_no_default() -> None:
     text = (ROOT / "compose.yaml").read_text()
     assert set(re.findall(r"\$\{(\w*(?:PASSWORD|SECRET)\w*)([^}]*)", text)) == {
         ("POSTGRES_PASSWORD", ":?set it"),
+        ("POSTGRES_CUSTOMERS_PASSWORD", ":?set it"),
+        ("POSTGRES_INVENTORY_PASSWORD", ":?set it"),
+        ("POSTGRES_ORDERS_PASSWORD", ":?set it"),
         ("SLACKWATER_TOKEN_SECRET", ":?set it"),
     }
 
@@ -156,10 +194,10 @@ def test_every_container_has_limits_and_a_restart_policy(name: str) -> None:
     assert SERVICES[name]["restart"] == ("no" if name in ONE_SHOTS else "unless-stopped")
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [*OURS, "roles"])
 def test_ours_may_do_no_more_than_they_need(name: str) -> None:
-    assert OURS[name]["cap_drop"] == ["ALL"]
-    assert OURS[name]["read_only"] is True
+    assert SERVICES[name]["cap_drop"] == ["ALL"]
+    assert SERVICES[name]["read_only"] is True
 
 
 def test_prometheus_scrapes_every_part() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from deploy.engines.containers import ContainerEngines, container_engine_answers
 from deploy.engines.errors import EngineError
 from deploy.engines.state import Condition
+
+COMPOSE = Path(__file__).parents[3] / "compose.yaml"
 
 
 @pytest.fixture
@@ -71,3 +74,16 @@ def test_a_password_of_the_environment_comes_first(
     monkeypatch.setenv("POSTGRES_PASSWORD", "of-my-own")
     states = ContainerEngines(docker / "data", {}).status(["postgresql"])
     assert "postgres:of-my-own@" in states["postgresql"].url
+
+
+def test_a_secret_that_came_later_is_made_and_the_others_are_kept(docker: Path) -> None:
+    (docker / "data").mkdir()
+    (docker / "data" / "compose.env").write_text("POSTGRES_PASSWORD=kept\n")
+    states = ContainerEngines(docker / "data", {}).status(["postgresql"])
+    assert "postgres:kept@" in states["postgresql"].url
+    kept = (docker / "data" / "compose.env").read_text()
+    assert set(re.findall(r"^(\w+)=\w", kept, re.M)) == compose_secrets()
+
+
+def compose_secrets() -> set[str]:
+    return set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text()))

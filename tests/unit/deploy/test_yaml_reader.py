@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.deploy.yaml_reader import read_yaml
+from tests.yaml_reader import read_yaml
 
 TEXT = """
 # a comment
