@@ -54,10 +54,10 @@ class BatchHandler(Protocol):
         ...
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Make the effects of the records and the progress behind them durable as one.
+        """Make the effects of records and the progress behind them durable as one.
 
         Raises:
-            TransientError: nothing was done and it is worth another try.
+            TransientError: not all is done; hand over the same records again.
             FencedError: another consumer owns a partition by now.
             PoisonousEventError, StructuralError: no retry will help.
         """

@@ -13,7 +13,7 @@ from slackwater.errors import TransientError, UnknownOutcomeError
 
 T = TypeVar("T")
 
-_TAKEN_KEY_TRIES_MAX = 5
+_TAKEN_KEY_TRIES_MAX = 12
 _DELAY_FIRST_S = 0.001
 _DELAY_MAX_S = 0.1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from slackwater.clock import Clock
+from slackwater.consumer.batch_size import BatchSize
 from slackwater.database.port import Database
+from slackwater.database.repetition import ContendedError
 from slackwater.errors import FencedError, PoisonousEventError, SlackwaterError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.events.cloudevents import from_headers
@@ -18,6 +21,8 @@ from slackwater.logs import bound, logger
 from slackwater.outbox.inbox import is_first_delivery
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.service.definition import Consumer, ServiceDefinition, Step
+
+_BATCH_MAX = 500
 
 _log = logger("saga")
 
@@ -40,6 +45,8 @@ class SagaConsumer:
         self._clock = clock
         self._committed = committed
         self._fences: dict[TopicPartition, int] = {}
+        self._handled: dict[TopicPartition, int] = {}
+        self._batch_size = BatchSize(_BATCH_MAX)
         self._steps = {
             service.event_types.of_body(body).name: step for body, step in consumer.steps.items()
         }
@@ -62,9 +69,29 @@ class SagaConsumer:
             lambda connection: {at: self._claim(connection, at) for at in partitions}
         )
         self._fences = {at: fence for at, (fence, _) in claimed.items()}
-        return {at: position for at, (_, position) in claimed.items()}
+        self._handled = {at: position for at, (_, position) in claimed.items()}
+        return self._handled.copy()
 
     async def handle(self, records: Sequence[Record]) -> None:
+        """Handle records in transactions that are short enough to win against commands.
+
+        What an earlier, failed call had already made durable is left out.
+        """
+        left = [record for record in records if not self._is_handled(record)]
+        while left:
+            batch = left[: int(self._batch_size)]
+            began_s = time.monotonic()
+            try:
+                await self._handle_at_once(batch)
+            except ContendedError:
+                if len(batch) == 1:
+                    raise
+                self._batch_size.shrink()
+                continue
+            self._batch_size.took(time.monotonic() - began_s)
+            left = left[len(batch) :]
+
+    async def _handle_at_once(self, records: Sequence[Record]) -> None:
         positions = {record.topic_partition: record.offset + 1 for record in records}
         events = [recorded for record in records if (recorded := self._decoded(record))]
 
@@ -76,7 +103,11 @@ class SagaConsumer:
             self._save(connection, positions)
 
         await self._database.transact(work)
+        self._handled |= positions
         self._committed()
+
+    def _is_handled(self, record: Record) -> bool:
+        return record.offset < self._handled.get(record.topic_partition, 0)
 
     async def halted(self, reason: str) -> None:
         self.halt_reason = reason

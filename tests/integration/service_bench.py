@@ -114,8 +114,13 @@ class ServiceBench:
             clock=self.clock,
             committed=lambda: None,
         )
-        records = [_record(offset, recorded, partition) for offset, recorded in enumerate(events)]
-        await steps.assigned({record.topic_partition for record in records})
+        places = {TopicPartition(recorded.event.topic, partition) for recorded in events}
+        following = dict(await steps.assigned(places))
+        records = []
+        for recorded in events:
+            at = TopicPartition(recorded.event.topic, partition)
+            records.append(to_record(following[at], recorded, partition))
+            following[at] += 1
         await steps.handle(records)
 
     def _read_events(self, connection: Connection) -> list[Recorded[Any]]:
@@ -134,7 +139,7 @@ class ServiceBench:
         )
 
 
-def _record(offset: int, recorded: Recorded[Any], partition: int) -> Record:
+def to_record(offset: int, recorded: Recorded[Any], partition: int) -> Record:
     event = recorded.event
     at = TopicPartition(event.topic, partition)
     return Record(

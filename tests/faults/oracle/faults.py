@@ -126,6 +126,14 @@ async def rebalance(stage: Stage) -> None:
     await asyncio.sleep(WINDOW_S / 2)
 
 
+async def paused_in_a_group(stage: Stage) -> None:
+    """One of two projectors stands still; the other one goes on with its partitions."""
+    name = stage.rng.choice(_PROJECTIONS)
+    async with stage.one_more("projector", name):
+        await asyncio.sleep(WINDOW_S)
+        await _paused(stage, f"projector {name}")
+
+
 async def paused_projector(stage: Stage) -> None:
     await _paused(stage, "projector")
 
@@ -204,6 +212,7 @@ FAULTS: dict[str, Callable[[Stage], Awaitable[None]]] = {
         long_transaction,
         rolled_back,
         rebalance,
+        paused_in_a_group,
         idle_partitions,
         paused_projector,
         paused_relay,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -27,7 +28,7 @@ from slackwater.read_models.target import SearchTarget
 from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
-LATE_S = 0.2
+LATE_S = 1.0
 
 
 def turn_off(name: str) -> None:
@@ -128,6 +129,7 @@ def contiguous_versions() -> None:
     read = leading.read_unpublished
 
     def shuffled(*arguments: Any, **named: Any) -> list[Unpublished]:
+        time.sleep(LATE_S / 4)  # on a thread: batches are large enough to be shuffled
         found = read(*arguments, **named)
         random.shuffle(found)
         return found
@@ -195,16 +197,13 @@ def instant_of_sending() -> None:
     init = SourceProbe.__init__
 
     def wrapped(self: SourceProbe, *arguments: Any, clock: Clock, take: Any, **named: Any) -> None:
-        def take_late(source: str, tick: Tick, _: Instant, pending: int) -> object:
-            return take(source, tick, Instant(clock.monotonic(), clock.now()), pending)
+        def take_late(source: str, tick: Tick, _: Instant, pending: int) -> None:
+            def arrived() -> None:
+                take(source, tick, Instant(clock.monotonic(), clock.now()), pending)
+
+            asyncio.get_running_loop().call_later(LATE_S, arrived)
 
         init(self, *arguments, clock=clock, take=take_late, **named)
-        probe = self._probe
-
-        async def slow(sent: Instant) -> None:
-            await probe(sent)
-
-        self._probe = slow  # type: ignore[method-assign]
 
     SourceProbe.__init__ = wrapped  # type: ignore[method-assign]
 

@@ -1,0 +1,89 @@
+"""Saga steps under contention: batches shrink until they win, and nothing is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from slackwater.database.repetition import ContendedError
+from slackwater.errors import TransientError
+from slackwater.event_log.port import Record
+from slackwater.service.saga_consumer import SagaConsumer
+from slackwater.testing.clock import ManualClock
+from tests.integration.service_bench import OpenDatabase, ServiceBench, running, to_record
+from tests.unit.given_events import euros, line, placed, stream
+from write_services.inventory.service import service
+
+ORDERS = 40
+WINS_UP_TO = 5
+
+
+@pytest.fixture
+async def bench(open_database: OpenDatabase) -> AsyncIterator[ServiceBench]:
+    async with running(service, open_database) as bench:
+        await bench.command(
+            "add-product",
+            sku="A",
+            name="A",
+            price={"minor": 100, "currency": "EUR"},
+            stock=ORDERS,
+        )
+        yield bench
+
+
+class Racing(SagaConsumer):
+    """Loses with every batch that is larger than what wins; the connection breaks once."""
+
+    breaks_at: int | None = None
+
+    def __init__(self, bench: ServiceBench) -> None:
+        super().__init__(
+            service,
+            service.consumers[0],
+            database=bench.database,
+            clock=ManualClock(),
+            committed=lambda: None,
+        )
+        self.sizes: list[int] = []
+
+    async def _handle_at_once(self, records: Sequence[Record]) -> None:
+        self.sizes.append(len(records))
+        if len(records) > WINS_UP_TO:
+            raise ContendedError("others were in the way")
+        if len(self.sizes) == self.breaks_at:
+            raise TransientError("the connection broke")
+        await super()._handle_at_once(records)
+
+
+def orders() -> list[Record]:
+    histories = [stream(f"order-{n}", placed(line("A", 1, euros(100)))) for n in range(ORDERS)]
+    return [to_record(at, history[0], 0) for at, history in enumerate(histories)]
+
+
+async def test_a_batch_that_loses_is_cut_until_it_wins(bench: ServiceBench) -> None:
+    consumer, records = Racing(bench), orders()
+    await consumer.assigned({record.topic_partition for record in records})
+    await consumer.handle(records)
+    assert consumer.sizes[:4] == [32, 16, 8, 4]
+    assert await stock(bench) == 0
+
+
+async def test_what_was_done_before_the_trouble_is_not_done_again(bench: ServiceBench) -> None:
+    consumer, records = Racing(bench), orders()
+    consumer.breaks_at = 6
+    await consumer.assigned({record.topic_partition for record in records})
+    with pytest.raises(TransientError):
+        await consumer.handle(records)
+    done = ORDERS - await stock(bench)
+    assert 0 < done < ORDERS
+    consumer.sizes.clear()
+    await consumer.handle(records)
+    assert sum(size for size in consumer.sizes if size <= WINS_UP_TO) == ORDERS - done
+    assert await stock(bench) == 0
+
+
+async def stock(bench: ServiceBench) -> int:
+    [product] = await bench.facts("product")
+    available: int = product.data["stock_available"]
+    return available

@@ -1,0 +1,29 @@
+"""The size of batches follows what transactions of that size have taken."""
+
+from __future__ import annotations
+
+from slackwater.consumer.batch_size import BatchSize
+
+
+def test_it_grows_while_transactions_are_quick_and_no_further_than_allowed() -> None:
+    size = BatchSize(500)
+    seen = []
+    for _ in range(6):
+        seen.append(int(size))
+        size.took(0.01)
+    assert seen == [32, 64, 128, 256, 500, 500]
+
+
+def test_it_shrinks_when_one_was_long_and_stays_when_it_was_neither() -> None:
+    size = BatchSize(500)
+    size.took(0.6)
+    assert int(size) == 16
+    size.took(0.3)
+    assert int(size) == 16
+
+
+def test_it_never_reaches_nothing() -> None:
+    size = BatchSize(3)
+    for _ in range(5):
+        size.shrink()
+    assert int(size) == 1
