@@ -23,12 +23,13 @@ ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
 SEED = int(os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(10**6))))
 KINDS = ("relay", "service", "projector", "gateway")
 BACK_S = 90.0
+SETTLED_S = 240.0
 
 pytestmark = [
     pytest.mark.long_faults,
     *on_all_engines(),
     pytest.mark.slow,
-    pytest.mark.timeout(420 + 150 * ROUNDS),
+    pytest.mark.timeout(720 + 150 * ROUNDS),
 ]
 
 
@@ -45,8 +46,8 @@ def test_a_kill_loses_and_doubles_nothing(
             _goes_on(ledger)
             time.sleep(rng.uniform(0.3, 1.5))  # the moment of death is what is random here
             _strike(breakable, own_engines, victim, rng)
-            _recovers(breakable, ledger, customers[0])
-    _finish(breakable, ledger)
+            _recovers(breakable, ledger)
+    _finish(breakable, ledger, customers[0])
 
 
 def _strike(installation: Running, engines: OwnEngines, victim: str, rng: random.Random) -> None:
@@ -61,24 +62,14 @@ def _strike(installation: Running, engines: OwnEngines, victim: str, rng: random
     until(installation.part_pids, lambda now: now.get(name, pids[name]) != pids[name], BACK_S)
 
 
-def _recovers(installation: Running, ledger: Ledger, customer: str) -> None:
-    """Writes, read models and sagas work again, in traffic."""
+def _recovers(installation: Running, ledger: Ledger) -> None:
+    """Writes are acknowledged again, and read models prove moments after the death, in traffic."""
     began_s = time.monotonic()
     _goes_on(ledger)
     writes_s = time.monotonic() - began_s
     installation.wait_ready(BACK_S)
     until(lambda: _proven_s(installation.store), lambda proven_s: proven_s > began_s, BACK_S)
-    reads_s = time.monotonic() - began_s
-    until(lambda: _decided(installation.store, customer), lambda it: it == "APPROVED", BACK_S)
-    sagas_s = time.monotonic() - began_s
-    print(f"after {writes_s:.1f} s writes, {reads_s:.1f} s reads, {sagas_s:.1f} s sagas")
-
-
-def _decided(store: Store, customer: str) -> str:
-    """Return what becomes of an order that is placed now; a late saga lets it time out."""
-    placed = store.place_order(customer, "BOLT")
-    status: str = store.decided(placed["order"]["id"], timeout_s=BACK_S)["status"]
-    return status
+    print(f"writes after {writes_s:.1f} s, reads after {time.monotonic() - began_s:.1f} s")
 
 
 def _proven_s(store: Store) -> float:
@@ -97,11 +88,19 @@ def _goes_on(ledger: Ledger) -> None:
     until(lambda: len(ledger.acknowledged), lambda count: count >= wanted, BACK_S)
 
 
-def _finish(installation: Running, ledger: Ledger) -> None:
-    """Wait until everything has settled, then hold it against ledger and services."""
-    checked = until(installation.verify, lambda verified: verified.returncode == 0, BACK_S)
+def _finish(installation: Running, ledger: Ledger, customer: str) -> None:
+    """Wait until everything has settled, then hold it against ledger and services.
+
+    Traffic does not wait for sagas: on a busy machine they have much to catch up with.
+    """
+    began_s = time.monotonic()
+    checked = until(installation.verify, lambda verified: verified.returncode == 0, SETTLED_S)
+    print(f"settled after {time.monotonic() - began_s:.1f} s")
     assert checked.stdout.count(": equal") == 4, checked.stdout
     ledger.check(installation.store)
+    placed = installation.store.place_order(customer, "BOLT")
+    decided = installation.store.decided(placed["order"]["id"], timeout_s=BACK_S)
+    assert decided["status"] == "APPROVED", decided
     unknown = len(ledger.attempted) - len(ledger.acknowledged)
     print(f"{len(ledger.acknowledged)} acknowledged, {unknown} not, {_deaths(installation)} died")
 

@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=4)
     parser.add_argument("--faults", default=",".join(FAULTS), help="names; empty for none")
     parser.add_argument("--off", default="", help="safeguards that are off")
+    parser.add_argument("--on", default="", help="switches that are on, such as slow-projectors")
     parser.add_argument("--engines", action="store_true")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -85,6 +86,8 @@ def main() -> None:
             writes_a_second=options.rate,
             faults=[*filter(None, options.faults.split(","))],
             safeguards_off=[*filter(None, options.off.split(","))],
+            switches_on=[*filter(None, options.on.split(","))],
+            ends_with_a_violation=bool(options.off),
         )
         print(f"leg {len(legs)}: {plan}", flush=True)
         with tempfile.TemporaryDirectory(prefix="oracle-") as scratch:

@@ -20,6 +20,7 @@ from slackwater.freshness.probe import SourceProbe
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.outbox import leader as leading
 from slackwater.outbox.leader import Leader
+from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unpublished import Unpublished, _to_record, to_event
 from slackwater.read_models import fold as folding
 from slackwater.read_models.progress import ProgressUpdate
@@ -138,48 +139,47 @@ def contiguous_versions() -> None:
 
 
 def fences_and_fresh_ends() -> None:
-    """A relay that was replaced goes on, and believes the ends that it saw at its beginning."""
-    leading.require_epoch = lambda *_: None
-    leading.hold_epoch = lambda *_: None
+    """A relay that was replaced goes on, and what others append is not asked for.
+
+    A relay keeps a vector of its own instead: the ends at its beginning, and what it appended.
+    """
+    leading.require_epoch = _nothing
+    leading.hold_epoch = _nothing
     leading.raise_tick = _raise_whoever_leads
-    emit, publish = Leader._emit, Leader._publish_all
+    take_lead = Leader.take_lead
 
-    async def publish_and_count(self: Leader) -> int:
-        self._ends = await self._event_log.end_offsets(self._topics)  # type: ignore[attr-defined]
-        await asyncio.sleep(LATE_S if random.random() < 0.3 else 0)
-        return await publish(self)
+    async def take_lead_and_look(self: Leader) -> None:
+        await take_lead(self)
+        log: Any = self._event_log
+        self._event_log = _OwnVector(log, await log.end_offsets(self._topics))  # type: ignore[assignment]
 
-    async def emit_old_ends(self: Leader, tick: Tick) -> None:
-        log, self._event_log = self._event_log, _OldEnds(self._event_log, self._ends)  # type: ignore[attr-defined,assignment]
-        try:
-            await emit(self, tick)
-        finally:
-            self._event_log = log
-
-    Leader._publish_all = publish_and_count  # type: ignore[method-assign]
-    Leader._emit = emit_old_ends  # type: ignore[method-assign]
+    Leader.take_lead = take_lead_and_look  # type: ignore[method-assign]
 
 
-def _raise_whoever_leads(connection: Connection, table: Table, epoch: int) -> Tick:
+def _nothing(*_: object) -> None: ...
+
+
+def _raise_whoever_leads(connection: Connection, table: Table, _: int) -> Tick:
     connection.execute(table.update().values(n=table.c.n + 1))
-    return leading_tick(connection, table)
+    return current_tick(connection, table)
 
 
-def leading_tick(connection: Connection, table: Table) -> Tick:
-    row = connection.execute(select(table.c.epoch, table.c.n)).one()
-    return Tick(row.epoch, row.n)
-
-
-class _OldEnds:
-    def __init__(self, log: Any, ends: Any) -> None:
+class _OwnVector:
+    def __init__(self, log: Any, ends: dict[TopicPartition, int]) -> None:
         self._log = log
         self._ends = ends
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    async def end_offsets(self, topics: Sequence[str]) -> Any:
-        return self._ends
+    async def append(self, records: Sequence[NewRecord]) -> Any:
+        appended = await self._log.append(records)
+        for at, offset in appended:
+            self._ends[at] = max(self._ends.get(at, 0), offset + 1)
+        return appended
+
+    async def end_offsets(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
+        return {at: end for at, end in self._ends.items() if at.topic in topics}
 
 
 def greater_tick() -> None:

@@ -39,6 +39,7 @@ WORDS = ("oraclealpha", "oraclebravo", "oraclecharlie")
 READY_S = 180.0
 CALM_S = 1.0
 _SETTLED_S = 120.0
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class Plan:
     writes_a_second: float = 40.0
     faults: Sequence[str] = tuple(FAULTS)
     safeguards_off: Sequence[str] = ()
+    switches_on: Sequence[str] = ()
+    """From the beginning to the end."""
+    ends_with_a_violation: bool = False
 
 
 class Watch:
@@ -72,6 +76,8 @@ class Watch:
     async def run(self) -> Tally:
         await self._set_up()
         stage = Stage(self._running, PROGRAM, self._switches, self._writers, self._rng)
+        for name in self._plan.switches_on:
+            self._switches.turn_on(name)
         others = [asyncio.create_task(self._write(stage)), asyncio.create_task(self._break(stage))]
         readers = [asyncio.create_task(self._read(n)) for n in range(self._plan.readers)]
         try:
@@ -87,6 +93,7 @@ class Watch:
 
     async def _set_up(self) -> None:
         """Create everything that is read later, and wait until all of it is shown."""
+        await asyncio.to_thread(self._live)
         keys = await new_customers(self._side, [f"Register {n}" for n in range(CUSTOMERS)])
         skus = [f"ORACLE-{n}" for n in range(PRODUCTS)]
         for sku in (*skus, ORDERED):
@@ -106,6 +113,16 @@ class Watch:
             "Q3VzdG9tZXI6bm9ib2R5", ORDERED, expectedTotal={"amount": "0.01", "currency": "EUR"}
         )
         await asyncio.to_thread(self._shown, len(keys), len(skus) + 1)
+
+    def _live(self) -> None:
+        """Wait until every source is known to every read model: then all services are there."""
+        deadline_s = time.monotonic() + READY_S
+        while time.monotonic() < deadline_s:
+            models = self._running.store.ask("{ readModels { maxStalenessMs } }").data["readModels"]
+            if all(model["maxStalenessMs"] is not None for model in models):
+                return
+            time.sleep(_LOOK_S)
+        raise TimeoutError("not every source is known")
 
     def _shown(self, customers: int, products: int) -> None:
         deadline_s = time.monotonic() + _SETTLED_S
@@ -157,10 +174,15 @@ class Watch:
             faults=lambda: self._faults,
         )
         try:
-            while self.tally.requests < self._plan.requests:
+            while not self._is_done():
                 await reader.ask()
         finally:
             reader.close()
+
+    def _is_done(self) -> bool:
+        if self._plan.ends_with_a_violation and self.tally.violations:
+            return True
+        return self.tally.requests >= self._plan.requests
 
 
 @asynccontextmanager

@@ -1,0 +1,98 @@
+"""The oracle in short: no bound is violated under any fault, and it can tell when one is.
+
+At length, by hand: `python -m tests.faults.oracle --requests 100000 --folder …`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.engines import engine_settings, on_all_engines
+from tests.faults.oracle.faults import FAULTS
+from tests.faults.oracle.safeguards import SAFEGUARDS
+from tests.faults.oracle.verdicts import Tally, Verdict
+from tests.faults.oracle.watch import Plan, watching
+
+SEED = int(os.environ.get("ORACLE_SEED", str(secrets.randbelow(10**6))))
+REQUESTS = int(os.environ.get("ORACLE_REQUESTS", "1500"))
+TIMEOUT_S = 600
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIMEOUT_S)]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What makes the lack of a safeguard matter."""
+
+    faults: Sequence[str] = ()
+    switches_on: Sequence[str] = ()
+    engines: bool = False
+
+
+SCENARIOS = {
+    "watermark-after-data": Scenario(switches_on=["slow-projectors"]),
+    "refresh-gate": Scenario(),
+    "all-partitions": Scenario(faults=["paused_in_a_group"]),
+    "contiguous-versions": Scenario(),
+    "fences-and-fresh-ends": Scenario(faults=["two_relays"], switches_on=["slow-projectors"]),
+    "acknowledgements": Scenario(),
+    "greater-tick": Scenario(),
+    "instant-of-sending": Scenario(),
+    # On SQLite writers come one after another, so that positions are as good as marks.
+    "marks": Scenario(faults=["long_transaction"], engines=True),
+}
+
+
+def watched(folder: Path, plan: Plan, *, engines: bool = False) -> Tally:
+    print(f"\nORACLE_SEED={plan.seed}")
+
+    async def watch_it() -> Tally:
+        async with watching(folder, plan, engine_settings() if engines else None) as watch:
+            return await watch.run()
+
+    tally = asyncio.run(watch_it())
+    print(tally.summary())
+    return tally
+
+
+@pytest.mark.parametrize(
+    "engines",
+    [False, pytest.param(True, marks=on_all_engines())],
+    ids=["embedded", "engines"],
+)
+def test_no_bound_is_violated_under_any_fault(tmp_path: Path, engines: bool) -> None:
+    tally = watched(tmp_path, Plan(seed=SEED, requests=REQUESTS), engines=engines)
+    assert tally.violations == []
+    assert tally.verdicts[Verdict.HOLDS] > REQUESTS
+    assert tally.by_fault.keys() <= FAULTS.keys()
+
+
+def test_every_safeguard_has_a_scenario() -> None:
+    assert SCENARIOS.keys() == SAFEGUARDS.keys()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=on_all_engines() if scenario.engines else [])
+        for name, scenario in SCENARIOS.items()
+    ],
+)
+def test_the_oracle_finds_out_when_a_safeguard_is_off(tmp_path: Path, name: str) -> None:
+    scenario = SCENARIOS[name]
+    plan = Plan(
+        seed=SEED,
+        requests=4 * REQUESTS,
+        faults=scenario.faults,
+        safeguards_off=[name],
+        switches_on=scenario.switches_on,
+        ends_with_a_violation=True,
+    )
+    assert watched(tmp_path, plan, engines=scenario.engines).violations
