@@ -10,6 +10,7 @@ from slackwater.command_line import (
     database,
     demo,
     doctor,
+    lag,
     parts,
     rebuild,
     run,
@@ -29,6 +30,7 @@ parts.add_to(app)
 demo.add_to(app)
 verify.add_to(app)
 doctor.add_to(app)
+lag.add_to(app)
 rebuild.add_to(app)
 database.add_to(app)
 topics.add_to(app)

@@ -10,11 +10,11 @@ from typing import Annotated
 import msgspec
 import typer
 
+from slackwater.command_line.installed import require_installation
 from slackwater.command_line.options import DataDir, Json
 from slackwater.comparison import Comparison
-from slackwater.errors import ConfigurationError
 from slackwater.installation import Installation
-from slackwater.settings import Settings, load_settings
+from slackwater.settings import load_settings
 from slackwater.shared_check import SharedCheck
 from slackwater.verification import (
     Difference,
@@ -26,10 +26,6 @@ from slackwater.verification import (
 
 _PAUSE_S = 0.02
 _SHOWN_MAX = 20
-
-
-class NoInstallationError(ConfigurationError):
-    """The folder holds no installation; name another with --data-dir."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +61,7 @@ def verify(
     take, and longer still where a key changes many times a second.
     """
     settings = load_settings({"data_dir": data_dir})
-    _require_installation(settings)
+    require_installation(settings)
     report = asyncio.run(_verify(Installation(settings), settle_s))
     if json:
         typer.echo(msgspec.json.encode(report))
@@ -73,13 +69,6 @@ def verify(
         _show(report)
     if not report.equal:
         raise typer.Exit(1)
-
-
-def _require_installation(settings: Settings) -> None:
-    if settings.postgresql_url is None and not (settings.data_dir / "services").is_dir():
-        raise NoInstallationError(
-            f"{settings.data_dir} holds no installation; name its folder with --data-dir"
-        )
 
 
 async def _verify(installation: Installation, settle_s: float) -> Report:

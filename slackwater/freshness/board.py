@@ -256,7 +256,7 @@ class FreshnessBoard:
             return FreshnessLimit.PROBE
         newest = track.newest_tick
         if watermark is None or newest is None or _behind(watermark.tick, newest):
-            return FreshnessLimit.OUTBOX
+            return FreshnessLimit.OUTBOX if self._pending.get(source) else FreshnessLimit.LOG
         reached = model.reached[source]
         if reached is None or _behind(reached, watermark.tick):
             return FreshnessLimit.PROJECTOR

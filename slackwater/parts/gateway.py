@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import aiohttp
-
 from slackwater.freshness.board import FreshnessBoard
-from slackwater.freshness.probe import SourceProbe
 from slackwater.freshness.token import TokenSigner
 from slackwater.gateway import GatewayDefinition, GatewayParts
 from slackwater.http.server import serve
 from slackwater.installation import Installation
+from slackwater.parts.board import followed_board
 from slackwater.parts.projector import prepare_active
-from slackwater.read_models.follower import follow_progress
 from slackwater.settings import token_secret
-from slackwater.watermarks.follower import follow_watermarks
 from slackwater.watermarks.record import WATERMARKS
 
 
@@ -23,12 +17,12 @@ async def run_gateway(installation: Installation) -> None:
     """Serve GraphQL until cancelled."""
     definition = installation.manifest.gateway()
     await _prepare(installation, definition)
-    board = FreshnessBoard(definition.read_models, installation.clock)
-    async with aiohttp.ClientSession() as client, asyncio.TaskGroup() as tasks:
-        _keep_up_to_date(installation, board, client, tasks)
-        async with definition.app(_parts(installation, definition, board)) as app:
-            settings = installation.settings
-            await serve(app, settings.host, settings.port)
+    settings = installation.settings
+    async with (
+        followed_board(installation, definition.read_models) as board,
+        definition.app(_parts(installation, definition, board)) as app,
+    ):
+        await serve(app, settings.host, settings.port)
 
 
 async def _prepare(installation: Installation, definition: GatewayDefinition) -> None:
@@ -36,26 +30,6 @@ async def _prepare(installation: Installation, definition: GatewayDefinition) ->
     await installation.event_log.create_topics([WATERMARKS])
     for read_model in definition.read_models:
         await prepare_active(installation, read_model.name)
-
-
-def _keep_up_to_date(
-    installation: Installation,
-    board: FreshnessBoard,
-    client: aiohttp.ClientSession,
-    tasks: asyncio.TaskGroup,
-) -> None:
-    tasks.create_task(follow_watermarks(installation.event_log, board.on_watermarks))
-    tasks.create_task(follow_progress(installation.documents.progress, board.on_progress))
-    for source in board.sources:
-        probe = SourceProbe(
-            source,
-            f"{installation.service_urls[source]}/internal/tick",
-            client=client,
-            take=board.on_probe,
-            clock=installation.clock,
-            heartbeat_ms=installation.settings.heartbeat_ms,
-        )
-        tasks.create_task(probe.run())
 
 
 def _parts(

@@ -18,6 +18,7 @@ from tests.faults.oracle.writers import Writer
 
 WINDOW_S = 3.0
 _END_S = 20.0
+_REBUILD_S = 60.0
 _LOOK_S = 0.05
 _SOURCES = ("customers", "inventory", "orders")
 _PROJECTIONS = ("customer_orders", "order_search", "orders", "products")
@@ -162,9 +163,15 @@ async def idle_partitions(stage: Stage) -> None:
 
 async def rebuild_switch(stage: Stage) -> None:
     name = stage.rng.choice(_PROJECTIONS)
+    await _slackwater(stage, "rebuild", name)
+    await _slackwater(stage, "rebuild", name, "--drop-old")
+
+
+async def _slackwater(stage: Stage, *arguments: str) -> None:
+    """Run a command to its end, and no longer than a rebuild may take."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "slackwater.command_line", "rebuild", name, "--drop-old"),
+        *("-m", "slackwater.command_line", *arguments),
         *("--data-dir", str(stage.running.data_dir)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -172,7 +179,7 @@ async def rebuild_switch(stage: Stage) -> None:
         env=stage.running.environment,
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(_REBUILD_S):
             await process.wait()
     except TimeoutError:
         process.terminate()

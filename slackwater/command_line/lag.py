@@ -1,0 +1,96 @@
+"""`slackwater lag`: every read model and source, live, with the stage that limits the bound."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from slackwater.command_line.installed import require_installation
+from slackwater.command_line.options import DataDir, Json, Port
+from slackwater.command_line.process import run_process
+from slackwater.freshness.bound import FreshnessStatus
+from slackwater.installation import Installation
+from slackwater.parts.lag import Lag, watched_lag
+from slackwater.settings import load_settings
+
+_COLOURS = {
+    FreshnessStatus.LIVE: "green",
+    FreshnessStatus.LAGGING: "yellow",
+    FreshnessStatus.REBUILDING: "cyan",
+    FreshnessStatus.STALLED: "bold red",
+    FreshnessStatus.UNKNOWN: "bold red",
+}
+_UNKNOWN = "?"
+_INTERVAL_S = 0.5
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(lag)
+
+
+def lag(
+    port: Port = None,
+    data_dir: DataDir = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Show it once; also where the output is no terminal.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show how stale every read model can be, source by source, until Ctrl-C.
+
+    Limited by: OUTBOX, LOG, PROJECTOR, HOLE or PROBE is the stage that keeps a bound from being
+    smaller. It asks the services itself, so it tells the truth while no gateway runs.
+    """
+    settings = load_settings({"port": port, "data_dir": data_dir, "log_level": "ERROR"})
+    require_installation(settings)
+    shows_once = once or json or not sys.stdout.isatty()
+
+    async def work(installation: Installation) -> None:
+        async with watched_lag(installation) as lags:
+            if shows_once:
+                _show(lags(), json=json)
+                return
+            with Live(_table(lags()), auto_refresh=False) as live:
+                while True:
+                    await asyncio.sleep(_INTERVAL_S)
+                    live.update(_table(lags()), refresh=True)
+
+    run_process(settings, work)
+
+
+def _show(lags: Sequence[Lag], *, json: bool) -> None:
+    if json:
+        typer.echo(msgspec.json.encode(lags))
+    else:
+        Console(soft_wrap=True).print(_table(lags))
+
+
+def _table(lags: Sequence[Lag]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("read model", "source", "status", "at most", "events", "limited by", "tick"):
+        numeric = heading in ("at most", "events", "tick")
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
+    for each in lags:
+        table.add_row(
+            f"{each.read_model} v{each.version}",
+            each.source,
+            Text(each.status, style=_COLOURS[each.status]),
+            _UNKNOWN if each.max_staleness_ms is None else f"{each.max_staleness_ms:,} ms",
+            _UNKNOWN if each.lag_events is None else f"{each.lag_events:,}",
+            each.limited_by or _UNKNOWN,
+            each.tick or _UNKNOWN,
+        )
+    for read_model, reason in sorted({(each.read_model, each.reason) for each in lags}):
+        if reason is not None:
+            table.caption = f"{read_model} is halted: {reason}"
+    return table
