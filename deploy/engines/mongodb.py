@@ -47,6 +47,8 @@ class MongoDB(Engine):
             programs / "python", programs / "secantusd-py", "--host", LOOPBACK,
             "--port", str(self.port), "--storage-path", self._data, "--cache-size", "512M",
             "--log-level", "WARNING",
+            # Without it a transaction that was acknowledged with j: true is lost by a kill.
+            "--sync-on-commit",
         ]  # fmt: skip
 
     def is_ready(self) -> bool:

@@ -25,6 +25,7 @@ _PART_NAMES = frozenset(part.name for part in all_parts(Manifest()))  # a fork h
 _PORTS_A_BLOCK = 40
 _READY_S = 120.0
 _STOP_S = 20.0
+_VERIFY_S = 300.0
 
 
 def free_port_block() -> int:
@@ -310,7 +311,7 @@ class Running:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=_VERIFY_S,
             env=self.environment,
         )
 

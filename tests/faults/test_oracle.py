@@ -78,6 +78,7 @@ def test_every_safeguard_has_a_scenario() -> None:
     assert SCENARIOS.keys() == SAFEGUARDS.keys()
 
 
+@pytest.mark.long_faults
 @pytest.mark.parametrize(
     "name",
     [

@@ -43,20 +43,27 @@ class Stage:
         self.writing = asyncio.Event()
         self.writing.set()
 
-    def pid_of(self, kind: str) -> int:
-        """Return the process of some part of a kind, which may be about to start again."""
+    async def pid_of(self, kind: str) -> int:
+        """Return the process of some part of a kind; wait while none runs."""
+        await _until(lambda: bool(self._pids_of(kind)))
+        return self.rng.choice(self._pids_of(kind))
+
+    def _pids_of(self, kind: str) -> list[int]:
         pids = self.running.part_pids()
-        names = sorted(name for name in pids if name.startswith(kind))
-        return pids[self.rng.choice(names)]
+        return [pids[name] for name in sorted(pids) if name.startswith(kind)]
 
     @asynccontextmanager
     async def one_more(self, *arguments: str, **settings: str) -> AsyncIterator[None]:
         """One more process of a part."""
-        with contextlib.ExitStack() as stack:
-            process = await asyncio.to_thread(self._start, arguments, settings)
-            stack.callback(process.wait, _END_S)
-            stack.callback(process.send_signal, signal.SIGTERM)
+        process = await asyncio.to_thread(self._start, arguments, settings)
+        try:
             yield
+        finally:
+            process.terminate()
+            try:
+                await asyncio.to_thread(process.wait, _END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     def _start(
         self, arguments: tuple[str, ...], settings: dict[str, str]
@@ -144,8 +151,7 @@ async def paused_relay(stage: Stage) -> None:
 
 
 async def killed_projector(stage: Stage) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(stage.pid_of("projector"), signal.SIGKILL)
+    _signal(await stage.pid_of("projector"), signal.SIGKILL)
     await asyncio.sleep(WINDOW_S)
 
 
@@ -195,13 +201,19 @@ async def _switched(stage: Stage, name: str, seconds: float) -> None:
 
 
 async def _paused(stage: Stage, kind: str) -> None:
-    pid = stage.pid_of(kind)
+    pid = await stage.pid_of(kind)
     try:
-        os.kill(pid, signal.SIGSTOP)
+        _signal(pid, signal.SIGSTOP)
         await asyncio.sleep(WINDOW_S / 2)
     finally:
-        os.kill(pid, signal.SIGCONT)
+        _signal(pid, signal.SIGCONT)
     await asyncio.sleep(WINDOW_S / 2)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended by itself."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 async def _until(holds: Callable[[], bool]) -> None:
