@@ -30,6 +30,7 @@ from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
 LATE_S = 1.0
+_OFTEN = 0.3
 
 
 def turn_off(name: str) -> None:
@@ -154,6 +155,14 @@ def fences_and_fresh_ends() -> None:
         self._event_log = _OwnVector(log, await log.end_offsets(self._topics))  # type: ignore[assignment]
 
     Leader.take_lead = take_lead_and_look  # type: ignore[method-assign]
+    emit = Leader._emit
+
+    async def emit_late(self: Leader, tick: Tick) -> None:
+        """Now and then it stands still between mark and claim, while the other one goes on."""
+        await asyncio.sleep(LATE_S / 2 if random.random() < _OFTEN else 0)
+        await emit(self, tick)
+
+    Leader._emit = emit_late  # type: ignore[method-assign]
 
 
 def _nothing(*_: object) -> None: ...
