@@ -90,7 +90,6 @@ def _table(lags: Sequence[Lag]) -> Table:
             each.limited_by or _UNKNOWN,
             each.tick or _UNKNOWN,
         )
-    for read_model, reason in sorted({(each.read_model, each.reason) for each in lags}):
-        if reason is not None:
-            table.caption = f"{read_model} is halted: {reason}"
+    halted = {each.read_model: each.reason for each in lags if each.reason is not None}
+    table.caption = "\n".join(f"{name} is halted: {reason}" for name, reason in halted.items())
     return table

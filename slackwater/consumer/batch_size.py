@@ -24,12 +24,13 @@ class BatchSize:
     def __int__(self) -> int:
         return self._size
 
-    def took(self, seconds: float) -> None:
-        """Say how long a transaction of this size took."""
+    def took(self, records: int, seconds: float) -> None:
+        """Say how long a transaction of so many records took; a small one says nothing of large."""
         if seconds > _LONG_S:
-            self.shrink()
-        elif seconds < _SHORT_S:
+            self.lost(records)
+        elif seconds < _SHORT_S and records >= self._size:
             self._size = min(self._most, 2 * self._size)
 
-    def shrink(self) -> None:
-        self._size = max(1, self._size // 2)
+    def lost(self, records: int) -> None:
+        """Say that a transaction of so many records was too large."""
+        self._size = max(1, min(self._size, records) // 2)

@@ -26,6 +26,7 @@ from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
 _PROBE_LATE_S = 0.5
+_RELAY_LATE_S = 0.5
 _LIMIT_TICKS = 2
 
 
@@ -260,7 +261,12 @@ class FreshnessBoard:
         reached = model.reached[source]
         if reached is None or _behind(reached, watermark.tick):
             return FreshnessLimit.PROJECTOR
-        return FreshnessLimit.PROBE
+        return FreshnessLimit.OUTBOX if self._relay_stands_still(track) else FreshnessLimit.PROBE
+
+    def _relay_stands_still(self, track: SourceTrack) -> bool:
+        """Tell whether no watermark comes: nothing is behind then, as nobody raises the tick."""
+        received_s = track.newest_received_s
+        return received_s is not None and self._clock.monotonic() - received_s > _RELAY_LATE_S
 
 
 def _behind(tick: Tick, newest: Tick) -> bool:

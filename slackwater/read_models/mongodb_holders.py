@@ -3,8 +3,8 @@
 A process that is killed in the middle of a transaction leaves it open in the server, with all rows
 that it touched, until the server gives it up: after a minute, if nobody set it otherwise. Whoever
 claims a partition therefore leaves the number of its session beside the fence, and ends the session
-of its predecessor first. That harms nobody who lives: the claim fences it off anyway, and a commit
-that went through stays.
+of its predecessor first. One that lives loses what it has open, which the claim would fence off
+anyway, or which it does again: being interrupted passes. A commit that went through stays.
 """
 
 from __future__ import annotations

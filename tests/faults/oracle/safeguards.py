@@ -26,7 +26,7 @@ from slackwater.read_models import fold as folding
 from slackwater.read_models.progress import ProgressUpdate
 from slackwater.read_models.projection import Guard, Rows
 from slackwater.read_models.target import SearchTarget
-from slackwater.watermarks.record import Watermark
+from slackwater.watermarks.record import WATERMARKS, Watermark
 from slackwater.watermarks.tick import Tick
 
 LATE_S = 1.0
@@ -73,7 +73,7 @@ class _Unacknowledged:
         return getattr(self._log, name)
 
     async def append(self, records: Sequence[NewRecord]) -> Any:
-        if all(record.topic == "watermarks" for record in records):
+        if all(record.topic == WATERMARKS.name for record in records):
             return await self._log.append(records)
         self._sending = asyncio.create_task(self._later(records, self._sending))
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -107,9 +108,13 @@ class Writer:
                 return
             if answer is not None:
                 self.register.commits.append(commit)
+                await self._follow_up(answer)
 
     async def _write(self, **how: Any) -> tuple[Commit, Any]:
         raise NotImplementedError
+
+    async def _follow_up(self, answer: Any) -> None:
+        """Do what comes after the commit and raises no register."""
 
 
 class LimitWriter(Writer):
@@ -146,12 +151,13 @@ class NameWriter(Writer):
 
     async def _write(self, **how: Any) -> tuple[Commit, Any]:
         named = customer_named(self.register.key)
-        commit, answer = await self._side.run("customers", "create-customer", **named, **how)
-        if answer is not None:
-            limit = {"minor": LIMIT_MINOR + 1, "currency": CURRENCY}
-            changed = {"customer_id": answer["customer"]["id"], "credit_limit": limit}
+        return await self._side.run("customers", "create-customer", **named, **how)
+
+    async def _follow_up(self, answer: Any) -> None:
+        limit = {"minor": LIMIT_MINOR + 1, "currency": CURRENCY}
+        changed = {"customer_id": answer["customer"]["id"], "credit_limit": limit}
+        with suppress(TransientError):
             await self._side.run("customers", "change-credit-limit", **changed)
-        return commit, answer
 
 
 def customer_named(name: str) -> dict[str, Any]:
