@@ -40,6 +40,7 @@ READY_S = 180.0
 CALM_S = 1.0
 _SETTLED_S = 120.0
 _LOOK_S = 0.1
+_NOBODY = "Q3VzdG9tZXI6bm9ib2R5"
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,7 @@ class Watch:
             *(StockWriter(self._side, each) for each in world.stocks.values()),
             *(NameWriter(self._side, each) for each in world.words.values()),
         ]
-        self._running.store.place_order(  # waits until the product can be ordered
-            "Q3VzdG9tZXI6bm9ib2R5", ORDERED, expectedTotal={"amount": "0.01", "currency": "EUR"}
-        )
+        await asyncio.to_thread(self._can_be_ordered)
         await asyncio.to_thread(self._shown, len(keys), len(skus) + 1)
 
     def _live(self) -> None:
@@ -123,6 +122,17 @@ class Watch:
                 return
             time.sleep(_LOOK_S)
         raise TimeoutError("not every source is known")
+
+    def _can_be_ordered(self) -> None:
+        """Wait until orders has the product in its copy of the catalogue."""
+        deadline_s = time.monotonic() + _SETTLED_S
+        wrong = {"amount": "0.01", "currency": "EUR"}  # refused before anything is placed
+        while time.monotonic() < deadline_s:
+            refused = self._running.store.place_order(_NOBODY, ORDERED, expectedTotal=wrong)
+            if refused["__typename"] == "PriceChanged":
+                return
+            time.sleep(_LOOK_S)
+        raise TimeoutError("the product cannot be ordered")
 
     def _shown(self, customers: int, products: int) -> None:
         deadline_s = time.monotonic() + _SETTLED_S
