@@ -44,7 +44,7 @@ SCENARIOS = {
     "fences-and-fresh-ends": Scenario(faults=["two_relays"], switches_on=["slow-projectors"]),
     "acknowledgements": Scenario(),
     "greater-tick": Scenario(),
-    "instant-of-sending": Scenario(),
+    "instant-of-sending": Scenario(switches_on=["slow-projectors"]),
     # On SQLite writers come one after another, so that positions are as good as marks.
     "marks": Scenario(faults=["long_transaction"], engines=True),
 }
