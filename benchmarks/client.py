@@ -6,6 +6,11 @@ import asyncio
 import json
 from typing import Any
 
+PLACE = (
+    "mutation ($input: PlaceOrderInput!) { placeOrder(input: $input) "
+    "{ ... on PlaceOrderSuccess { order { id } } } }"
+)
+
 
 class Connection:
     """A keep-alive connection; one question at a time."""

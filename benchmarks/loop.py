@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.client import Connection
+from benchmarks.client import PLACE, Connection
+from benchmarks.record import record
 from contracts.documents.customers import ORDER_LEDGER_COLLECTION
 from contracts.documents.order_search import ORDER_SEARCH_INDEX
 from slackwater.installation import Installation
@@ -36,10 +33,6 @@ from slackwater.settings import load_settings
 from slackwater.testing.doorbell import LocalDoorbell
 from tests.end_to_end.harness import Running
 
-PLACE = (
-    "mutation ($input: PlaceOrderInput!) { placeOrder(input: $input) "
-    "{ ... on PlaceOrderSuccess { order { id } } } }"
-)
 CUSTOMER_WITH_20_ORDERS = (
     "query ($id: ID!) { customer(id: $id) { name creditAvailable { amount } orders(first: 20) "
     "{ edges { node { id status placedAt total { amount currency } "
@@ -217,21 +210,8 @@ def main() -> None:
             results[f"projecting_{name}"] = asyncio.run(projecting(data_dir, name))
             print("projecting", name, results[f"projecting_{name}"], flush=True)
     if options.record:
-        _record(options, results)
-
-
-def _record(options: argparse.Namespace, results: dict[str, Any]) -> None:
-    mode = "processes" if options.processes else "one-process"
-    path = Path(__file__).parent / "results" / f"loop-{mode}-{options.rate:g}.json"
-    path.parent.mkdir(exist_ok=True)
-    facts = {
-        "command": " ".join(["python benchmarks/loop.py", *sys.argv[1:]]),
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-    }
-    path.write_text(json.dumps({**facts, **results}, indent=2) + "\n")
-    print(f"recorded in {path}")
+        mode = "processes" if options.processes else "one-process"
+        record("loop", f"loop-{mode}-{options.rate:g}", results)
 
 
 if __name__ == "__main__":

@@ -15,30 +15,25 @@ import argparse
 import asyncio
 import itertools
 import json
-import os
-import platform
 import random
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.client import Connection
+from benchmarks.client import PLACE, Connection
+from benchmarks.record import record
 from slackwater.installation import Installation
 from slackwater.settings import load_settings
 from slackwater.watermarks.record import WATERMARKS
 from tests.end_to_end.harness import Running
-from tests.engines import NAMES
+from tests.engines import NAMES, engine_url
 
-PLACE = (
-    "mutation ($input: PlaceOrderInput!) { placeOrder(input: $input) "
-    "{ ... on PlaceOrderSuccess { order { id } } } }"
-)
 STATUS = "{ readModels { name status lagEvents maxStalenessMs } }"
 CLIENTS = 12
 CUSTOMERS = 500
@@ -58,7 +53,6 @@ class Volume:
         self._running = Running(folder / "data", "--processes", settings=settings)
         topics = Installation(load_settings()).manifest.topics()
         self._topics = [topic.name for topic in topics if topic != WATERMARKS]
-        self._pids: dict[str, int] = {}
 
     async def run(self, events_wanted: int, settings: Mapping[str, Any]) -> None:
         self._running.wait_ready(READY_S)
@@ -133,17 +127,14 @@ class Volume:
             "events": sum(offsets.values()),
             "lag_events": {each["name"]: each["lagEvents"] for each in models},
             "bound_ms": {each["name"]: each["maxStalenessMs"] for each in models},
-            "resident_mb": dict(self._resident_mb()),
+            "resident_mb": {
+                name: count // 1_000_000 for name, count in self._running.resident_bytes().items()
+            },
         }
         with self._samples.open("a") as file:
             file.write(json.dumps(sample) + "\n")
         print(f"{stage}: {sample['events']} events, lag {sample['lag_events']}", flush=True)
         return sample
-
-    def _resident_mb(self) -> Iterator[tuple[str, int]]:
-        for name, pid in sorted(self._running.part_pids().items()):
-            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            yield name, pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
 
 
 def summary(samples: list[Sample]) -> dict[str, Any]:
@@ -182,8 +173,6 @@ def main() -> None:
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    from tests.engines import engine_url
-
     urls = {f"{name}_url": engine_url(name) for name in NAMES} if options.engines else {}
     settings = {**urls, "namespace": "volume"} if options.engines else {}
     environment = {f"SLACKWATER_{name.upper()}": value for name, value in settings.items()}
@@ -197,19 +186,8 @@ def main() -> None:
     found = {**summary(volume.samples()), "verified_equal": verified.count(": equal")}
     print(json.dumps(found, indent=2))
     if options.record:
-        _record("engines" if options.engines else "embedded", found)
-
-
-def _record(storage: str, found: Mapping[str, Any]) -> None:
-    path = Path(__file__).parent / "results" / f"volume-{storage}.json"
-    facts = {
-        "command": " ".join(["python benchmarks/volume.py", *sys.argv[1:]]),
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-    }
-    path.write_text(json.dumps({**facts, **found}, indent=2) + "\n")
-    print(f"recorded in {path}")
+        storage = "engines" if options.engines else "embedded"
+        record("volume", f"volume-{storage}", found)
 
 
 if __name__ == "__main__":

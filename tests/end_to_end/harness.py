@@ -296,6 +296,14 @@ class Running:
                 pids[b" ".join(words[3:]).decode().strip()] = pid
         return {name: pid for name, pid in pids.items() if name in _PART_NAMES}
 
+    def resident_bytes(self) -> dict[str, int]:
+        """Return the resident memory of each part, by its name."""
+        pages = {
+            name: int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            for name, pid in self.part_pids().items()
+        }
+        return {name: count * os.sysconf("SC_PAGE_SIZE") for name, count in pages.items()}
+
     def part_pid(self, name: str) -> int:
         """Wait until the part runs; it may be about to be started again."""
         pids: dict[str, int] = until(self.part_pids, lambda pids: name in pids)

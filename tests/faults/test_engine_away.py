@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
@@ -56,15 +55,15 @@ def test_what_does_not_need_the_engine_goes_on_and_the_rest_catches_up(
     store, ledger = breakable.store, Ledger()
     with Traffic(store, ledger, customers, "BOLT", SEEDS[engine]):
         until(lambda: len(ledger.acknowledged), lambda count: count > 20, CAUGHT_UP_S)
-        before = _resident_bytes(breakable)
+        before = breakable.resident_bytes()
         with own_engines.paused(engine):
             _asked_while_away(store, ledger, answered, unavailable)
             _answered_by_the_source(store, customers[0], engine)
-            away = _resident_bytes(breakable)
+            away = breakable.resident_bytes()
     began_s = time.monotonic()
     _until_live(store)
     print(f"\n{engine}: live {time.monotonic() - began_s:.1f} s after it is back")
-    _check_growth(before, away, _resident_bytes(breakable))
+    _check_growth(before, away, breakable.resident_bytes())
     checked = until(breakable.verify, lambda verified: verified.returncode == 0, CAUGHT_UP_S)
     assert checked.stdout.count(": equal") == 4, checked.stdout
     ledger.check(store)
@@ -113,15 +112,6 @@ def _until_live(store: Store) -> None:
         return {model["status"] for model in answer["readModels"]}
 
     until(statuses, lambda found: found == {"LIVE"}, CAUGHT_UP_S)
-
-
-def _resident_bytes(installation: Running) -> dict[str, int]:
-    """Return the resident memory of each part, by its name."""
-    pages = {
-        name: int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        for name, pid in installation.part_pids().items()
-    }
-    return {name: count * os.sysconf("SC_PAGE_SIZE") for name, count in pages.items()}
 
 
 def _check_growth(*sizes: Mapping[str, int]) -> None:

@@ -29,7 +29,8 @@ from slackwater.parts.roster import Part
 from slackwater.read_models.progress import ProgressUpdate
 from slackwater.read_models.target import DocumentTarget, SearchTarget
 from slackwater.supervisor import processes
-from tests.faults.oracle.safeguards import turn_off
+from slackwater.testing.relay_contract import LogAround
+from tests.faults.oracle.safeguards import relay_through, turn_off
 from tests.faults.oracle.switches import (
     FOLDER_SETTING,
     LEASE_FREE_SETTING,
@@ -71,22 +72,10 @@ def die_before_marking() -> None:
 
 def publish_twice() -> None:
     """A relay publishes whole batches twice."""
-    init = Leader.__init__
-
-    def wrapped(self: Leader, *arguments: Any, **named: Any) -> None:
-        init(self, *arguments, **named)
-        self._event_log = _Doubling(self._event_log)  # type: ignore[assignment]
-
-    Leader.__init__ = wrapped  # type: ignore[method-assign]
+    relay_through(_Doubling)
 
 
-class _Doubling:
-    def __init__(self, log: Any) -> None:
-        self._log = log
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
-
+class _Doubling(LogAround):
     async def append(self, records: Sequence[NewRecord]) -> Any:
         appended = await self._log.append(records)
         if switches.is_on("publish-twice"):

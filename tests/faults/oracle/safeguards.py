@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from slackwater.clock import Clock
-from slackwater.event_log.port import NewRecord, TopicPartition
+from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
 from slackwater.events.event import Event
 from slackwater.freshness import source_track
 from slackwater.freshness.bound import Instant
@@ -25,12 +25,24 @@ from slackwater.outbox.unpublished import Unpublished, _to_record, to_event
 from slackwater.read_models import fold as folding
 from slackwater.read_models.progress import ProgressUpdate
 from slackwater.read_models.projection import Guard, Rows
-from slackwater.read_models.target import SearchTarget
+from slackwater.read_models.target import SearchTarget, _stored
+from slackwater.testing.relay_contract import LogAround
 from slackwater.watermarks.record import WATERMARKS, Watermark
 from slackwater.watermarks.tick import Tick
 
 LATE_S = 1.0
 _OFTEN = 0.3
+
+
+def relay_through(log_around: Callable[[EventLog], EventLog]) -> None:
+    """Let every relay of this process see the log through another one."""
+    init = Leader.__init__
+
+    def wrapped(self: Leader, *arguments: Any, **named: Any) -> None:
+        init(self, *arguments, **named)
+        self._event_log = log_around(self._event_log)
+
+    Leader.__init__ = wrapped  # type: ignore[method-assign]
 
 
 def turn_off(name: str) -> None:
@@ -53,24 +65,15 @@ def watermark_after_data() -> None:
 
 def acknowledgements() -> None:
     """The relay goes on, marks and claims before the log has the events."""
-    init = Leader.__init__
-
-    def wrapped(self: Leader, *arguments: Any, **named: Any) -> None:
-        init(self, *arguments, **named)
-        self._event_log = _Unacknowledged(self._event_log)  # type: ignore[assignment]
-
-    Leader.__init__ = wrapped  # type: ignore[method-assign]
+    relay_through(_Unacknowledged)
 
 
-class _Unacknowledged:
+class _Unacknowledged(LogAround):
     """Sends events later, in order, and says at once that they were sent."""
 
-    def __init__(self, log: Any) -> None:
-        self._log = log
+    def __init__(self, log: EventLog) -> None:
+        super().__init__(log)
         self._sending: asyncio.Task[Any] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
 
     async def append(self, records: Sequence[NewRecord]) -> Any:
         if all(record.topic == WATERMARKS.name for record in records):
@@ -151,8 +154,8 @@ def fences_and_fresh_ends() -> None:
 
     async def take_lead_and_look(self: Leader) -> None:
         await take_lead(self)
-        log: Any = self._event_log
-        self._event_log = _OwnVector(log, await log.end_offsets(self._topics))  # type: ignore[assignment]
+        ends = await self._event_log.end_offsets(self._topics)
+        self._event_log = _OwnVector(self._event_log, ends)
 
     Leader.take_lead = take_lead_and_look  # type: ignore[method-assign]
     emit = Leader._emit
@@ -173,13 +176,10 @@ def _raise_whoever_leads(connection: Connection, table: Table, _: int) -> Tick:
     return current_tick(connection, table)
 
 
-class _OwnVector:
-    def __init__(self, log: Any, ends: dict[TopicPartition, int]) -> None:
-        self._log = log
+class _OwnVector(LogAround):
+    def __init__(self, log: EventLog, ends: dict[TopicPartition, int]) -> None:
+        super().__init__(log)
         self._ends = ends
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
 
     async def append(self, records: Sequence[NewRecord]) -> Any:
         appended = await self._log.append(records)
@@ -224,16 +224,10 @@ def refresh_gate() -> None:
         await self._progress.save(progress)
         await asyncio.sleep(LATE_S)
         if rows:
-            await self._search.write(self._index.name, _renamed(self, rows))
+            await self._search.write(self._index.name, _stored(self.model, rows))
         await self._search.refresh(self._index.name)
 
     SearchTarget.commit = commit  # type: ignore[method-assign]
-
-
-def _renamed(target: SearchTarget, rows: Any) -> Any:
-    from slackwater.read_models.target import _stored
-
-    return _stored(target.model, rows)
 
 
 SAFEGUARDS: dict[str, Callable[[], None]] = {

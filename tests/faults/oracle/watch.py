@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 from slackwater.installation import Installation
 from slackwater.settings import load_settings
-from tests.end_to_end.harness import Running
+from tests.end_to_end.harness import Running, until
 from tests.faults.oracle.faults import FAULTS, Stage
 from tests.faults.oracle.readers import Reader, World
 from tests.faults.oracle.registers import Register
@@ -39,7 +38,6 @@ WORDS = ("oraclealpha", "oraclebravo", "oraclecharlie")
 READY_S = 180.0
 CALM_S = 1.0
 _SETTLED_S = 120.0
-_LOOK_S = 0.1
 _NOBODY = "Q3VzdG9tZXI6bm9ib2R5"
 
 
@@ -115,37 +113,30 @@ class Watch:
 
     def _live(self) -> None:
         """Wait until every source is known to every read model: then all services are there."""
-        deadline_s = time.monotonic() + READY_S
-        while time.monotonic() < deadline_s:
-            models = self._running.store.ask("{ readModels { maxStalenessMs } }").data["readModels"]
-            if all(model["maxStalenessMs"] is not None for model in models):
-                return
-            time.sleep(_LOOK_S)
-        raise TimeoutError("not every source is known")
+        until(
+            lambda: self._running.store.ask("{ readModels { maxStalenessMs } }").data,
+            lambda data: all(each["maxStalenessMs"] is not None for each in data["readModels"]),
+            READY_S,
+        )
 
     def _can_be_ordered(self) -> None:
         """Wait until orders has the product in its copy of the catalogue."""
-        deadline_s = time.monotonic() + _SETTLED_S
         wrong = {"amount": "0.01", "currency": "EUR"}  # refused before anything is placed
-        while time.monotonic() < deadline_s:
-            refused = self._running.store.place_order(_NOBODY, ORDERED, expectedTotal=wrong)
-            if refused["__typename"] == "PriceChanged":
-                return
-            time.sleep(_LOOK_S)
-        raise TimeoutError("the product cannot be ordered")
+        until(
+            lambda: self._running.store.place_order(_NOBODY, ORDERED, expectedTotal=wrong),
+            lambda refused: refused["__typename"] == "PriceChanged",
+            _SETTLED_S,
+        )
 
     def _shown(self, customers: int, products: int) -> None:
-        deadline_s = time.monotonic() + _SETTLED_S
         query = """{ customers(first: 100) { edges { cursor } }
           products(first: 100) { edges { cursor } } }"""
-        while time.monotonic() < deadline_s:
-            data = self._running.store.ask(query).data
-            if (len(data["customers"]["edges"]), len(data["products"]["edges"])) == (
-                customers,
-                products,
-            ):
-                return
-        raise TimeoutError("what was created is not shown")
+        wanted = {"customers": customers, "products": products}
+        until(
+            lambda: self._running.store.ask(query).data,
+            lambda data: {name: len(each["edges"]) for name, each in data.items()} == wanted,
+            _SETTLED_S,
+        )
 
     async def _write(self, stage: Stage) -> None:
         """Keep a rate, open-loop, without ever having too much under way."""
