@@ -157,8 +157,9 @@ async def _reports(
 ) -> AsyncIterator[RebuildReport]:
     speed = _Speed()
     while not builder.active.is_set():
-        report = await _report(installation, model, speed)
-        builder.may_switch = await _is_near(installation, model)
+        built, active = await _built_and_active(installation, model)
+        report = await _report(installation, built, speed)
+        builder.may_switch = _is_near(built, active)
         await builder.try_to_switch()
         if builder.halt_reason is not None:
             raise RebuildHaltedError(
@@ -171,14 +172,17 @@ async def _reports(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_REPORT_INTERVAL_S):
                 await builder.active.wait()
-    yield msgspec.structs.replace(await _report(installation, model, speed), active=True)
+    built, _ = await _built_and_active(installation, model)
+    yield msgspec.structs.replace(await _report(installation, built, speed), active=True)
 
 
-async def _report(installation: Installation, model: ModelVersion, speed: _Speed) -> RebuildReport:
-    entry = await _entry(installation, model)
+async def _report(
+    installation: Installation, built: ReadModelProgress, speed: _Speed
+) -> RebuildReport:
+    model = built.model
     topics = installation.manifest.projection(model.read_model).read_model.all_topics
     total = sum((await installation.event_log.end_offsets(topics)).values())
-    done = sum(entry.positions.values())
+    done = sum(built.positions.values())
     a_second = speed.a_second(done)
     return RebuildReport(
         read_model=model.read_model,
@@ -191,22 +195,23 @@ async def _report(installation: Installation, model: ModelVersion, speed: _Speed
     )
 
 
-async def _is_near(installation: Installation, model: ModelVersion) -> bool:
+def _is_near(built: ReadModelProgress, active: ReadModelProgress) -> bool:
     """Tell whether asking for the switch is worth a write: less than one batch is missing."""
-    entries = await versions_of(installation.documents.progress, model.read_model)
-    active = next(entry for entry in entries if entry.active)
-    built = next(entry for entry in entries if entry.model == model)
     missing = sum(
         max(0, position - built.positions.get(at, 0)) for at, position in active.positions.items()
     )
     return missing <= _NEAR_EVENTS
 
 
-async def _entry(installation: Installation, model: ModelVersion) -> ReadModelProgress:
+async def _built_and_active(
+    installation: Installation, model: ModelVersion
+) -> tuple[ReadModelProgress, ReadModelProgress]:
+    """Return the progress of the version that is built, and of the one that readers use."""
     entries = await versions_of(installation.documents.progress, model.read_model)
+    active = next(entry for entry in entries if entry.active)
     for entry in entries:
         if entry.model == model:
-            return entry
+            return entry, active
     raise StructuralError(f"version {model.version} was dropped meanwhile; start the rebuild again")
 
 
