@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from tests.end_to_end.harness import Running
+from tests.end_to_end.harness import Running, free_port_block
 from tests.faults.oracle.switches import LEASE_FREE_SETTING, Switches
 from tests.faults.oracle.writers import Writer
 
@@ -22,6 +22,10 @@ _REBUILD_S = 60.0
 _LOOK_S = 0.05
 _SOURCES = ("customers", "inventory", "orders")
 _PROJECTIONS = ("customer_orders", "order_search", "orders", "products")
+
+
+class FaultFailedError(Exception):
+    """A fault was not injected as it should have been; what was checked under it proves less."""
 
 
 class Stage:
@@ -55,7 +59,7 @@ class Stage:
     @asynccontextmanager
     async def one_more(self, *arguments: str, **settings: str) -> AsyncIterator[None]:
         """One more process of a part."""
-        process = await asyncio.to_thread(self._start, arguments, settings)
+        process = self._start(arguments, settings)
         try:
             yield
         finally:
@@ -64,11 +68,12 @@ class Stage:
                 await asyncio.to_thread(process.wait, _END_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
 
     def _start(
         self, arguments: tuple[str, ...], settings: dict[str, str]
     ) -> subprocess.Popen[bytes]:
-        port = str(self.running.port + 30)  # parts add their own offset to it
+        port = str(free_port_block())  # parts add their own offset to it
         log = self.running.data_dir.parent / "one-more.log"
         with log.open("ab") as file:
             return subprocess.Popen(
@@ -174,22 +179,27 @@ async def rebuild_switch(stage: Stage) -> None:
 
 
 async def _slackwater(stage: Stage, *arguments: str) -> None:
-    """Run a command to its end, and no longer than a rebuild may take."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "slackwater.command_line", *arguments),
-        *("--data-dir", str(stage.running.data_dir)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=stage.running.environment,
-    )
+    """Run a command to its end, and no longer than a rebuild may take; it must succeed."""
+    log = stage.running.data_dir.parent / "commands.log"
+    with log.open("ab") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "slackwater.command_line", *arguments),
+            *("--data-dir", str(stage.running.data_dir)),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=stage.running.environment,
+        )
     try:
         async with asyncio.timeout(_REBUILD_S):
+            status = await process.wait()
+    finally:
+        if process.returncode is None:  # too slow, or the watch is over
+            process.kill()
             await process.wait()
-    except TimeoutError:
-        process.terminate()
-        await process.wait()
+    if status != 0:
+        raise FaultFailedError(f"{' '.join(arguments)} ended with {status}: {log.read_text()}")
 
 
 async def _switched(stage: Stage, name: str, seconds: float) -> None:
