@@ -15,11 +15,13 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import random
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ PRODUCTS = 50
 SAMPLE_S = 10.0
 READY_S = 180.0
 SETTLED_S = 1_800.0
+VERIFY_S = 3_600.0
 
 Sample = dict[str, Any]
 
@@ -50,33 +53,48 @@ class Volume:
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self._samples = folder / "samples.jsonl"
-        self._running = Running(folder / "data", "--processes", settings=settings)
-        topics = Installation(load_settings()).manifest.topics()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.data_dir = folder / "data"
+        self.environment = {
+            **os.environ,
+            **{f"SLACKWATER_{name.upper()}": each for name, each in settings.items()},
+        }
+        self._running = Running(self.data_dir, "--processes", settings=self.environment)
+        installation = Installation(load_settings({**settings, "data_dir": self.data_dir}))
+        self._log = installation.event_log
+        topics = installation.manifest.topics()
         self._topics = [topic.name for topic in topics if topic != WATERMARKS]
 
-    async def run(self, events_wanted: int, settings: Mapping[str, Any]) -> None:
-        self._running.wait_ready(READY_S)
-        self._log = Installation(
-            load_settings({**settings, "data_dir": self._running.data_dir})
-        ).event_log
+    async def run(self, events_wanted: int) -> None:
+        """Place orders until the log holds so many events, and let the read models catch up."""
+        await self.ready()
+        async with self.traffic(CLIENTS):
+            while (await self.sample("placing"))["events"] < events_wanted:  # noqa: ASYNC110
+                await asyncio.sleep(SAMPLE_S)
+        await self.settle()
+
+    async def ready(self) -> None:
+        """Wait until the installation answers, and see to it that there is something to order."""
+        await asyncio.to_thread(self._running.wait_ready, READY_S)
         self._customers = await asyncio.to_thread(self._filled)
-        watcher = asyncio.create_task(self._watch(events_wanted))
-        clients = [asyncio.create_task(self._place(n)) for n in range(CLIENTS)]
-        done, _ = await asyncio.wait([watcher, *clients], return_when=asyncio.FIRST_COMPLETED)
-        for client in clients:
-            client.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
-        for task in done:
-            task.result()
-        await self._settle()
+
+    @asynccontextmanager
+    async def traffic(self, clients: int) -> AsyncIterator[None]:
+        """So many clients place orders without a pause; a failure of one ends it all."""
+        async with asyncio.TaskGroup() as tasks:
+            placing = [tasks.create_task(self._place(n)) for n in range(clients)]
+            yield
+            for client in placing:
+                client.cancel()
 
     def stop(self) -> None:
         self._running.stop()
 
     def verified(self) -> str:
-        return self._running.verify().stdout
+        return self._running.verify(VERIFY_S).stdout
 
     def samples(self) -> list[Sample]:
+        """Return all that was noted in the folder, by earlier runs too."""
         return [json.loads(line) for line in self._samples.read_text().splitlines()]
 
     def _filled(self) -> list[str]:
@@ -101,19 +119,16 @@ class Volume:
                 print("refused:", json.dumps(answer)[:300], flush=True)
                 await asyncio.sleep(1)
 
-    async def _watch(self, events_wanted: int) -> None:
-        while (await self._sample("placing"))["events"] < events_wanted:  # noqa: ASYNC110
-            await asyncio.sleep(SAMPLE_S)
-
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
         """Wait until each read model has everything."""
         deadline_s = time.monotonic() + SETTLED_S
-        while any((await self._sample("catching up"))["lag_events"].values()):
+        while any((await self.sample("catching up"))["lag_events"].values()):
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"the read models lag after {SETTLED_S} s")
             await asyncio.sleep(1)
 
-    async def _sample(self, stage: str) -> Sample:
+    async def sample(self, stage: str) -> Sample:
+        """Look at everything once, and note it in the folder."""
         offsets = await self._log.end_offsets(self._topics)
         connection = Connection(self._running.port)
         answer = await connection.ask(STATUS, {})
@@ -165,20 +180,30 @@ def summary(samples: list[Sample]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000)
+def installation_options(description: str | None) -> argparse.ArgumentParser:
+    """Return the options of every benchmark on an installation that outlives it."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--engines", action="store_true")
     parser.add_argument("--record", action="store_true")
+    return parser
+
+
+def storage_settings(*, engines: bool) -> dict[str, str]:
+    """Return the settings of the storage: those of the engines in the environment, or none."""
+    if not engines:
+        return {}
+    return {**{f"{name}_url": engine_url(name) for name in NAMES}, "namespace": "volume"}
+
+
+def main() -> None:
+    parser = installation_options(__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
     options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    urls = {f"{name}_url": engine_url(name) for name in NAMES} if options.engines else {}
-    settings = {**urls, "namespace": "volume"} if options.engines else {}
-    environment = {f"SLACKWATER_{name.upper()}": value for name, value in settings.items()}
-    volume = Volume(options.folder, environment)
+    settings = storage_settings(engines=options.engines)
+    volume = Volume(options.folder, settings)
     try:
-        asyncio.run(volume.run(options.events, settings))
+        asyncio.run(volume.run(options.events))
         verified = volume.verified()
     finally:
         volume.stop()

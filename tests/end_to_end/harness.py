@@ -309,7 +309,7 @@ class Running:
         pids: dict[str, int] = until(self.part_pids, lambda pids: name in pids)
         return pids[name]
 
-    def verify(self) -> subprocess.CompletedProcess[str]:
+    def verify(self, timeout_s: float = _VERIFY_S) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [
                 sys.executable,
@@ -319,7 +319,7 @@ class Running:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_VERIFY_S,
+            timeout=timeout_s,
             env=self.environment,
         )
 

@@ -34,7 +34,6 @@ query ($id: ID!) @freshness(maxStalenessMs: 500, onStale: SOURCE) { customer(id:
 pytestmark = [
     *on_all_engines(),
     pytest.mark.slow,
-    pytest.mark.long_faults,
     pytest.mark.timeout(720 + 2 * int(AWAY_S)),
 ]
 

@@ -27,7 +27,6 @@ APPEND_TIMEOUT_MS = 3_000
 CAUGHT_UP_DEADLINE_S = 60
 
 pytestmark = [
-    pytest.mark.long_faults,
     *on_all_engines(),
     pytest.mark.slow,
     pytest.mark.timeout(420),

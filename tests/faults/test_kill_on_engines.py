@@ -1,6 +1,7 @@
 """`kill -9` of each part and each engine in mid-traffic, with all data on the real engines.
 
-By hand, with more rounds: `KILL_ROUNDS=20 make test ARGS="tests/faults/test_kill_on_engines.py -s"`
+Each is killed once in every run of the tests. By hand, one of them many times:
+`KILL_ROUNDS=20 make test ARGS="tests/faults/test_kill_on_engines.py --long-faults -s -k kafka"`
 where the engines' addresses are set. The seed is printed; `KILL_SEED=…` repeats a run.
 """
 
@@ -11,6 +12,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -19,35 +21,53 @@ from tests.engines import NAMES, on_all_engines
 from tests.faults.ledger import Ledger, Traffic
 from tests.faults.own_engines import OwnEngines
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "5"))
 SEED = int(os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(10**6))))
 KINDS = ("relay", "service", "projector", "gateway")
+VICTIMS = (*KINDS, *NAMES)
 BACK_S = 90.0
 SETTLED_S = 240.0
 
 pytestmark = [
-    pytest.mark.long_faults,
     *on_all_engines(),
     pytest.mark.slow,
-    pytest.mark.timeout(720 + 150 * ROUNDS),
+    pytest.mark.timeout(720 + 150 * max(ROUNDS, len(VICTIMS))),
 ]
 
 
-@pytest.mark.parametrize("victim", [*KINDS, *NAMES])
-def test_a_kill_loses_and_doubles_nothing(
+def test_a_kill_of_each_in_turn_loses_and_doubles_nothing(
+    breakable: Running, own_engines: OwnEngines, customers: list[str]
+) -> None:
+    victims = random.Random(SEED).sample(VICTIMS, len(VICTIMS))
+    _kill(breakable, own_engines, customers, victims, SEED)
+
+
+@pytest.mark.long_faults
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_many_kills_of_one_lose_and_double_nothing(
     breakable: Running, own_engines: OwnEngines, customers: list[str], victim: str
 ) -> None:
-    print(f"\nKILL_SEED={SEED} KILL_ROUNDS={ROUNDS} {victim}")
-    seed = SEED * 10 + [*KINDS, *NAMES].index(victim)
+    _kill(breakable, own_engines, customers, [victim] * ROUNDS, SEED * 10 + VICTIMS.index(victim))
+
+
+def _kill(
+    installation: Running,
+    engines: OwnEngines,
+    customers: list[str],
+    victims: Sequence[str],
+    seed: int,
+) -> None:
+    """Kill one after the other under traffic; then everything must agree."""
+    print(f"\nKILL_SEED={SEED} {', '.join(victims)}")
     rng = random.Random(seed)
     ledger = Ledger()
-    with Traffic(breakable.store, ledger, customers, "BOLT", seed):
-        for _ in range(ROUNDS):
+    with Traffic(installation.store, ledger, customers, "BOLT", seed):
+        for victim in victims:
             _goes_on(ledger)
             time.sleep(rng.uniform(0.3, 1.5))  # the moment of death is what is random here
-            _strike(breakable, own_engines, victim, rng)
-            _recovers(breakable, ledger)
-    _finish(breakable, ledger, customers[0])
+            _strike(installation, engines, victim, rng)
+            _recovers(installation, ledger)
+    _finish(installation, ledger, customers[0])
 
 
 def _strike(installation: Running, engines: OwnEngines, victim: str, rng: random.Random) -> None:

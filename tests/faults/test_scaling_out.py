@@ -36,7 +36,6 @@ FRESH_BOUND_MS = 2_000
 pytestmark = [
     *on_all_engines(),
     pytest.mark.slow,
-    pytest.mark.long_faults,
     pytest.mark.timeout(420),
 ]
 

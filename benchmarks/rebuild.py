@@ -1,0 +1,101 @@
+"""Rebuilds a read model of a large installation under traffic, and watches both versions.
+
+    python benchmarks/rebuild.py --folder /var/tmp/volume [--clients 4] [--engines] [--record]
+
+The folder is one that `benchmarks/volume.py` has filled. Clients place orders without a pause while
+`slackwater rebuild` folds the whole log anew; what readers are told about the version in use is
+sampled meanwhile. At the end the old version is dropped and `slackwater verify` compares all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.record import record
+from benchmarks.volume import Volume, installation_options, storage_settings
+
+LOOK_S = 2.0
+
+
+async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
+    """Rebuild one read model under the traffic of so many clients; return what was seen."""
+    await volume.ready()
+    began_s = time.monotonic()
+    async with volume.traffic(clients):
+        before = await volume.sample("rebuilding")
+        bounds_ms, lags = [], []
+        building = asyncio.create_task(_slackwater(volume, "rebuild", name, "--json"))
+        while not building.done():
+            await asyncio.wait([building], timeout=LOOK_S)
+            sample = await volume.sample("rebuilding")
+            bounds_ms.append(sample["bound_ms"][name])
+            lags.append(sample["lag_events"][name])
+        reports = [json.loads(line) for line in building.result().splitlines()]
+        took_s = time.monotonic() - began_s
+    known_ms = [each for each in bounds_ms if each is not None]
+    await volume.settle()
+    await _slackwater(volume, "rebuild", name, "--drop-old")
+    return {
+        "read_model": name,
+        "clients": clients,
+        "version": reports[-1]["version"],
+        "switched": reports[-1]["active"],
+        "events_folded": reports[-1]["events_done"],
+        "events_meanwhile": sample["events"] - before["events"],
+        "took_s": round(took_s, 1),
+        "events_a_second": round(reports[-1]["events_done"] / took_s),
+        "bound_ms_median_max": [statistics.median(known_ms), max(known_ms)],
+        "bound_unknown": len(bounds_ms) - len(known_ms),
+        "looks": len(bounds_ms),
+        "lag_events_max": max(lags),
+    }
+
+
+async def _slackwater(volume: Volume, *arguments: str) -> str:
+    """Run a command to its end, and return what it printed."""
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [
+            *(sys.executable, "-m", "slackwater.command_line", *arguments),
+            *("--data-dir", str(volume.data_dir)),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=volume.environment,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def main() -> None:
+    parser = installation_options(__doc__)
+    parser.add_argument("--read-model", default="customer_orders")
+    parser.add_argument("--clients", type=int, default=4)
+    options = parser.parse_args()
+    volume = Volume(options.folder, storage_settings(engines=options.engines))
+    try:
+        found = asyncio.run(rebuilt(volume, options.read_model, options.clients))
+        verified = volume.verified()
+    finally:
+        volume.stop()
+    found["verified_equal"] = verified.count(": equal")
+    print(json.dumps(found, indent=2))
+    if options.record:
+        storage = "engines" if options.engines else "embedded"
+        record("rebuild", f"rebuild-{storage}", found)
+
+
+if __name__ == "__main__":
+    main()
