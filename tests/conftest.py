@@ -22,13 +22,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="fail tests whose engine does not run, instead of skipping them",
     )
     parser.addoption(
-        "--long-faults", action="store_true", help="kill and pause real engines, too (10 minutes)"
+        "--long-faults",
+        action="store_true",
+        help="also what takes many minutes, as many kills",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engine(name): needs a running engine of that name")
-    config.addinivalue_line("markers", "long_faults: kills and pauses engines for many minutes")
+    config.addinivalue_line("markers", "long_faults: takes many minutes, such as many kills")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -50,7 +52,7 @@ def pytest_terminal_summary(
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("long_faults") and not item.config.getoption("--long-faults"):
-        pytest.skip("kills and pauses engines for many minutes; pass --long-faults")
+        pytest.skip("takes many minutes; pass --long-faults")
     reasons = filter(None, (missing(mark.args[0]) for mark in item.iter_markers("engine")))
     for reason in reasons:
         if item.config.getoption("--require-engines"):

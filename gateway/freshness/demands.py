@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from graphql import DirectiveNode, NullValueNode, ValueNode, VariableNode, print_ast
+from graphql import (
+    DirectiveNode,
+    ListValueNode,
+    NullValueNode,
+    ValueNode,
+    VariableNode,
+    print_ast,
+)
 from graphql.execution.values import VariableValues, get_argument_values
 
 from gateway.errors import BadUserInput
@@ -55,7 +62,13 @@ def demand_of(directive: DirectiveNode, variables: VariableValues | None = None)
 
 def has_variables(directive: DirectiveNode) -> bool:
     """Tell whether what a directive says depends on the operation's variables."""
-    return any(isinstance(argument.value, VariableNode) for argument in directive.arguments or ())
+    return any(_has_variables(argument.value) for argument in directive.arguments or ())
+
+
+def _has_variables(value: ValueNode) -> bool:
+    if isinstance(value, ListValueNode):
+        return any(_has_variables(item) for item in value.values)
+    return isinstance(value, VariableNode)
 
 
 def contradict(left: DirectiveNode, right: DirectiveNode) -> bool:

@@ -1,4 +1,4 @@
-"""A proxy on loopback that can go away, or lose the answer to one request."""
+"""A proxy on loopback that can go away, lose the answer to one request, or rewrite answers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class LoopbackProxy:
         self._is_away = False
         self.loses_answer_to: bytes | None = None
         self.goes_away_with_the_answer = False
+        self.rewrites: tuple[bytes, bytes] | None = None
+        """What stands in answers, and what clients get in its place; of one length."""
         self.port = 0
 
     @asynccontextmanager
@@ -74,5 +76,5 @@ class LoopbackProxy:
                 if self.goes_away_with_the_answer:
                     self.go_away()
                 break
-            writer.write(chunk)
+            writer.write(chunk if self.rewrites is None else chunk.replace(*self.rewrites))
         writer.close()

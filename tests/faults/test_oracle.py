@@ -15,14 +15,15 @@ from pathlib import Path
 import pytest
 
 from tests.engines import engine_settings, on_all_engines
+from tests.faults.oracle.faults import faults_of
 from tests.faults.oracle.safeguards import SAFEGUARDS
+from tests.faults.oracle.tokens import TokenTally
 from tests.faults.oracle.verdicts import Tally, Verdict
 from tests.faults.oracle.watch import Plan, watching
 
 SEED = int(os.environ.get("ORACLE_SEED", str(secrets.randbelow(10**6))))
 REQUESTS = int(os.environ.get("ORACLE_REQUESTS", "1500"))
 TIMEOUT_S = 600
-FAULTS_MIN = 3
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIMEOUT_S)]
 
@@ -50,28 +51,34 @@ SCENARIOS = {
 }
 
 
-def watched(folder: Path, plan: Plan, *, engines: bool = False) -> Tally:
+def watched(folder: Path, plan: Plan, *, engines: bool = False) -> tuple[Tally, TokenTally]:
     print(f"\nORACLE_SEED={plan.seed}")
 
-    async def watch_it() -> Tally:
+    async def watch_it() -> tuple[Tally, TokenTally]:
         async with watching(folder, plan, engine_settings() if engines else None) as watch:
-            return await watch.run()
+            return await watch.run(), watch.tokens
 
-    tally = asyncio.run(watch_it())
-    print(tally.summary())
-    return tally
+    tally, tokens = asyncio.run(watch_it())
+    print(tally.summary(), tokens.summary())
+    return tally, tokens
 
 
 @pytest.mark.parametrize(
     "engines",
-    [False, pytest.param(True, marks=[*on_all_engines(), pytest.mark.long_faults])],
+    [False, pytest.param(True, marks=on_all_engines())],
     ids=["embedded", "engines"],
 )
-def test_no_bound_is_violated_under_any_fault(tmp_path: Path, engines: bool) -> None:
-    tally = watched(tmp_path, Plan(seed=SEED, requests=REQUESTS), engines=engines)
+def test_no_bound_is_violated_and_no_token_missed_under_any_fault(
+    tmp_path: Path, engines: bool
+) -> None:
+    plan = Plan(seed=SEED, requests=REQUESTS, faults=faults_of(engines=engines))
+    tally, tokens = watched(tmp_path, plan, engines=engines)
     assert tally.violations == []
+    assert (tally.uncovered, tally.phantoms) == (0, 0)
     assert tally.verdicts[Verdict.HOLDS] > REQUESTS
-    assert len(tally.by_fault) >= FAULTS_MIN
+    assert tally.by_fault.keys() == set(plan.faults)
+    assert tokens.misses.total() == 0
+    assert tokens.reads.keys() == {"customer", "product", "search"}
 
 
 def test_every_safeguard_has_a_scenario() -> None:
@@ -96,4 +103,5 @@ def test_the_oracle_finds_out_when_a_safeguard_is_off(tmp_path: Path, name: str)
         switches_on=scenario.switches_on,
         ends_with_a_violation=True,
     )
-    assert watched(tmp_path, plan, engines=scenario.engines).violations
+    tally, _ = watched(tmp_path, plan, engines=scenario.engines)
+    assert tally.violations

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engines import engine_settings
-from tests.faults.oracle.faults import FAULTS
+from tests.faults.oracle.faults import faults_of
 from tests.faults.oracle.watch import Plan, watching
 
 _LEG_TIMEOUT_S = 3_600
@@ -39,6 +39,7 @@ async def leg(folder: Path, plan: Plan, *, engines: bool) -> dict[str, Any]:
         "took_s": round(time.monotonic() - began_s, 1),
         "safeguards_off": list(plan.safeguards_off),
         **tally.summary(),
+        "tokens": watch.tokens.summary(),
     }
 
 
@@ -52,9 +53,14 @@ def total(legs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "legs": len(legs),
         "requests": sum(each["requests"] for each in legs),
-        "refused": sum(each["refused"] for each in legs),
+        **{
+            name: sum(each[name] for each in legs)
+            for name in ("refused", "uncovered", "phantoms", "rounds")
+        },
         "checks": sum(each["checks"] for each in legs),
         "verdicts": dict(verdicts),
+        "token_reads": sum(sum(each["tokens"]["reads"].values()) for each in legs),
+        "token_misses": sum(sum(each["tokens"]["misses"].values()) for each in legs),
         "checks_by_fault": {fault: counts.total() for fault, counts in sorted(by_fault.items())},
         "violations_by_fault": {
             fault: counts["VIOLATED"] for fault, counts in by_fault.items() if counts["VIOLATED"]
@@ -70,11 +76,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--rate", type=float, default=40.0, help="writes a second")
     parser.add_argument("--readers", type=int, default=4)
-    parser.add_argument("--faults", default=",".join(FAULTS), help="names; empty for none")
+    parser.add_argument("--faults", help="names with commas; empty for none, all if not given")
+    parser.add_argument("--token-clients", type=int, default=2)
     parser.add_argument("--off", default="", help="safeguards that are off")
     parser.add_argument("--on", default="", help="switches that are on, such as slow-projectors")
     parser.add_argument("--engines", action="store_true")
     options = parser.parse_args()
+    everything = faults_of(engines=options.engines)
+    faults = everything if options.faults is None else [*filter(None, options.faults.split(","))]
     options.folder.mkdir(parents=True, exist_ok=True)
     path = options.folder / "legs.jsonl"
     legs = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -84,7 +93,8 @@ def main() -> None:
             requests=min(options.requests_a_leg, options.requests - done),
             readers=options.readers,
             writes_a_second=options.rate,
-            faults=[*filter(None, options.faults.split(","))],
+            token_clients=options.token_clients,
+            faults=faults,
             safeguards_off=[*filter(None, options.off.split(","))],
             switches_on=[*filter(None, options.on.split(","))],
             ends_with_a_violation=bool(options.off),

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from tests.end_to_end.harness import Running, free_port_block
+from tests.faults.loopback_proxy import LoopbackProxy
 from tests.faults.oracle.switches import LEASE_FREE_SETTING, Switches
 from tests.faults.oracle.writers import Writer
 
@@ -20,6 +21,7 @@ WINDOW_S = 3.0
 _END_S = 20.0
 _REBUILD_S = 60.0
 _LOOK_S = 0.05
+KINDS = ("gateway", "service", "relay", "projector")
 _SOURCES = ("customers", "inventory", "orders")
 _PROJECTIONS = ("customer_orders", "order_search", "orders", "products")
 
@@ -38,7 +40,9 @@ class Stage:
         switches: Switches,
         writers: list[Writer],
         rng: random.Random,
+        search_proxy: LoopbackProxy | None,
     ) -> None:
+        self.search_proxy = search_proxy
         self.running = running
         self.program = program
         self.switches = switches
@@ -49,10 +53,10 @@ class Stage:
 
     async def pid_of(self, kind: str) -> int:
         """Return the process of some part of a kind; wait while none runs."""
-        await _until(lambda: bool(self._pids_of(kind)))
-        return self.rng.choice(self._pids_of(kind))
+        await _until(lambda: bool(self.pids_of(kind)))
+        return self.rng.choice(self.pids_of(kind))
 
-    def _pids_of(self, kind: str) -> list[int]:
+    def pids_of(self, kind: str) -> list[int]:
         pids = self.running.part_pids()
         return [pids[name] for name in sorted(pids) if name.startswith(kind)]
 
@@ -109,12 +113,34 @@ async def slow_projectors(stage: Stage) -> None:
     await _switched(stage, "slow-projectors", WINDOW_S)
 
 
+async def failed_shard(stage: Stage) -> None:
+    """What a search answers comes from one shard less."""
+    assert stage.search_proxy is not None
+    stage.search_proxy.rewrites = (b'"skipped":0,"failed":0', b'"skipped":0,"failed":1')
+    try:
+        await asyncio.sleep(WINDOW_S)
+    finally:
+        stage.search_proxy.rewrites = None
+
+
 async def clock_an_hour_ahead(stage: Stage) -> None:
-    await _switched(stage, "clock-forward", WINDOW_S)
+    await _clock_stepped(stage, "clock-forward")
 
 
 async def clock_an_hour_behind(stage: Stage) -> None:
-    await _switched(stage, "clock-back", WINDOW_S)
+    await _clock_stepped(stage, "clock-back")
+
+
+async def _clock_stepped(stage: Stage, step: str) -> None:
+    """The clocks of the parts of one kind jump, or those of all, and back again."""
+    kinds = stage.rng.choice([*([kind] for kind in KINDS), KINDS])
+    for kind in kinds:
+        stage.switches.turn_on(f"{step}.{kind}")
+    try:
+        await asyncio.sleep(WINDOW_S)
+    finally:
+        for kind in kinds:
+            stage.switches.turn_off(f"{step}.{kind}")
 
 
 async def two_relays(stage: Stage) -> None:
@@ -124,7 +150,8 @@ async def two_relays(stage: Stage) -> None:
 
 
 async def long_transaction(stage: Stage) -> None:
-    await stage.rng.choice(stage.writers).step(held_s=WINDOW_S / 2)
+    """A transaction stays open while others commit, and nothing follows it for a while."""
+    await stage.rng.choice(stage.writers).step(held_s=WINDOW_S / 2, rests_s=WINDOW_S)
 
 
 async def rolled_back(stage: Stage) -> None:
@@ -156,8 +183,24 @@ async def paused_relay(stage: Stage) -> None:
 
 
 async def killed_projector(stage: Stage) -> None:
-    _signal(await stage.pid_of("projector"), signal.SIGKILL)
-    await asyncio.sleep(WINDOW_S)
+    await _killed(stage, "projector")
+
+
+async def killed_service(stage: Stage) -> None:
+    await _killed(stage, "service")
+
+
+async def killed_gateway(stage: Stage) -> None:
+    await _killed(stage, "gateway")
+
+
+async def _killed(stage: Stage, kind: str) -> None:
+    """Kill a part; the window lasts until it is there again, and some more."""
+    pid = await stage.pid_of(kind)
+    _signal(pid, signal.SIGKILL)
+    await _until(lambda: pid not in stage.pids_of(kind))
+    await stage.pid_of(kind)
+    await asyncio.sleep(2 * WINDOW_S)
 
 
 async def idle_partitions(stage: Stage) -> None:
@@ -232,6 +275,7 @@ async def _until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(_LOOK_S)
 
 
+FAULTS_OF_ENGINES = ("failed_shard",)
 FAULTS: dict[str, Callable[[Stage], Awaitable[None]]] = {
     each.__name__: each
     for each in (
@@ -246,10 +290,18 @@ FAULTS: dict[str, Callable[[Stage], Awaitable[None]]] = {
         paused_projector,
         paused_relay,
         killed_projector,
+        killed_service,
+        killed_gateway,
         slow_projectors,
         no_refresh,
+        failed_shard,
         clock_an_hour_ahead,
         clock_an_hour_behind,
         rebuild_switch,
     )
 }
+
+
+def faults_of(*, engines: bool) -> list[str]:
+    """Return the names of all faults that this storage can have."""
+    return [name for name in FAULTS if engines or name not in FAULTS_OF_ENGINES]

@@ -98,12 +98,12 @@ def hold_refreshes() -> None:
 
 
 def step_clocks() -> None:
-    """The wall clock of every part jumps by an hour."""
-    now = SystemClock.now
+    """The wall clocks of parts of this kind jump by an hour."""
+    now, kind = SystemClock.now, sys.argv[1]
 
     def stepped(self: SystemClock) -> datetime:
-        step = timedelta(hours=switches.is_on("clock-forward") - switches.is_on("clock-back"))
-        return now(self) + step
+        ahead = switches.is_on(f"clock-forward.{kind}")
+        return now(self) + timedelta(hours=ahead - switches.is_on(f"clock-back.{kind}"))
 
     SystemClock.now = stepped  # type: ignore[method-assign]
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from benchmarks.client import Connection
-from tests.faults.oracle.registers import Register, oldest_missing
+from tests.faults.oracle.registers import Register, all_missing
 from tests.faults.oracle.verdicts import Check, Tally
 from tests.faults.oracle.writers import LIMIT_MINOR, STOCK
 
-LOOK_UPS = 4
-LIST_MAX = 100
+LOOK_UPS = 3
+SEARCHES = 2
+NAMES_MAX = 40
+ONLY_DOCUMENTS = 0.3
+AWAY_S = 0.2
+
+_CUSTOMER = "{0}: customer(id: ${0}) {{ creditLimit {{ amount }} orderCount }}"
+_PRODUCT = "{0}: product(sku: ${0}) {{ stockAvailable }}"
+_SEARCH = "{0}: search(text: ${0}, kinds: [CUSTOMER]) {{ totalCount }}"
+_CUSTOMERS = "customers(first: 100) { edges { node { id creditLimit { amount } } } }"
+_PRODUCTS = "products(first: 100) { edges { node { sku stockAvailable } } }"
 
 Shown = list[tuple[Register, int]]
 
@@ -30,8 +42,8 @@ class World:
     """By customer id."""
     stocks: dict[str, Register] = field(default_factory=dict)
     """By sku."""
-    words: dict[str, Register] = field(default_factory=dict)
-    """By the word that is searched for."""
+    names: deque[Register] = field(default_factory=lambda: deque(maxlen=NAMES_MAX))
+    """The newest names of customers, each by itself."""
 
     def customers_of(self, rng: random.Random) -> list[str]:
         return rng.sample(sorted(self.limits), LOOK_UPS)
@@ -39,30 +51,29 @@ class World:
     def skus_of(self, rng: random.Random) -> list[str]:
         return rng.sample(sorted(self.stocks), LOOK_UPS)
 
+    def names_of(self, rng: random.Random) -> list[Register]:
+        return rng.sample(list(self.names), min(SEARCHES, len(self.names)))
+
 
 @dataclass(frozen=True)
 class Question:
     """A query, and what each of its entries shows, by path, once the answer is there."""
 
     text: str
+    variables: dict[str, str]
     shown: Callable[[dict[str, Any]], dict[tuple[str, ...], Shown]]
 
 
 def question(world: World, rng: random.Random) -> Question:
-    """Return look-ups of some customers and products, one list of all, and one search."""
-    customers, skus, word = world.customers_of(rng), world.skus_of(rng), rng.choice([*world.words])
+    """Return look-ups of some customers and products, one list of all, and mostly searches."""
+    customers, skus = world.customers_of(rng), world.skus_of(rng)
+    names = world.names_of(rng) if rng.random() > ONLY_DOCUMENTS else []
     lists_customers = rng.random() < 0.5
-    parts = [
-        *(
-            f'c{n}: customer(id: "{_global_id(key)}") {{ creditLimit {{ amount }} orderCount }}'
-            for n, key in enumerate(customers)
-        ),
-        *(f'p{n}: product(sku: "{sku}") {{ stockAvailable }}' for n, sku in enumerate(skus)),
-        f"customers(first: {LIST_MAX}) {{ edges {{ node {{ id creditLimit {{ amount }} }} }} }}"
-        if lists_customers
-        else f"products(first: {LIST_MAX}) {{ edges {{ node {{ sku stockAvailable }} }} }}",
-        f'search(text: "{word}") {{ totalCount }}',
-    ]
+    variables = {
+        **{f"c{n}": _global_id(key) for n, key in enumerate(customers)},
+        **{f"p{n}": sku for n, sku in enumerate(skus)},
+        **{f"s{n}": name.key for n, name in enumerate(names)},
+    }
 
     def shown(data: dict[str, Any]) -> dict[tuple[str, ...], Shown]:
         found: dict[tuple[str, ...], Shown] = {}
@@ -77,10 +88,23 @@ def question(world: World, rng: random.Random) -> Question:
             found["customers",] = _listed(data["customers"], world.limits, _customer_key, _limit)
         else:
             found["products",] = _listed(data["products"], world.stocks, _sku, _stock)
-        found["search",] = [(world.words[word], data["search"]["totalCount"])]
+        for n, name in enumerate(names):
+            found[f"s{n}",] = [(name, data[f"s{n}"]["totalCount"])]
         return found
 
-    return Question("{ " + " ".join(parts) + " }", shown)
+    return Question(_text(lists_customers, len(names)), variables, shown)
+
+
+@cache
+def _text(lists_customers: bool, searches: int) -> str:
+    look_ups = {
+        **{f"c{n}: ID!": _CUSTOMER.format(f"c{n}") for n in range(LOOK_UPS)},
+        **{f"p{n}: String!": _PRODUCT.format(f"p{n}") for n in range(LOOK_UPS)},
+        **{f"s{n}: String!": _SEARCH.format(f"s{n}") for n in range(searches)},
+    }
+    declared = ", ".join(f"${each}" for each in look_ups)
+    listed = _CUSTOMERS if lists_customers else _PRODUCTS
+    return f"query ({declared}) {{ {' '.join(look_ups.values())} {listed} }}"
 
 
 class Reader:
@@ -106,34 +130,47 @@ class Reader:
         asked = question(self._world, self._rng)
         faults = tuple(self._faults())
         began_s = time.monotonic()
-        answer = await self._connection.ask(asked.text, {})
+        try:
+            answer = await self._connection.ask(asked.text, asked.variables)
+        except (OSError, asyncio.IncompleteReadError):  # the gateway was killed
+            answer = {}
+            await asyncio.sleep(AWAY_S)
         self._tally.requests += 1
         if answer.get("data") is None or "errors" in answer:
             self._tally.refused += 1
             return
-        for check in checks(asked, answer, began_s, faults):
-            self._tally.add(check)
+        self._check(asked, answer, began_s, faults)
+
+    def _check(
+        self, asked: Question, answer: dict[str, Any], began_s: float, faults: Sequence[str]
+    ) -> None:
+        shown = asked.shown(answer["data"])
+        entries = {
+            tuple(entry["path"]): entry for entry in answer["extensions"]["freshness"]["fields"]
+        }
+        self._tally.uncovered += sum(not _covering(path, entries) for path in shown)
+        self._tally.phantoms += sum(
+            register.is_phantom(value) for each in shown.values() for register, value in each
+        )
+        for path in shown.keys() & entries.keys():
+            self._tally.add(
+                Check(
+                    path="/".join(path),
+                    read_model=str(entries[path]["readModel"]),
+                    began_s=began_s,
+                    bound_ms=entries[path]["maxStalenessMs"],
+                    missing=all_missing(shown[path]),
+                    faults=faults,
+                )
+            )
 
     def close(self) -> None:
         self._connection.close()
 
 
-def checks(
-    asked: Question, answer: dict[str, Any], began_s: float, faults: Sequence[str]
-) -> Iterator[Check]:
-    """Yield a check for each entry of which the oracle knows what it covers."""
-    shown = asked.shown(answer["data"])
-    for entry in answer["extensions"]["freshness"]["fields"]:
-        path = tuple(entry["path"])
-        if path in shown:
-            yield Check(
-                path="/".join(path),
-                read_model=str(entry["readModel"]),
-                began_s=began_s,
-                bound_ms=entry["maxStalenessMs"],
-                missing=oldest_missing(shown[path]),
-                faults=faults,
-            )
+def _covering(path: tuple[str, ...], entries: Collection[tuple[str, ...]]) -> bool:
+    """Tell whether an entry speaks of a path: its own, or one further up."""
+    return any(path[:length] in entries for length in range(len(path), 0, -1))
 
 
 def _listed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
@@ -22,6 +23,8 @@ class Register:
     def __init__(self, key: str) -> None:
         self.key = key
         self.commits: list[Commit] = []
+        self.open_since_s: float | None = None
+        """When a commit was sent that has not returned yet."""
 
     @property
     def value(self) -> int:
@@ -29,13 +32,22 @@ class Register:
 
     def first_missing(self, shown: int) -> Commit | None:
         """Return the oldest commit that a read lacks which shows this value."""
-        return self.commits[shown] if shown < len(self.commits) else None
+        if shown < len(self.commits):
+            return self.commits[shown]
+        if shown == len(self.commits) and self.open_since_s is not None:
+            return Commit(self.open_since_s, math.inf)
+        return None
+
+    def is_phantom(self, shown: int) -> bool:
+        """Tell whether a read shows what nobody has committed."""
+        return shown > self.value + (self.open_since_s is not None)
 
 
 class Bracket:
-    """Takes the instants around one commit; put `sending` around the work of the transaction."""
+    """Takes the instants around one commit of a register's, or of nobody's."""
 
-    def __init__(self) -> None:
+    def __init__(self, register: Register | None = None) -> None:
+        self._register = register
         self._sent_s = 0.0
 
     def sending(self, work: Callable[..., T]) -> Callable[..., T]:
@@ -44,6 +56,8 @@ class Bracket:
         def noted(*arguments: object) -> T:
             done = work(*arguments)
             self._sent_s = time.monotonic()
+            if self._register is not None:
+                self._register.open_since_s = self._sent_s
             return done
 
         return noted
@@ -52,7 +66,7 @@ class Bracket:
         return Commit(self._sent_s, time.monotonic())
 
 
-def oldest_missing(shown: Iterable[tuple[Register, int]]) -> Commit | None:
-    """Return the commit that became visible first of those that a read lacks."""
-    missing = [register.first_missing(value) for register, value in shown]
-    return min((each for each in missing if each), key=lambda each: each.returned_s, default=None)
+def all_missing(shown: Iterable[tuple[Register, int]]) -> tuple[Commit, ...]:
+    """Return the oldest commit of each register that a read lacks."""
+    missing = (register.first_missing(value) for register, value in shown)
+    return tuple(each for each in missing if each is not None)

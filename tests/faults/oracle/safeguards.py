@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from slackwater.clock import Clock
 from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
 from slackwater.events.event import Event
 from slackwater.freshness import source_track
@@ -203,18 +202,19 @@ def greater_tick() -> None:
 
 def instant_of_sending() -> None:
     """The instant that counts is that of the answer, which takes its time."""
-    init = SourceProbe.__init__
+    init, add_probe = SourceProbe.__init__, SourceTrack.add_probe
 
-    def wrapped(self: SourceProbe, *arguments: Any, clock: Clock, take: Any, **named: Any) -> None:
-        def take_late(source: str, tick: Tick, _: Instant, pending: int) -> None:
-            def arrived() -> None:
-                take(source, tick, Instant(clock.monotonic(), clock.now()), pending)
+    def wrapped(self: SourceProbe, *arguments: Any, take: Any, **named: Any) -> None:
+        def take_late(*answer: Any) -> None:
+            asyncio.get_running_loop().call_later(LATE_S, take, *answer)
 
-            asyncio.get_running_loop().call_later(LATE_S, arrived)
+        init(self, *arguments, take=take_late, **named)
 
-        init(self, *arguments, clock=clock, take=take_late, **named)
+    def add_as_of_now(self: SourceTrack, tick: Tick, sent: Instant) -> bool:
+        return add_probe(self, tick, Instant(sent.monotonic_s + LATE_S, sent.wall))
 
     SourceProbe.__init__ = wrapped  # type: ignore[method-assign]
+    source_track.SourceTrack.add_probe = add_as_of_now  # type: ignore[method-assign]
 
 
 def refresh_gate() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -33,7 +34,7 @@ class Check:
     read_model: str
     began_s: float
     bound_ms: int | None
-    missing: Commit | None
+    missing: Sequence[Commit]
     faults: Collection[str] = ()
 
     @property
@@ -41,18 +42,23 @@ class Check:
         if self.bound_ms is None:
             return Verdict.NO_BOUND
         reflected_s = self.began_s - self.bound_ms / 1000
-        if self.missing is None or self.missing.sent_s >= reflected_s:
-            return Verdict.HOLDS
-        if self.missing.returned_s >= reflected_s:
+        if any(each.returned_s < reflected_s for each in self.missing):
+            return Verdict.VIOLATED
+        if any(each.sent_s < reflected_s for each in self.missing):
             return Verdict.UNDECIDABLE
-        return Verdict.VIOLATED
+        return Verdict.HOLDS
 
     @property
     def staleness_ms(self) -> float:
         """How stale the read was at least."""
-        if self.missing is None:
-            return 0.0
-        return max(0.0, (self.began_s - self.missing.returned_s) * 1000)
+        visible_s = min((each.returned_s for each in self.missing), default=math.inf)
+        return max(0.0, (self.began_s - visible_s) * 1000)
+
+    @property
+    def brackets_ms(self) -> list[float]:
+        """How wide the brackets are of what was missing, of those that are closed."""
+        closed = (each for each in self.missing if each.returned_s < math.inf)
+        return [(each.returned_s - each.sent_s) * 1000 for each in closed]
 
 
 class Sample:
@@ -90,6 +96,12 @@ class Tally:
     stale: int = 0
     requests: int = 0
     refused: int = 0
+    uncovered: int = 0
+    """What was shown and has no entry: nothing was said about it."""
+    phantoms: int = 0
+    """What was shown and was never committed."""
+    rounds: int = 0
+    """How often every fault was injected."""
     violations: list[Check] = field(default_factory=list)
     bounds_ms: dict[str, Sample] = field(default_factory=dict)
     slack_ms: dict[str, Sample] = field(default_factory=dict)
@@ -103,8 +115,9 @@ class Tally:
         self.stale += check.staleness_ms > HEARTBEAT_MS
         if verdict is Verdict.VIOLATED and len(self.violations) < _SHOWN_MAX:
             self.violations.append(check)
-        if verdict is Verdict.UNDECIDABLE and check.missing is not None:
-            self.bracket_ms.add((check.missing.returned_s - check.missing.sent_s) * 1000)
+        if verdict is Verdict.UNDECIDABLE:
+            for width_ms in check.brackets_ms:
+                self.bracket_ms.add(width_ms)
         if check.bound_ms is not None:
             _add(self.bounds_ms, check.read_model, check.bound_ms)
             _add(self.slack_ms, check.read_model, check.bound_ms - check.staleness_ms)
@@ -118,6 +131,9 @@ class Tally:
         return {
             "requests": self.requests,
             "refused": self.refused,
+            "uncovered": self.uncovered,
+            "phantoms": self.phantoms,
+            "rounds": self.rounds,
             "checks": self.checks,
             "verdicts": dict(self.verdicts),
             "by_fault": {fault: dict(counts) for fault, counts in sorted(self.by_fault.items())},

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from slackwater.installation import Installation
 from slackwater.settings import load_settings
 from tests.end_to_end.harness import Running, until
+from tests.faults.loopback_proxy import LoopbackProxy
 from tests.faults.oracle.faults import FAULTS, Stage
 from tests.faults.oracle.readers import Reader, World
 from tests.faults.oracle.registers import Register
 from tests.faults.oracle.switches import FOLDER_SETTING, SAFEGUARDS_OFF_SETTING, Switches
+from tests.faults.oracle.tokens import TokenClient, TokenTally
 from tests.faults.oracle.verdicts import Tally
 from tests.faults.oracle.writers import (
     ORDERED,
@@ -34,22 +36,24 @@ from tests.faults.oracle.writers import (
 PROGRAM = ("-m", "tests.faults.oracle.program")
 CUSTOMERS = 12
 PRODUCTS = 12
-WORDS = ("oraclealpha", "oraclebravo", "oraclecharlie")
+NAME_WRITERS = 3
 READY_S = 180.0
 CALM_S = 1.0
 _SETTLED_S = 120.0
+_SEARCH = "SLACKWATER_ELASTICSEARCH_URL"
 _NOBODY = "Q3VzdG9tZXI6bm9ib2R5"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of what; `faults` are those of `FAULTS` by name, none for a calm sea."""
+    """How much of what; `faults` are those of `FAULTS` by name, none in fair weather."""
 
     seed: int
     requests: int
     readers: int = 4
+    token_clients: int = 2
     writes_a_second: float = 40.0
-    faults: Sequence[str] = tuple(FAULTS)
+    faults: Sequence[str] = ()
     safeguards_off: Sequence[str] = ()
     switches_on: Sequence[str] = ()
     """From the beginning to the end."""
@@ -60,24 +64,37 @@ class Watch:
     """Writes, reads and breaks things until enough was asked."""
 
     def __init__(
-        self, running: Running, installation: Installation, switches: Switches, plan: Plan
+        self,
+        running: Running,
+        installation: Installation,
+        switches: Switches,
+        plan: Plan,
+        search_proxy: LoopbackProxy | None,
     ) -> None:
         self._running = running
         self._side = WriteSide(installation)
         self._switches = switches
         self._plan = plan
+        self._search_proxy = search_proxy
         self._rng = random.Random(plan.seed)
         self._world = World()
         self._writers: list[Writer] = []
         self._faults: set[str] = set()
         self.tally = Tally()
+        self.tokens = TokenTally()
 
     async def run(self) -> Tally:
         await self._set_up()
-        stage = Stage(self._running, PROGRAM, self._switches, self._writers, self._rng)
+        stage = Stage(
+            self._running, PROGRAM, self._switches, self._writers, self._rng, self._search_proxy
+        )
         for name in self._plan.switches_on:
             self._switches.turn_on(name)
-        others = [asyncio.create_task(self._write(stage)), asyncio.create_task(self._break(stage))]
+        others = [
+            asyncio.create_task(self._write(stage)),
+            asyncio.create_task(self._break(stage)),
+            *(asyncio.create_task(self._use_tokens(n)) for n in range(self._plan.token_clients)),
+        ]
         readers = [asyncio.create_task(self._read(n)) for n in range(self._plan.readers)]
         try:
             asked = asyncio.gather(*readers)
@@ -101,12 +118,11 @@ class Watch:
         world.limits = {key: Register(key) for key in keys}
         world.orders = {key: Register(key) for key in keys}
         world.stocks = {sku: Register(sku) for sku in skus}
-        world.words = {word: Register(word) for word in WORDS}
         self._writers = [
             *(LimitWriter(self._side, each) for each in world.limits.values()),
             *(OrderWriter(self._side, each) for each in world.orders.values()),
             *(StockWriter(self._side, each) for each in world.stocks.values()),
-            *(NameWriter(self._side, each) for each in world.words.values()),
+            *(NameWriter(self._side, world.names, self._rng) for _ in range(NAME_WRITERS)),
         ]
         await asyncio.to_thread(self._can_be_ordered)
         await asyncio.to_thread(self._shown, len(keys), len(skus) + 1)
@@ -165,6 +181,7 @@ class Watch:
                 finally:
                     self._faults.discard(name)
                 await asyncio.sleep(CALM_S)
+            self.tally.rounds += 1
 
     async def _read(self, number: int) -> None:
         reader = Reader(
@@ -180,9 +197,15 @@ class Watch:
         finally:
             reader.close()
 
+    async def _use_tokens(self, number: int) -> None:
+        seed = self._plan.seed * 1000 + self._plan.readers + number
+        await TokenClient(self._running.port, self.tokens, seed=seed).run()
+
     def _is_done(self) -> bool:
         if self._plan.ends_with_a_violation and self.tally.violations:
             return True
+        if self._plan.faults and not (self.tally.rounds or self._plan.ends_with_a_violation):
+            return False  # every fault was there at least once
         return self.tally.requests >= self._plan.requests
 
 
@@ -190,25 +213,36 @@ class Watch:
 async def watching(
     folder: Path, plan: Plan, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Watch]:
-    """Start an installation of doubles in a folder, and stop it at the end."""
+    """Start an installation of doubles in a folder, and stop it at the end.
+
+    `settings` name the engines as the environment does; without any, all storage is embedded.
+    """
     switches = Switches(folder / "switches")
     switches.folder.mkdir(parents=True)
-    environment = {
-        **(settings or {}),
-        FOLDER_SETTING: str(switches.folder),
-        SAFEGUARDS_OFF_SETTING: ",".join(plan.safeguards_off),
-    }
-    running = Running(
-        folder / "data", "--processes", program=(*PROGRAM, "run"), settings=environment
-    )
-    own: dict[str, Any] = {
-        name.removeprefix("SLACKWATER_").lower(): value for name, value in (settings or {}).items()
-    }
-    try:
+    async with AsyncExitStack() as stack:
+        storage, proxy = dict(settings or {}), None
+        if _SEARCH in storage:
+            address = urlsplit(storage[_SEARCH])
+            assert address.hostname
+            assert address.port
+            proxy = LoopbackProxy(address.hostname, address.port)
+            await stack.enter_async_context(proxy.running())
+            storage[_SEARCH] = f"http://127.0.0.1:{proxy.port}"
+        running = Running(
+            folder / "data",
+            "--processes",
+            program=(*PROGRAM, "run"),
+            settings={
+                **storage,
+                FOLDER_SETTING: str(switches.folder),
+                SAFEGUARDS_OFF_SETTING: ",".join(plan.safeguards_off),
+            },
+        )
+        stack.push_async_callback(asyncio.to_thread, running.stop)
         await asyncio.to_thread(running.wait_ready, READY_S)
+        own: dict[str, Any] = {
+            name.removeprefix("SLACKWATER_").lower(): each for name, each in storage.items()
+        }
         installation = Installation(load_settings({**own, "data_dir": running.data_dir}))
-        yield Watch(running, installation, switches, plan)
-        with contextlib.suppress(Exception):
-            await installation.close()
-    finally:
-        await asyncio.to_thread(running.stop)
+        stack.push_async_callback(installation.close)
+        yield Watch(running, installation, switches, plan, proxy)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from string import ascii_lowercase
 from typing import Any
 
 import msgspec
@@ -23,6 +26,7 @@ LIMIT_MINOR = 100_000_000
 STOCK = 1_000_000
 CURRENCY = "EUR"
 ORDERED = "ORACLE-ORDERED"
+_WORD_LETTERS = 14
 
 
 class _RolledBackError(Exception):
@@ -44,6 +48,7 @@ class WriteSide:
         service_name: str,
         command_name: str,
         *,
+        register: Register | None = None,
         held_s: float = 0.0,
         rolled_back: bool = False,
         **fields: Any,
@@ -53,6 +58,7 @@ class WriteSide:
         Args:
             service_name: whose command it is.
             command_name: as the service calls it.
+            register: what the command raises, if that is watched.
             held_s: how long the transaction stays open after its work.
             rolled_back: take everything back at the end instead of committing it.
             fields: the command's.
@@ -76,7 +82,7 @@ class WriteSide:
                 raise _RolledBackError
             return answer
 
-        bracket = Bracket()
+        bracket = Bracket(None if rolled_back else register)
         try:
             answer = await self._installation.database(service_name).transact(bracket.sending(work))
         except _RolledBackError:
@@ -97,18 +103,27 @@ class Writer:
         self._side = side
         self._turn = asyncio.Lock()
 
-    async def step(self, **how: Any) -> None:
-        """Commit one event; `how` goes to `WriteSide.run`. A lost race is a step not taken."""
+    async def step(self, *, rests_s: float = 0.0, **how: Any) -> None:
+        """Commit one event, then do nothing for a while; a lost race is a step not taken.
+
+        Args:
+            rests_s: how long nothing follows.
+            how: goes to `WriteSide.run`.
+        """
         async with self._turn:
+            register = self.register
             try:
-                commit, answer = await self._write(**how)
+                commit, answer = await self._write(register=register, **how)
             except TransientError as error:
                 if isinstance(error, UnknownOutcomeError):
                     raise
+                register.open_since_s = None
                 return
             if answer is not None:
-                self.register.commits.append(commit)
+                register.commits.append(commit)
+                register.open_since_s = None
                 await self._follow_up(answer)
+            await asyncio.sleep(rests_s)
 
     async def _write(self, **how: Any) -> tuple[Commit, Any]:
         raise NotImplementedError
@@ -144,13 +159,21 @@ class OrderWriter(Writer):
 
 
 class NameWriter(Writer):
-    """Creates one more customer a step whose name has the register's word in it.
+    """Creates one more customer a step, each with a name that nobody else has.
 
-    A second event follows at once: whoever takes it for the first one loses the name.
+    A second event follows at once: whoever takes it for the first one loses the name. Counting hits
+    of a common word would not do, as a younger one that is missing could stand for an older one.
     """
 
+    def __init__(self, side: WriteSide, named: deque[Register], rng: random.Random) -> None:
+        super().__init__(side, Register(new_word(rng)))
+        self._named = named
+        self._rng = rng
+
     async def _write(self, **how: Any) -> tuple[Commit, Any]:
+        self._named.append(self.register)
         named = customer_named(self.register.key)
+        self.register = Register(new_word(self._rng))
         return await self._side.run("customers", "create-customer", **named, **how)
 
     async def _follow_up(self, answer: Any) -> None:
@@ -158,6 +181,11 @@ class NameWriter(Writer):
         changed = {"customer_id": answer["customer"]["id"], "credit_limit": limit}
         with suppress(TransientError):
             await self._side.run("customers", "change-credit-limit", **changed)
+
+
+def new_word(rng: random.Random) -> str:
+    """Return a word that no fuzzy search takes for another one."""
+    return "".join(rng.choices(ascii_lowercase, k=_WORD_LETTERS))
 
 
 def customer_named(name: str) -> dict[str, Any]:

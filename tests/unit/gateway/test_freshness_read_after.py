@@ -82,6 +82,14 @@ async def test_tokens_are_merged_and_handed_on(bench: Bench) -> None:
     assert context.read_after == token(customers=1, orders=1, inventory=1)
 
 
+async def test_a_variable_may_be_one_token_of_a_list(bench: Bench) -> None:
+    query = "query ($token: String!) @readAfter(tokens: [$token]) { customer { name } version }"
+    context = bench.context()
+    result = await bench.send(query, context, token=SIGNER.encode(token(customers=1)))
+    assert result.errors is None
+    assert context.read_after == token(customers=1)
+
+
 @pytest.mark.parametrize("tokens", [None, []])
 async def test_null_and_no_tokens_demand_nothing(bench: Bench, tokens: Any) -> None:
     assert (await bench.send(READ, tokens=tokens)).errors is None
