@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection
 
 from slackwater.outbox.tables import KernelTables
 
 
-def is_first_delivery(
-    connection: Connection, tables: KernelTables, consumer: str, event_id: str
-) -> bool:
-    """Record the event as handled; return False when it had been handled before."""
-    handled = {"consumer": consumer, "event_id": event_id}
-    if connection.execute(tables.select_handled, handled).one_or_none() is not None:
-        return False
-    connection.execute(tables.insert_handled, handled)
-    return True
+def handled_before(
+    connection: Connection, tables: KernelTables, consumer: str, event_ids: Collection[str]
+) -> set[str]:
+    """Return those of the events that the consumer has handled."""
+    asked = {"consumer": consumer, "event_ids": list(event_ids)}
+    return set(connection.execute(tables.select_handled, asked).scalars())
+
+
+def record_handled(
+    connection: Connection, tables: KernelTables, consumer: str, event_ids: Collection[str]
+) -> None:
+    """Record events as handled that were not before."""
+    if event_ids:
+        rows = [{"consumer": consumer, "event_id": event_id} for event_id in event_ids]
+        connection.execute(tables.insert_handled, rows)

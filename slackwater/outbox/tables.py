@@ -136,5 +136,5 @@ class KernelTables:
         self.insert_handled = insert(self.inbox)
         self.select_handled = select(self.inbox.c.event_id).where(
             self.inbox.c.consumer == bindparam("consumer"),
-            self.inbox.c.event_id == bindparam("event_id"),
+            self.inbox.c.event_id.in_(bindparam("event_ids", expanding=True)),
         )

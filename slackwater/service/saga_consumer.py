@@ -18,7 +18,7 @@ from slackwater.event_log.port import Record, TopicPartition
 from slackwater.events.cloudevents import from_headers
 from slackwater.events.event import Recorded
 from slackwater.logs import bound, logger
-from slackwater.outbox.inbox import is_first_delivery
+from slackwater.outbox.inbox import handled_before, record_handled
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.service.definition import Consumer, ServiceDefinition, Step
 
@@ -98,7 +98,7 @@ class SagaConsumer:
         def work(connection: Connection) -> None:
             if events and self._consumer.lock_first is not None:
                 self._consumer.lock_first(connection, events)
-            for recorded in events:
+            for recorded in self._first_deliveries(connection, events):
                 self._handle_one(connection, recorded)
             self._save(connection, positions)
 
@@ -117,13 +117,22 @@ class SagaConsumer:
         event = from_headers(record.topic, record.headers, record.value)
         return self._service.event_types.decode(event) if event.type in self._steps else None
 
+    def _first_deliveries(
+        self, connection: Connection, events: Sequence[Recorded[Any]]
+    ) -> list[Recorded[Any]]:
+        """Record all events as handled; return each that had not been, once."""
+        by_id = {each.event.id: each for each in events}
+        tables, consumer = self._service.tables, self._consumer.name
+        for event_id in handled_before(connection, tables, consumer, by_id):
+            del by_id[event_id]
+        record_handled(connection, tables, consumer, by_id)
+        return list(by_id.values())
+
     def _handle_one(self, connection: Connection, recorded: Recorded[Any]) -> None:
-        event, tables = recorded.event, self._service.tables
-        if not is_first_delivery(connection, tables, self._consumer.name, event.id):
-            return
+        event = recorded.event
         unit = UnitOfWork(
             connection,
-            tables=tables,
+            tables=self._service.tables,
             event_types=self._service.event_types,
             cause=event.caused(),
             now=self._clock.now(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections import Counter
@@ -11,6 +12,8 @@ from typing import Any
 import httpx2
 
 from tests.end_to_end.harness import Store
+
+_CLIENTS = 4
 
 
 @dataclass
@@ -43,16 +46,27 @@ class Traffic:
     """A few clients that place, cancel and ship until stopped; failures are expected.
 
     Every other failed order is repeated with its idempotency key, as a careful client would.
+    Clients do not wait for sagas: without a rate they may place more than sagas can decide.
     """
 
-    def __init__(self, store: Store, ledger: Ledger, customers: list[str], sku: str, seed: int):
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        customers: list[str],
+        sku: str,
+        seed: int,
+        *,
+        orders_a_second: float = math.inf,
+    ) -> None:
         self._store = store
         self._ledger = ledger
         self._customers = customers
         self._sku = sku
         self._seed = seed
         self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(4)]
+        self._pause_s = _CLIENTS / orders_a_second
+        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(_CLIENTS)]
 
     def __enter__(self) -> Traffic:
         for thread in self._threads:
@@ -74,6 +88,7 @@ class Traffic:
             customer, attempts = rng.choice(self._customers), rng.choice((1, 20))
             while attempts and not self._stopping.is_set():
                 attempts = 0 if self._has_placed(store, rng, customer, note) else attempts - 1
+            self._stopping.wait(rng.uniform(0, 2 * self._pause_s))
         store.close()
 
     def _has_placed(self, store: Store, rng: random.Random, customer: str, note: str) -> bool:

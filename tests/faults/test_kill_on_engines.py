@@ -25,6 +25,7 @@ ROUNDS = int(os.environ.get("KILL_ROUNDS", "5"))
 SEED = int(os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(10**6))))
 KINDS = ("relay", "service", "projector", "gateway")
 VICTIMS = (*KINDS, *NAMES)
+ORDERS_A_SECOND = 15.0
 BACK_S = 90.0
 SETTLED_S = 240.0
 
@@ -61,7 +62,9 @@ def _kill(
     print(f"\nKILL_SEED={SEED} {', '.join(victims)}")
     rng = random.Random(seed)
     ledger = Ledger()
-    with Traffic(installation.store, ledger, customers, "BOLT", seed):
+    with Traffic(
+        installation.store, ledger, customers, "BOLT", seed, orders_a_second=ORDERS_A_SECOND
+    ):
         for victim in victims:
             _goes_on(ledger)
             time.sleep(rng.uniform(0.3, 1.5))  # the moment of death is what is random here
@@ -111,7 +114,7 @@ def _goes_on(ledger: Ledger) -> None:
 def _finish(installation: Running, ledger: Ledger, customer: str) -> None:
     """Wait until everything has settled, then hold it against ledger and services.
 
-    Traffic does not wait for sagas: on a busy machine they have much to catch up with.
+    What was placed while an engine was away is decided after it, and sagas have that to catch up.
     """
     began_s = time.monotonic()
     checked = until(installation.verify, lambda verified: verified.returncode == 0, SETTLED_S)

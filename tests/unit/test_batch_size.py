@@ -21,12 +21,23 @@ def test_small_transactions_say_nothing_of_large_ones() -> None:
     assert int(size) == 32
 
 
-def test_it_shrinks_when_one_was_long_and_stays_when_it_was_neither() -> None:
+def test_it_becomes_what_fits_into_a_fraction_of_a_second() -> None:
     size = BatchSize(500)
-    size.took(32, 0.6)
-    assert int(size) == 16
-    size.took(16, 0.3)
-    assert int(size) == 16
+    size.took(32, 0.39)
+    assert int(size) == 24
+    size.took(24, 0.3)
+    assert int(size) == 24
+    size.took(24, 3.0)
+    assert int(size) == 12
+
+
+def test_it_grows_where_single_records_are_slow_and_many_cost_little_more() -> None:
+    size = BatchSize(500)
+    for _ in range(10):
+        size.lost(int(size))
+    for _ in range(10):
+        size.took(int(size), 0.15 + 0.001 * int(size))
+    assert 100 < int(size) <= 150
 
 
 def test_what_lost_is_cut_even_where_it_was_smaller_than_allowed() -> None:
