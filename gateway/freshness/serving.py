@@ -11,7 +11,6 @@ import msgspec
 from gateway.freshness.served import ServedFrom
 from slackwater.freshness.bound import (
     INT_MAX,
-    FreshnessLimit,
     FreshnessStatus,
     Instant,
     Reach,
@@ -19,6 +18,7 @@ from slackwater.freshness.bound import (
     elapsed_ms,
     worst,
 )
+from slackwater.freshness.limit import FreshnessLimit
 from slackwater.watermarks.tick import Tick
 
 
@@ -167,7 +167,7 @@ def _source_facts(reach: Reach, now_s: float) -> SourceFacts:
         as_of=reach.proven.wall if reach.proven is not None else None,
         max_staleness_ms=reach.staleness_ms(now_s),
         tick=reach.reached,
-        limited_by=reach.limited_by,
+        limited_by=reach.limited_by(now_s),
     )
 
 
