@@ -53,6 +53,14 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
         return self.served_from is ServedFrom.READ_MODEL and self.complete
 
     @property
+    def proven_s(self) -> float | None:
+        """The newest instant of which it shows everything, on the clock of the probes."""
+        if not self.complete:
+            return None
+        proven = self.asked or (self.reading.proven(self.sources) if self.reading else None)
+        return proven.monotonic_s if proven is not None else None
+
+    @property
     def proof(self) -> Reading:
         """What demands are judged by: nothing is known without a reading, or of a part."""
         if self.reading is not None and self.complete:

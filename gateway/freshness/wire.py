@@ -6,17 +6,19 @@ clamped. Each read model and source is computed once an answer, never once a fie
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway.freshness.asked import Detail
-from gateway.freshness.entries import Entry, entries_of
+from gateway.freshness.entries import Entry, entries_of, possibly_lagging
 from gateway.freshness.operation import OperationFreshness
+from gateway.freshness.paths import Steps
 from gateway.freshness.serving import Facts, Serving, SourceFacts, facts_of, worst_of
 from slackwater.freshness.bound import INT_MAX, elapsed_ms
 
 VERSION = 1
+POSSIBLY_LAGGING = "POSSIBLY_LAGGING"
 
 
 def freshness_extension(freshness: OperationFreshness) -> dict[str, Any] | None:
@@ -47,6 +49,7 @@ class _Answer:
         self._facts: dict[tuple[Any, ...], Facts] = {}
         self._said_by_facts: dict[int, dict[str, Any]] = {}
         self._entries = _entries(freshness)
+        self._lagging = self._possibly_lagging()
 
     def read_models(self) -> dict[str, Any]:
         return {
@@ -102,7 +105,16 @@ class _Answer:
         ]
 
     def _field(self, entry: Entry) -> dict[str, Any]:
-        return {"path": list(entry.path), **self._told(entry)}
+        told = {"path": list(entry.path), **self._told(entry)}
+        if entry.path in self._lagging:
+            told["absence"] = POSSIBLY_LAGGING
+        return told
+
+    def _possibly_lagging(self) -> Collection[Steps]:
+        absences = self._freshness.records.absences
+        if not absences:
+            return ()
+        return possibly_lagging(self._entries, absences, self._freshness.is_proven)
 
     def _told(self, entry: Entry) -> dict[str, Any]:
         facts = self._of(entry.serving)

@@ -174,6 +174,8 @@ class Query:
     @strawberry.field(**reads(LIST))
     def customers(self, info: Info) -> list[Customer]:
         info.context.freshness.reading("customer_orders")
+        if not info.context.documents:
+            info.context.freshness.absent(info)
         return [Customer(document=document) for document in info.context.documents.values()]
 
     @strawberry.field(**reads(SEARCH))
@@ -339,7 +341,10 @@ class Context:
         else:
             self.freshness.reading("customer_orders")
         self.meanwhile()
-        return Customer(document=self.documents[id_]) if id_ in self.documents else None
+        if id_ not in self.documents:
+            self.freshness.absent(info)
+            return None
+        return Customer(document=self.documents[id_])
 
     async def orders(self, info: Info, customer_id: str) -> OrderConnection:
         if customer_id in self.pages_elsewhere:
@@ -374,6 +379,7 @@ class Context:
 
     def search(self, info: Info) -> None:
         if not self.complete:
+            self.freshness.absent(info)
             self.freshness.served(
                 info,
                 read_model="order_search",
