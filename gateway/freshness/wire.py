@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.freshness.asked import Detail
 from gateway.freshness.entries import Entry, entries_of, possibly_lagging
+from gateway.freshness.join import Join, join_of
 from gateway.freshness.operation import OperationFreshness
 from gateway.freshness.paths import Steps
 from gateway.freshness.serving import Facts, Serving, SourceFacts, facts_of, worst_of
@@ -31,6 +32,7 @@ def freshness_extension(freshness: OperationFreshness) -> dict[str, Any] | None:
         told["fields"] = answer.fields()
     if freshness.asked.explain:
         told["sources"] = answer.sources()
+        told |= answer.join()
     return told
 
 
@@ -63,6 +65,11 @@ class _Answer:
         """Explain the ages of what is known of each source."""
         used = {source for sources in self._used().values() for source in sources}
         return {source: self._source(source) for source in sorted(used)}
+
+    def join(self) -> dict[str, Any]:
+        """Explain how far apart the inputs of the answer are, if it has more than one."""
+        join = join_of(self._servings())
+        return {"join": _join_told(join)} if join is not None else {}
 
     def _used(self) -> dict[str, tuple[str, ...]]:
         """Return the read models that have answered, with the sources that count."""
@@ -108,6 +115,9 @@ class _Answer:
         told = {"path": list(entry.path), **self._told(entry)}
         if entry.path in self._lagging:
             told["absence"] = POSSIBLY_LAGGING
+        if self._freshness.asked.explain:
+            join = join_of((entry.serving, *entry.also))
+            told |= {"join": _join_told(join)} if join is not None else {}
         return told
 
     def _possibly_lagging(self) -> Collection[Steps]:
@@ -167,6 +177,10 @@ def _entries(freshness: OperationFreshness) -> list[Entry]:
         return []
     records = freshness.records.by_path
     return entries_of(freshness.plan, records, freshness.data, freshness.declared)
+
+
+def _join_told(join: Join) -> dict[str, Any]:
+    return {"spreadMs": join.spread_ms, "consistent": join.is_consistent}
 
 
 def _source_told(facts: SourceFacts) -> dict[str, Any]:
