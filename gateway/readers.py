@@ -48,6 +48,11 @@ class Page(msgspec.Struct, frozen=True):
     documents: list[Document]
     has_next: bool
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing: neither here nor behind it."""
+        return not self.documents and not self.has_next
+
 
 class Readers:
     """The readers of one operation; loaders remember what they have read for it."""

@@ -8,12 +8,12 @@ answer does not have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from gateway.freshness.paths import Keys, Steps, count_at, occurs, without_indices
+from gateway.freshness.paths import Keys, Steps, count_at, occurs, prefixes, without_indices
 from gateway.freshness.place import Place
 from gateway.freshness.plan import Plan
 from gateway.freshness.served import ServedFrom
@@ -46,6 +46,28 @@ def entries_of(
         found.extend(recorded.entries_at(keys))
     told = {entry.path: entry for entry in found if occurs(data, entry.path)}
     return sorted(told.values(), key=lambda entry: len(entry.path))
+
+
+def possibly_lagging(
+    entries: Collection[Entry], absences: Iterable[Steps], is_proven: Callable[[Serving], bool]
+) -> set[Steps]:
+    """Return the paths of the entries under which something is absent that lag may explain."""
+    unproven = {
+        entry.path
+        for entry in entries
+        if not all(is_proven(serving) for serving in (entry.serving, *entry.also))
+    }
+    told = {entry.path for entry in entries}
+    return {path for steps in absences if (path := _telling(steps, told)) in unproven}
+
+
+def _telling(steps: Steps, told: Collection[Steps]) -> Steps | None:
+    """Return the path of the entry that holds for a place; those with indices go first."""
+    for above in prefixes(steps):
+        for path in (above, without_indices(above)):
+            if path in told:
+                return path
+    return None
 
 
 class _Recorded:

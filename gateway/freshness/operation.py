@@ -147,6 +147,15 @@ class OperationFreshness:
         if served_from is not ServedFrom.SOURCE and not self._is_command(info.path):
             self.required.check(keys_of(info.path), serving)
 
+    def absent(self, info: Info[Any, Any]) -> None:
+        """Record that this field, or something below it, has looked for what is not there."""
+        self.records.absences.add(steps_of(info.path))
+
+    def is_proven(self, serving: Serving) -> bool:
+        """Tell whether a serving shows all that was visible when the operation began."""
+        proven_s = serving.proven_s
+        return proven_s is not None and proven_s >= self._begun.monotonic_s
+
     def read_member(self, info: Info[Any, Any], type_name: str, origin: Origin) -> None:
         """Record which member of a union or interface this field reads, and from where."""
         read_model, sources = origin

@@ -20,12 +20,16 @@ Declared = Callable[[Place], Serving]
 
 
 class Records:
-    """What was recorded of one answer; `declared` gives what the plan says of a place."""
+    """What was recorded of one answer; `declared` gives what the plan says of a place.
+
+    `absences` are the paths of fields that have looked for what is not there.
+    """
 
     def __init__(self, plan: Plan | None, declared: Declared) -> None:
         self._places = plan.by_path if plan is not None else {}
         self._declared = declared
         self.by_path: dict[Steps, Serving] = {}
+        self.absences: set[Steps] = set()
 
     def add(self, steps: Steps, serving: Serving) -> None:
         """Record a field; who it is a member of stays known."""

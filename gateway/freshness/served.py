@@ -80,6 +80,13 @@ class RequestFreshness(Protocol):
         """
         ...
 
+    def absent(self, info: Info[Any, Any]) -> None:
+        """Record that this field, or something below it, has looked for what is not there.
+
+        A null, an empty page, a hit without its document: unless it is proven, lag may explain it.
+        """
+        ...
+
     def now_s(self) -> float:
         """Return the present on the monotonic clock that bounds are computed with."""
         ...

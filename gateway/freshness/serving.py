@@ -11,7 +11,6 @@ import msgspec
 from gateway.freshness.served import ServedFrom
 from slackwater.freshness.bound import (
     INT_MAX,
-    FreshnessLimit,
     FreshnessStatus,
     Instant,
     Reach,
@@ -19,6 +18,7 @@ from slackwater.freshness.bound import (
     elapsed_ms,
     worst,
 )
+from slackwater.freshness.limit import FreshnessLimit
 from slackwater.watermarks.tick import Tick
 
 
@@ -51,6 +51,14 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     def is_plain(self) -> bool:
         """Whether the whole of it came from a read model in this operation."""
         return self.served_from is ServedFrom.READ_MODEL and self.complete
+
+    @property
+    def proven_s(self) -> float | None:
+        """The newest instant of which it shows everything, on the clock of the probes."""
+        if not self.complete:
+            return None
+        proven = self.asked or (self.reading.proven(self.sources) if self.reading else None)
+        return proven.monotonic_s if proven is not None else None
 
     @property
     def proof(self) -> Reading:
@@ -167,7 +175,7 @@ def _source_facts(reach: Reach, now_s: float) -> SourceFacts:
         as_of=reach.proven.wall if reach.proven is not None else None,
         max_staleness_ms=reach.staleness_ms(now_s),
         tick=reach.reached,
-        limited_by=reach.limited_by,
+        limited_by=reach.limited_by(now_s),
     )
 
 

@@ -23,7 +23,8 @@ from gateway.freshness.plan_walk import declared_projection
 from gateway.freshness.served import ServedFrom
 from gateway.freshness.serving import Facts, Serving, SourceFacts, facts_of, served_as, worst_of
 from gateway.projected import Projection
-from slackwater.freshness.bound import FreshnessLimit, FreshnessStatus
+from slackwater.freshness.bound import FreshnessStatus
+from slackwater.freshness.limit import FreshnessLimit
 
 strawberry.enum(FreshnessStatus, description="What a bound means for the reader.")
 strawberry.enum(FreshnessLimit, description="The stage that keeps a bound from being smaller.")

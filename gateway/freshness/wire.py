@@ -6,17 +6,20 @@ clamped. Each read model and source is computed once an answer, never once a fie
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway.freshness.asked import Detail
-from gateway.freshness.entries import Entry, entries_of
+from gateway.freshness.entries import Entry, entries_of, possibly_lagging
+from gateway.freshness.join import Join, join_of
 from gateway.freshness.operation import OperationFreshness
+from gateway.freshness.paths import Steps
 from gateway.freshness.serving import Facts, Serving, SourceFacts, facts_of, worst_of
 from slackwater.freshness.bound import INT_MAX, elapsed_ms
 
 VERSION = 1
+POSSIBLY_LAGGING = "POSSIBLY_LAGGING"
 
 
 def freshness_extension(freshness: OperationFreshness) -> dict[str, Any] | None:
@@ -29,6 +32,7 @@ def freshness_extension(freshness: OperationFreshness) -> dict[str, Any] | None:
         told["fields"] = answer.fields()
     if freshness.asked.explain:
         told["sources"] = answer.sources()
+        told |= answer.join()
     return told
 
 
@@ -47,6 +51,7 @@ class _Answer:
         self._facts: dict[tuple[Any, ...], Facts] = {}
         self._said_by_facts: dict[int, dict[str, Any]] = {}
         self._entries = _entries(freshness)
+        self._lagging = self._possibly_lagging()
 
     def read_models(self) -> dict[str, Any]:
         return {
@@ -60,6 +65,11 @@ class _Answer:
         """Explain the ages of what is known of each source."""
         used = {source for sources in self._used().values() for source in sources}
         return {source: self._source(source) for source in sorted(used)}
+
+    def join(self) -> dict[str, Any]:
+        """Explain how far apart the inputs of the answer are, if it has more than one."""
+        join = join_of(self._servings())
+        return {"join": _join_told(join)} if join is not None else {}
 
     def _used(self) -> dict[str, tuple[str, ...]]:
         """Return the read models that have answered, with the sources that count."""
@@ -102,7 +112,19 @@ class _Answer:
         ]
 
     def _field(self, entry: Entry) -> dict[str, Any]:
-        return {"path": list(entry.path), **self._told(entry)}
+        told = {"path": list(entry.path), **self._told(entry)}
+        if entry.path in self._lagging:
+            told["absence"] = POSSIBLY_LAGGING
+        if self._freshness.asked.explain:
+            join = join_of((entry.serving, *entry.also))
+            told |= {"join": _join_told(join)} if join is not None else {}
+        return told
+
+    def _possibly_lagging(self) -> Collection[Steps]:
+        absences = self._freshness.records.absences
+        if not absences:
+            return ()
+        return possibly_lagging(self._entries, absences, self._freshness.is_proven)
 
     def _told(self, entry: Entry) -> dict[str, Any]:
         facts = self._of(entry.serving)
@@ -155,6 +177,10 @@ def _entries(freshness: OperationFreshness) -> list[Entry]:
         return []
     records = freshness.records.by_path
     return entries_of(freshness.plan, records, freshness.data, freshness.declared)
+
+
+def _join_told(join: Join) -> dict[str, Any]:
+    return {"spreadMs": join.spread_ms, "consistent": join.is_consistent}
 
 
 def _source_told(facts: SourceFacts) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from gateway.readers import Page, bounded, of_customer, with_status
 from gateway.schema.enums import OrderStatus
 from gateway.schema.info import Info
 from gateway.schema.money import Money, to_money
-from gateway.schema.node import Node, page_info, served_by_source
+from gateway.schema.node import Node, page_info, served_by_source, told_if_empty
 from gateway.schema.order import OrderConnection, order_connection
 
 SOURCES = ("customers",)
@@ -71,7 +71,7 @@ class Customer(Node):
     ) -> OrderConnection:
         place = cast("tuple[str, str] | None", values_of(after, ORDERS_OF_CUSTOMER, 2))
         page = await self._order_page(info, bounded(first), place, status)
-        return order_connection(page, after, ORDERS_OF_CUSTOMER)
+        return order_connection(told_if_empty(info, page), after, ORDERS_OF_CUSTOMER)
 
     @strawberry.field(description="All orders ever placed.", **reads(CUSTOMER_ORDER_FACTS))
     async def order_count(self, info: Info) -> int:
@@ -144,7 +144,11 @@ class Customer(Node):
         if info.context.freshness.asks_source(info):
             answer = await self._ask_orders(info, first="0")
             return {"order_count": answer["count"], "order_total_minor": answer["total_minor"]}
-        return await self._recent_orders(info) or {"order_count": 0, "order_total_minor": {}}
+        recent = await self._recent_orders(info)
+        if recent is None:
+            info.context.freshness.absent(info)
+            return {"order_count": 0, "order_total_minor": {}}
+        return recent
 
     async def _recent_orders(self, info: Info) -> dict[str, Any] | None:
         if "orders" in self.document:
@@ -210,4 +214,7 @@ async def find_customer(info: Info, customer_id: str) -> Customer | None:
         document = answered.content
     else:
         document = await info.context.readers.customers.load(customer_id)
-    return Customer(document=document) if document is not None else None
+    if document is None:
+        info.context.freshness.absent(info)
+        return None
+    return Customer(document=document)

@@ -6,6 +6,7 @@ import strawberry
 from strawberry.relay import PageInfo
 
 from gateway.freshness.served import ServedFrom
+from gateway.readers import Page
 from gateway.schema.info import Info
 
 
@@ -24,6 +25,13 @@ def page_info(cursors: list[str], *, has_next: bool, after: str | None) -> PageI
         start_cursor=cursors[0] if cursors else None,
         end_cursor=cursors[-1] if cursors else None,
     )
+
+
+def told_if_empty(info: Info, page: Page) -> Page:
+    """Return the page; record it as an absence if there is nothing."""
+    if page.is_empty:
+        info.context.freshness.absent(info)
+    return page
 
 
 def served_by_repeat(info: Info, sources: tuple[str, ...]) -> None:

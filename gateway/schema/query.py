@@ -25,7 +25,7 @@ from gateway.schema.enums import SearchKind
 from gateway.schema.history import OrderEvent, to_order_event
 from gateway.schema.info import Info
 from gateway.schema.inputs import CustomerFilter, OrderFilter
-from gateway.schema.node import Node, served_by_source
+from gateway.schema.node import Node, served_by_source, told_if_empty
 from gateway.schema.order import ORDER, ORDERS, Order, OrderConnection, order_connection
 from gateway.schema.product import PRODUCT, PRODUCTS, Product, ProductConnection, product_connection
 from gateway.schema.read_models import ReadModelStatus, all_statuses
@@ -81,7 +81,7 @@ class Query:
     ) -> CustomerConnection:
         place = values_of(after, CUSTOMERS, 1)
         page = await info.context.readers.customer_page(first, place, _customers_where(filter))
-        return customer_connection(page, after)
+        return customer_connection(told_if_empty(info, page), after)
 
     @strawberry.field(
         description="An order; with `asOf`, as it stood then, from its own events.",
@@ -106,7 +106,7 @@ class Query:
     ) -> OrderConnection:
         place = values_of(after, ORDERS, 2)
         page = await info.context.readers.order_page(first, place, _orders_where(filter))
-        return order_connection(page, after)
+        return order_connection(told_if_empty(info, page), after)
 
     @strawberry.field(description="A product by its sku.", **reads(PRODUCT))
     async def product(self, info: Info, sku: str) -> Product | None:
@@ -117,7 +117,7 @@ class Query:
         self, info: Info, first: int | None = 20, after: str | None = None
     ) -> ProductConnection:
         page = await info.context.readers.product_page(first, values_of(after, PRODUCTS, 1))
-        return product_connection(page, after)
+        return product_connection(told_if_empty(info, page), after)
 
     @strawberry.field(
         description="All words must match, the last one also as a beginning; best first.",
@@ -150,12 +150,17 @@ class Query:
 
 
 async def _find_order(info: Info, order_id: str) -> Order | None:
+    document: dict[str, Any] | None
     if info.context.freshness.asks_source(info):
         answered = await info.context.sources.orders.load(order_id)
         served_by_source(info, ORDER.sources, answered.asked_s)
-        return Order(document=answered.content) if answered.content is not None else None
-    document = await info.context.readers.orders.load(order_id)
-    return Order(document=document) if document is not None else None
+        document = answered.content
+    else:
+        document = await info.context.readers.orders.load(order_id)
+    if document is None:
+        info.context.freshness.absent(info)
+        return None
+    return Order(document=document)
 
 
 async def _past(info: Info, order_id: str, as_of: datetime) -> Order | None:
@@ -175,7 +180,10 @@ async def _find_product(info: Info, sku: str) -> Product | None:
         document = answered.content
     else:
         document = await info.context.readers.products.load(sku)
-    return Product(document=document) if document is not None else None
+    if document is None:
+        info.context.freshness.absent(info)
+        return None
+    return Product(document=document)
 
 
 def _customers_where(wanted: CustomerFilter | None) -> list[Condition]:

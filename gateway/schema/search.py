@@ -82,6 +82,8 @@ async def search_connection(
 ) -> SearchConnection:
     """Join the hits of a page with their documents; a hit beyond `first` says that more follow."""
     hits = result.hits[:first]
+    if not result.hits:
+        info.context.freshness.absent(info)
     edges = await _edges(info, hits) if may_select(info, "edges") else []
     cursors = [hit.cursor for hit in hits]
     return SearchConnection(
@@ -101,6 +103,7 @@ async def _edges(info: Info, hits: Sequence[Hit]) -> list[SearchEdge]:
 
 def _tell_incomplete(info: Info) -> None:
     """Something was found whose document is behind the index: this page has no bound."""
+    info.context.freshness.absent(info)
     info.context.freshness.served(
         info,
         read_model=ORDER_SEARCH.name,

@@ -48,8 +48,8 @@ def lag(
 ) -> None:
     """Show how stale every read model can be, source by source, until Ctrl-C.
 
-    Limited by: OUTBOX, LOG, PROJECTOR, HOLE or PROBE is the stage that keeps a bound from being
-    smaller. It asks the services itself, so it tells the truth while no gateway runs.
+    Limited by: OUTBOX, LOG, PROJECTOR, REFRESH, HOLE or PROBE is the stage that keeps a bound from
+    being smaller. It asks the services itself, so it tells the truth while no gateway runs.
     """
     settings = load_settings({"port": port, "data_dir": data_dir, "log_level": "ERROR"})
     require_installation(settings)

@@ -13,7 +13,8 @@ import msgspec
 
 from slackwater.clock import Clock
 from slackwater.event_log.port import TopicPartition
-from slackwater.freshness.bound import FreshnessLimit, Instant, Reach, Reading
+from slackwater.freshness.bound import Instant, Reach, Reading
+from slackwater.freshness.limit import Stages, relaying
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.read_models.progress import (
     FIRST_VERSION,
@@ -25,9 +26,7 @@ from slackwater.read_models.read_model import ReadModel
 from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
-_PROBE_LATE_S = 0.5
-_RELAY_LATE_S = 0.5
-_LIMIT_TICKS = 2
+_HEARTBEAT_MS = 100
 
 
 class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,12 +87,24 @@ class _Model:
         if reached is not None:
             self.proven[source] = _newer(self.proven[source], track.proven(reached))
 
+    def written(self, source: str, track: SourceTrack) -> Instant | None:
+        """Return the newest instant that would be proven if all that is written could be seen."""
+        proven = self.proven[source]
+        if self.progress is None or not self.progress.written or source in self.distrusted:
+            return proven
+        positions, topics = self.positions | self.progress.written, self.read_model.topics[source]
+        reached = track.reached(positions, topics, since=self.reached[source])
+        return _newer(proven, track.proven(reached)) if reached is not None else proven
+
 
 class FreshnessBoard:
     """Knows, for each read model and source, since when nothing can be missing."""
 
-    def __init__(self, read_models: Iterable[ReadModel], clock: Clock) -> None:
+    def __init__(
+        self, read_models: Iterable[ReadModel], clock: Clock, *, heartbeat_ms: int = _HEARTBEAT_MS
+    ) -> None:
         self._clock = clock
+        self._heartbeat_s = heartbeat_ms / 1000
         self._models = {model.name: _Model(model) for model in read_models}
         sources = {source for model in self._models.values() for source in model.reached}
         self._tracks = {source: SourceTrack() for source in sorted(sources)}
@@ -238,7 +249,7 @@ class FreshnessBoard:
             proven=model.proven[source],
             reached=model.reached[source],
             lag_events=self._lag_events(model, source, track),
-            limited_by=self._limited_by(model, source, track),
+            stages=self._stages(model, source, track),
         )
 
     def _lag_events(self, model: _Model, source: str, track: SourceTrack) -> int | None:
@@ -248,29 +259,18 @@ class FreshnessBoard:
         unpublished = self._pending.get(source, 0)
         return unpublished + track.newest_watermark.missing(model.positions, topics)
 
-    def _limited_by(self, model: _Model, source: str, track: SourceTrack) -> FreshnessLimit | None:
-        """Name the stage that is behind: the last one whose next stage has caught up with it."""
+    def _stages(self, model: _Model, source: str, track: SourceTrack) -> Stages:
         probe, watermark = track.newest_probe, track.newest_watermark
-        if model.progress is not None and model.progress.state is ReadModelState.HALTED:
-            return FreshnessLimit.HOLE
-        if probe is None or self._clock.monotonic() - probe.monotonic_s > _PROBE_LATE_S:
-            return FreshnessLimit.PROBE
-        newest = track.newest_tick
-        if watermark is None or newest is None or _behind(watermark.tick, newest):
-            return FreshnessLimit.OUTBOX if self._pending.get(source) else FreshnessLimit.LOG
-        reached = model.reached[source]
-        if reached is None or _behind(reached, watermark.tick):
-            return FreshnessLimit.PROJECTOR
-        return FreshnessLimit.OUTBOX if self._relay_stands_still(track) else FreshnessLimit.PROBE
-
-    def _relay_stands_still(self, track: SourceTrack) -> bool:
-        """Tell whether no watermark comes: nothing is behind then, as nobody raises the tick."""
-        received_s = track.newest_received_s
-        return received_s is not None and self._clock.monotonic() - received_s > _RELAY_LATE_S
-
-
-def _behind(tick: Tick, newest: Tick) -> bool:
-    return tick.epoch < newest.epoch or tick.n + _LIMIT_TICKS < newest.n
+        claimed = watermark.tick if watermark is not None else None
+        state = model.progress.state if model.progress is not None else None
+        return Stages(
+            probed_s=_monotonic_s(probe),
+            claimed_s=_monotonic_s(track.proven(claimed) if claimed is not None else None),
+            written_s=_monotonic_s(model.written(source, track)),
+            relaying=relaying(track.newest_tick, claimed, self._pending.get(source, 0)),
+            is_halted=state is ReadModelState.HALTED,
+            heartbeat_s=self._heartbeat_s,
+        )
 
 
 def _being_built(entries: Sequence[ReadModelProgress], name: str) -> ReadModelProgress | None:
@@ -288,3 +288,7 @@ def _newer(old: Instant | None, new: Instant | None) -> Instant | None:
     if old is None or new is None:
         return new or old
     return max(old, new, key=lambda instant: instant.monotonic_s)
+
+
+def _monotonic_s(instant: Instant | None) -> float | None:
+    return instant.monotonic_s if instant is not None else None

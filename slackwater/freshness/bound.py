@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from slackwater.freshness.limit import FreshnessLimit, Stages
 from slackwater.watermarks.tick import Tick
 
 INT_MAX = 2**31 - 1
@@ -20,17 +21,6 @@ class FreshnessStatus(StrEnum):
     STALLED = "STALLED"
     REBUILDING = "REBUILDING"
     UNKNOWN = "UNKNOWN"
-
-
-class FreshnessLimit(StrEnum):
-    """The stage that keeps a bound from being smaller."""
-
-    OUTBOX = "OUTBOX"
-    LOG = "LOG"
-    PROJECTOR = "PROJECTOR"
-    REFRESH = "REFRESH"
-    HOLE = "HOLE"
-    PROBE = "PROBE"
 
 
 _SEVERITY = {
@@ -60,7 +50,12 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     proven: Instant | None
     reached: Tick | None
     lag_events: int | None
-    limited_by: FreshnessLimit | None
+    stages: Stages | None = None
+
+    def limited_by(self, now_s: float) -> FreshnessLimit | None:
+        """Name the stage that keeps the bound from being smaller; None where nothing is known."""
+        proven_s = self.proven.monotonic_s if self.proven is not None else None
+        return self.stages.limit(proven_s, now_s) if self.stages is not None else None
 
     def staleness_ms(self, now_s: float) -> int | None:
         """Return the bound at `now_s`, rounded up; None where none is known or it fits no Int."""
@@ -139,7 +134,7 @@ def elapsed_ms(since_s: float, now_s: float) -> int:
 
 
 def _unknown(source: str) -> Reach:
-    return Reach(source=source, proven=None, reached=None, lag_events=None, limited_by=None)
+    return Reach(source=source, proven=None, reached=None, lag_events=None)
 
 
 def worst(statuses: list[FreshnessStatus]) -> FreshnessStatus:

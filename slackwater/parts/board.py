@@ -21,7 +21,8 @@ async def followed_board(
     installation: Installation, read_models: Iterable[ReadModel]
 ) -> AsyncIterator[FreshnessBoard]:
     """Yield a board that is kept up to date; what fails in keeping it ends the context."""
-    board = FreshnessBoard(read_models, installation.clock)
+    heartbeat_ms = installation.settings.heartbeat_ms
+    board = FreshnessBoard(read_models, installation.clock, heartbeat_ms=heartbeat_ms)
     async with aiohttp.ClientSession() as client, asyncio.TaskGroup() as tasks:
         following = [
             tasks.create_task(follow_watermarks(installation.event_log, board.on_watermarks)),

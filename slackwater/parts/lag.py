@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from slackwater.freshness.board import FreshnessBoard
-from slackwater.freshness.bound import FreshnessLimit, FreshnessStatus, Reading
+from slackwater.freshness.bound import FreshnessStatus, Reading
+from slackwater.freshness.limit import FreshnessLimit
 from slackwater.installation import Installation
 from slackwater.parts.board import followed_board
 
@@ -19,7 +20,7 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
     """One read model and one source; `max_staleness_ms` and `lag_events` are null where unknown.
 
     `limited_by` is the stage that keeps the bound from being smaller: OUTBOX (the source's relay),
-    LOG, PROJECTOR, HOLE or PROBE.
+    LOG, PROJECTOR, REFRESH, HOLE or PROBE.
     """
 
     read_model: str
@@ -67,7 +68,7 @@ def _lags(installation: Installation, readings: Iterable[Reading]) -> Iterable[L
                 status=reading.status((source,), now_s, installation.settings.lagging_after_ms),
                 max_staleness_ms=reach.staleness_ms(now_s),
                 lag_events=reach.lag_events,
-                limited_by=reach.limited_by,
+                limited_by=reach.limited_by(now_s),
                 tick=str(reach.reached) if reach.reached is not None else None,
                 reason=reading.halt_reason,
             )

@@ -83,6 +83,19 @@ class MongodbProgressStore:
         async with self._holders.session(update.claim.model) as session:
             await self._database.transaction(work, within=session)
 
+    async def note_written(self, update: ProgressUpdate) -> None:
+        claim = update.claim
+        notes = [
+            UpdateOne(
+                _id(claim.model, partition) | {"fence": claim.fences.get(partition, 0)},
+                {"$max": {"written": position}},
+            )
+            for partition, position in sorted(update.positions.items())
+        ]
+        if notes:
+            async with self._database.session() as session:
+                await self._collection.bulk_write(notes, session=session)
+
     async def set_state(
         self, model: ModelVersion, state: ReadModelState, reason: str | None = None
     ) -> None:
@@ -286,4 +299,9 @@ def _progress_of(
         reason=stored["reason"],
         positions={_partition(document): document["position"] for document in partitions},
         events_applied=sum(document["events_applied"] for document in (stored, *partitions)),
+        written={
+            _partition(document): document["written"]
+            for document in partitions
+            if document.get("written", 0) > document["position"]
+        },
     )

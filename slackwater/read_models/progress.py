@@ -82,6 +82,8 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a reader may know of one version's progress.
 
     Positions only grow, and rows read after `load` has returned hold what it says, and maybe more.
+    `written` holds next offsets beyond `positions` whose rows are written and not known to be shown
+    yet: they prove nothing, and only tell what is waited for.
     """
 
     model: ModelVersion
@@ -90,6 +92,7 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     positions: dict[TopicPartition, int]
     events_applied: int
+    written: dict[TopicPartition, int] = {}
 
 
 class ProgressStore(Protocol):
@@ -115,6 +118,14 @@ class ProgressStore(Protocol):
 
         Raises:
             FencedError: a partition was claimed by somebody else since.
+        """
+        ...
+
+    async def note_written(self, update: ProgressUpdate) -> None:
+        """Say that the rows of an update are written, while they wait to be shown.
+
+        Positions stay where they are. Of partitions that somebody else has claimed since, nothing
+        is noted.
         """
         ...
 

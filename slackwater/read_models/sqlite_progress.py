@@ -51,6 +51,16 @@ _CREATE_PARTITIONS = """
         PRIMARY KEY (read_model, version, topic, partition)
     ) WITHOUT ROWID
 """
+_CREATE_WRITTEN = """
+    CREATE TABLE IF NOT EXISTS progress_written (
+        read_model TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        partition INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (read_model, version, topic, partition)
+    ) WITHOUT ROWID
+"""
 _REGISTER = """
     INSERT INTO progress_read_models (read_model, version, active, state) VALUES (?, ?, ?, ?)
     ON CONFLICT DO NOTHING
@@ -66,6 +76,12 @@ _CLAIM = """
 _ADVANCE = """
     UPDATE progress_partitions SET position = max(position, ?)
     WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND fence = ?
+"""
+_NOTE_WRITTEN = """
+    INSERT INTO progress_written (read_model, version, topic, partition, position)
+    SELECT read_model, version, topic, partition, ? FROM progress_partitions
+    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND fence = ?
+    ON CONFLICT DO UPDATE SET position = max(position, excluded.position)
 """
 _COUNT_EVENTS = """
     UPDATE progress_read_models SET events_applied = events_applied + ?
@@ -88,12 +104,18 @@ _ACTIVATE = "UPDATE progress_read_models SET active = (version = ?) WHERE read_m
 _FORGET = (
     "DELETE FROM progress_read_models WHERE read_model = ? AND version = ?",
     "DELETE FROM progress_partitions WHERE read_model = ? AND version = ?",
+    "DELETE FROM progress_written WHERE read_model = ? AND version = ?",
 )
 _LOAD_READ_MODELS = """
     SELECT read_model, version, active, state, reason, events_applied FROM progress_read_models
     ORDER BY read_model, version
 """
 _LOAD_POSITIONS = "SELECT read_model, version, topic, partition, position FROM progress_partitions"
+_LOAD_WRITTEN = """
+    SELECT read_model, version, topic, partition, written.position FROM progress_written AS written
+    JOIN progress_partitions AS shown USING (read_model, version, topic, partition)
+    WHERE written.position > shown.position
+"""
 
 
 class SqliteProgressStore:
@@ -120,6 +142,10 @@ class SqliteProgressStore:
 
     async def save(self, update: ProgressUpdate) -> None:
         await self._write(lambda connection: advance(connection, update))
+        self.announce()
+
+    async def note_written(self, update: ProgressUpdate) -> None:
+        await self._write(lambda connection: _note_written(connection, update))
         self.announce()
 
     async def set_state(
@@ -185,6 +211,7 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
 def _create_tables(connection: Connection) -> None:
     connection.execute(_CREATE_READ_MODELS)
     connection.execute(_CREATE_PARTITIONS)
+    connection.execute(_CREATE_WRITTEN)
 
 
 def _register(connection: Connection, model: ModelVersion) -> None:
@@ -202,6 +229,13 @@ def _claim(
         [(fence, position)] = connection.execute(_CLAIM, (*model, *partition)).fetchall()
         fences[partition], positions[partition] = fence, position
     return Claim(model=model, fences=fences, positions=positions)
+
+
+def _note_written(connection: Connection, update: ProgressUpdate) -> None:
+    model, fences = update.claim.model, update.claim.fences
+    for partition, position in update.positions.items():
+        parameters = (position, *model, *partition, fences.get(partition))
+        connection.execute(_NOTE_WRITTEN, parameters)
 
 
 def _set_state(
@@ -233,10 +267,8 @@ def _require_registered(connection: Connection, model: ModelVersion) -> None:
 
 
 def _load(connection: Connection) -> list[ReadModelProgress]:
-    positions: defaultdict[ModelVersion, dict[TopicPartition, int]] = defaultdict(dict)
-    for read_model, version, topic, partition, position in connection.execute(_LOAD_POSITIONS):
-        at = TopicPartition(topic, partition)
-        positions[ModelVersion(read_model, version)][at] = position
+    positions = _places(connection, _LOAD_POSITIONS)
+    written = _places(connection, _LOAD_WRITTEN)
     return [
         ReadModelProgress(
             model=ModelVersion(read_model, version),
@@ -245,8 +277,18 @@ def _load(connection: Connection) -> list[ReadModelProgress]:
             reason=reason,
             positions=positions[ModelVersion(read_model, version)],
             events_applied=events_applied,
+            written=written[ModelVersion(read_model, version)],
         )
         for read_model, version, active, state, reason, events_applied in connection.execute(
             _LOAD_READ_MODELS
         )
     ]
+
+
+def _places(
+    connection: Connection, query: str
+) -> defaultdict[ModelVersion, dict[TopicPartition, int]]:
+    places: defaultdict[ModelVersion, dict[TopicPartition, int]] = defaultdict(dict)
+    for read_model, version, topic, partition, position in connection.execute(query):
+        places[ModelVersion(read_model, version)][TopicPartition(topic, partition)] = position
+    return places

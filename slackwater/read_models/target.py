@@ -5,14 +5,19 @@ Each version has collections of its own, so the next one is built while readers 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from msgspec.structs import replace
 
+from slackwater.errors import TransientError
 from slackwater.read_models.documents import Collection, DocumentStore, Row, RowWrite
 from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
 from slackwater.read_models.search import Index, SearchIndex
+
+_REFRESH_SOON_S = 0.02
 
 
 class Target(Protocol):
@@ -65,6 +70,8 @@ class SearchTarget:
     A row that was only read is refreshed as well. It may be newer than the events at hand because a
     projector that died, or was replaced, wrote it and never came to its refresh; then there is
     nothing left to write, and progress would cover what cannot be found.
+
+    While a refresh keeps it waiting it says so beside progress: that is what limits a bound then.
     """
 
     def __init__(
@@ -88,9 +95,20 @@ class SearchTarget:
             self._is_refreshed = False
             await self._search.write(self._index.name, _stored(self.model, rows))
         if not self._is_refreshed:
-            await self._search.refresh(self._index.name)
+            await self._refresh(progress)
             self._is_refreshed = True
         await self._progress.save(progress)
+
+    async def _refresh(self, progress: ProgressUpdate) -> None:
+        refreshing = asyncio.ensure_future(self._search.refresh(self._index.name))
+        try:
+            done, _ = await asyncio.wait({refreshing}, timeout=_REFRESH_SOON_S)
+            if not done:
+                with suppress(TransientError):  # only a note
+                    await self._progress.note_written(progress)
+            await refreshing
+        finally:
+            refreshing.cancel()
 
     async def drop(self) -> None:
         await self._search.drop(self._index.name)

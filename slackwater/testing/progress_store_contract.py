@@ -196,6 +196,32 @@ class ProgressStoreContract(AdapterContract):
         await store.save(update(claim, first=4, second=2))
         assert (await load_one(store)).positions == {FIRST: 9, SECOND: 2}
 
+    async def test_what_is_written_is_noted_until_progress_covers_it(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await store.note_written(update(claim, events=2, first=5))
+        noted = await load_one(other)
+        assert (noted.positions, noted.written) == ({FIRST: 0, SECOND: 0}, {FIRST: 5})
+        assert noted.events_applied == 0
+        await store.save(update(claim, first=5))
+        assert (await load_one(other)).written == {}
+
+    async def test_a_note_never_goes_back_and_lets_no_other_wait(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.note_written(update(claim, first=5, second=3))
+        await store.note_written(update(claim, first=4))
+        await store.save(update(claim, second=4))
+        assert (await load_one(store)).written == {FIRST: 5}
+
+    @holds(Guarantee.FENCING)
+    async def test_an_older_claim_notes_nothing(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await other.claim(READ_MODEL, [FIRST])
+        await store.note_written(update(claim, first=5, second=3))
+        assert (await load_one(store)).written == {SECOND: 3}
+
     async def test_applied_events_add_up(self, store: ProgressStore, claim: Claim) -> None:
         await store.save(update(claim, events=3, first=3))
         await store.save(update(claim, events=4, second=4))
@@ -260,7 +286,7 @@ class ProgressStoreContract(AdapterContract):
         with pytest.raises(ActiveVersionError):
             await store.forget(READ_MODEL)
 
-    @pytest.mark.parametrize("change", ["save", "set_state", "register"])
+    @pytest.mark.parametrize("change", ["save", "note_written", "set_state", "register"])
     async def test_a_change_wakes_whoever_waits_on_another_handle(
         self, store: ProgressStore, other: ProgressStore, claim: Claim, change: str
     ) -> None:
@@ -268,6 +294,7 @@ class ProgressStoreContract(AdapterContract):
         waiting = asyncio.ensure_future(other.wait_for_change(timeout_ms=_DEADLINE_S * 2000))
         changes: dict[str, Callable[[], Awaitable[None]]] = {
             "save": lambda: store.save(update(claim, first=1)),
+            "note_written": lambda: store.note_written(update(claim, first=1)),
             "set_state": lambda: store.set_state(READ_MODEL, ReadModelState.REBUILDING),
             "register": lambda: store.register(OTHERS),
         }

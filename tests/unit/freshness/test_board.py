@@ -9,7 +9,8 @@ import pytest
 
 from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard
-from slackwater.freshness.bound import FreshnessLimit, FreshnessStatus, Instant
+from slackwater.freshness.bound import FreshnessStatus, Instant
+from slackwater.freshness.limit import FreshnessLimit
 from slackwater.read_models.progress import ModelVersion, ReadModelProgress, ReadModelState
 from slackwater.read_models.read_model import ReadModel
 from slackwater.testing.clock import ManualClock
@@ -159,7 +160,7 @@ def test_a_halted_read_model_is_stalled_and_its_bound_grows(fed: Fed) -> None:
     fed.clock.advance(ms=10)
     reading = fed.board.reading("model")
     assert reading.status(("a",), fed.clock.monotonic(), 1_000) is FreshnessStatus.STALLED
-    assert reading.reaches["a"].limited_by is FreshnessLimit.HOLE
+    assert reading.reaches["a"].limited_by(fed.clock.monotonic()) is FreshnessLimit.HOLE
     assert fed.bound_ms() == 10
 
 

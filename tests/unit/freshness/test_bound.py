@@ -39,9 +39,7 @@ def test_a_bound_rounds_up(passed_s: float, bound_ms: int) -> None:
 
 @pytest.mark.parametrize(("bound_ms", "said"), [(INT_MAX, INT_MAX), (INT_MAX + 1, None)])
 def test_what_fits_no_int_is_none(bound_ms: int, said: int | None) -> None:
-    reach = Reach(
-        source="s", proven=Instant(0.0, WALL), reached=None, lag_events=None, limited_by=None
-    )
+    reach = Reach(source="s", proven=Instant(0.0, WALL), reached=None, lag_events=None)
     assert reach.staleness_ms(bound_ms / 1000) == said
 
 

@@ -174,6 +174,8 @@ class Query:
     @strawberry.field(**reads(LIST))
     def customers(self, info: Info) -> list[Customer]:
         info.context.freshness.reading("customer_orders")
+        if not info.context.documents:
+            info.context.freshness.absent(info)
         return [Customer(document=document) for document in info.context.documents.values()]
 
     @strawberry.field(**reads(SEARCH))
@@ -237,19 +239,26 @@ class Tide:
         self.ticks = dict.fromkeys(TOPIC, Tick(1, 1))
         self.published = dict.fromkeys(TOPIC, 0)
         self.applied: dict[str, dict[TopicPartition, int]] = {model.name: {} for model in MODELS}
+        self.written: dict[str, dict[TopicPartition, int]] = {model.name: {} for model in MODELS}
+        self.pending = dict.fromkeys(TOPIC, 0)
         self.states = {model.name: ReadModelState.RUNNING for model in MODELS}
 
     def probe(self, *sources: str) -> None:
         """Ask the sources for their ticks, and hear the answers at once."""
         for source in sources or tuple(TOPIC):
             sent = Instant(self.clock.monotonic(), self.clock.now())
-            self.board.on_probe(source, self.ticks[source], sent)
+            self.board.on_probe(source, self.ticks[source], sent, self.pending[source])
 
     def tick(self, *sources: str) -> None:
         """Let relays make a tick and emit its watermark."""
         for source in sources or tuple(TOPIC):
-            self.ticks[source] = Tick(self.ticks[source].epoch, self.ticks[source].n + 1)
+            self.raise_tick(source)
             self.board.on_watermarks([self._watermark(source)])
+
+    def raise_tick(self, source: str, *, epoch: int | None = None) -> None:
+        """Make a tick whose watermark does not come."""
+        before = self.ticks[source]
+        self.ticks[source] = Tick(epoch or before.epoch, before.n + 1)
 
     def publish(self, source: str) -> None:
         """Commit an event and publish it; the next tick claims it."""
@@ -258,9 +267,12 @@ class Tide:
     def apply(self, *read_models: str) -> None:
         """Let projectors apply whatever is published."""
         for name in read_models or tuple(self.applied):
-            self.applied[name] = {
-                TopicPartition(TOPIC[source], 0): count for source, count in self.published.items()
-            }
+            self.applied[name] = self._all()
+        self._follow()
+
+    def write(self, read_model: str) -> None:
+        """Let a projector write whatever is published, which a refresh has not shown yet."""
+        self.written[read_model] = self._all()
         self._follow()
 
     def halt(self, read_model: str) -> None:
@@ -275,6 +287,9 @@ class Tide:
 
     def pass_by(self, ms: float) -> None:
         self.clock.advance(ms=ms)
+
+    def _all(self) -> dict[TopicPartition, int]:
+        return {TopicPartition(TOPIC[source], 0): count for source, count in self.published.items()}
 
     def _follow(self) -> None:
         self.board.on_progress([self._progress(model) for model in MODELS])
@@ -294,6 +309,7 @@ class Tide:
             reason=None,
             positions=self.applied[model.name],
             events_applied=sum(self.applied[model.name].values()),
+            written=self.written[model.name],
         )
 
 
@@ -325,7 +341,10 @@ class Context:
         else:
             self.freshness.reading("customer_orders")
         self.meanwhile()
-        return Customer(document=self.documents[id_]) if id_ in self.documents else None
+        if id_ not in self.documents:
+            self.freshness.absent(info)
+            return None
+        return Customer(document=self.documents[id_])
 
     async def orders(self, info: Info, customer_id: str) -> OrderConnection:
         if customer_id in self.pages_elsewhere:
@@ -360,6 +379,7 @@ class Context:
 
     def search(self, info: Info) -> None:
         if not self.complete:
+            self.freshness.absent(info)
             self.freshness.served(
                 info,
                 read_model="order_search",

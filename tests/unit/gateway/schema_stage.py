@@ -147,6 +147,7 @@ class RecordedFreshness:
     too_stale: tuple[str, ...] = ()
     read: list[str] = field(default_factory=list)
     records: list[Served] = field(default_factory=list)
+    absences: list[str] = field(default_factory=list)
 
     def reading(self, read_model: str) -> Reading:
         self.read.append(read_model)
@@ -167,6 +168,9 @@ class RecordedFreshness:
     ) -> None:
         path = info.path.as_list()
         self.records.append(Served(path, read_model, sources, served_from))
+
+    def absent(self, info: strawberry.Info[Any, Any]) -> None:
+        self.absences.append(".".join(str(key) for key in info.path.as_list()))
 
     def read_member(self, _info: Any, type_name: str, _origin: Any) -> None:
         """Every member may be shown."""

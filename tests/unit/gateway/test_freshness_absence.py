@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.freshness.entries import Entry, possibly_lagging
+from gateway.freshness.serving import Serving
 from tests.unit.gateway.freshness_bench import Bench, product_of
 
 NULL = "@freshness(maxStalenessMs: 100, onStale: NULL)"
@@ -141,3 +143,106 @@ async def test_a_key_that_members_share_is_told_of_by_the_sources_of_each(bench:
 async def test_the_fields_of_a_list_without_items_are_not_told_of(bench: Bench) -> None:
     query = "{ customers { orders { edges { cursor } } } }"
     assert list(await entries(bench, query, documents={})) == [("customers",)]
+
+
+NOBODY = '{ customer(id: "nobody") %s { name } }'
+LAGGING = "POSSIBLY_LAGGING"
+
+
+def marked(found: dict[tuple[Any, ...], Any]) -> set[tuple[Any, ...]]:
+    """Return the paths of the entries under which lag may explain an absence."""
+    assert {entry["absence"] for entry in found.values() if "absence" in entry} <= {LAGGING}
+    return {path for path, entry in found.items() if "absence" in entry}
+
+
+async def test_lag_may_explain_a_null_however_small_the_bound(bench: Bench) -> None:
+    bench.tide.pass_by(1)
+    found = await entries(bench, NOBODY % "")
+    assert marked(found) == {("customer",)}
+    assert claim(found["customer",]) == (True, 1, "LIVE")
+
+
+@pytest.mark.parametrize("on_stale", ["FAIL", "NULL", "WAIT", "SERVE"])
+async def test_a_demand_that_is_met_does_not_make_a_null_certain(
+    bench: Bench, on_stale: str
+) -> None:
+    bench.tide.pass_by(50)
+    found = await entries(bench, NOBODY % f"@freshness(maxStalenessMs: 100, onStale: {on_stale})")
+    assert marked(found) == {("customer",)}
+
+
+async def test_a_null_is_certain_once_all_that_was_visible_at_the_request_is_applied(
+    bench: Bench,
+) -> None:
+    bench.tide.pass_by(50)
+    context = bench.context()
+    bench.tide.pass_by(10)
+    bench.tide.settle()
+    found = await bench.fields(NOBODY % "", context)
+    assert marked(found) == set()
+    assert claim(found["customer",]) == (True, 0, "LIVE")
+
+
+async def test_one_source_that_is_behind_leaves_a_list_uncertain(bench: Bench) -> None:
+    context = bench.context(complete=False)
+    bench.tide.pass_by(10)
+    bench.tide.probe("customers", "orders")
+    bench.tide.tick("customers", "orders")
+    assert marked(await bench.fields("{ search { edges { __typename } } }", context)) == {
+        ("search",)
+    }
+
+
+async def test_a_null_of_its_source_is_certain(bench: Bench) -> None:
+    bench.tide.pass_by(500)
+    query = NOBODY % "@freshness(maxStalenessMs: 100, onStale: SOURCE)"
+    found = await entries(bench, query)
+    assert found["customer",]["servedFrom"] == "SOURCE"
+    assert marked(found) == set()
+
+
+async def test_a_null_that_stands_for_a_failure_is_no_absence(bench: Bench) -> None:
+    bench.tide.pass_by(500)
+    assert marked(await entries(bench, NOBODY % FAIL)) == set()
+    assert marked(await entries(bench, "{ customer { name } }", unavailable=True)) == set()
+
+
+async def test_lag_may_explain_an_empty_list_and_a_hit_without_its_document(bench: Bench) -> None:
+    bench.tide.pass_by(1)
+    assert marked(await entries(bench, "{ customers { name } }", documents={})) == {("customers",)}
+    found = await entries(bench, "{ search { edges { node { __typename } } } }", complete=False)
+    assert marked(found) == {("search",)}
+    assert claim(found["search",]) == INCOMPLETE
+
+
+async def test_lag_may_explain_a_null_below_a_joined_object(bench: Bench) -> None:
+    bench.tide.pass_by(1)
+    query = """{ search { edges { node { __typename
+      ... on Order { customer { name } } ... on Customer { name lastOrder } } } } }"""
+    found = await entries(bench, query, documents={})
+    assert marked(found) == {("search", "edges", "node", "customer")}
+
+
+async def test_what_is_there_is_no_absence(bench: Bench) -> None:
+    bench.tide.pass_by(1)
+    query = "{ customer { name nick lastOrder } customers { name orders { edges { cursor } } } }"
+    assert marked(await entries(bench, query)) == set()
+
+
+@pytest.mark.parametrize(
+    ("absent", "told_at"),
+    [
+        (("a", 0, "b"), ("a", 0, "b")),
+        (("a", 1, "b"), ("a", "b")),
+        (("a", 1, "b", "c"), ("a", "b")),
+        (("a", 1), ("a",)),
+    ],
+)
+def test_an_absence_is_told_at_the_nearest_entry_that_holds_for_it(
+    absent: tuple[Any, ...], told_at: tuple[Any, ...]
+) -> None:
+    paths: list[tuple[Any, ...]] = [("a",), ("a", "b"), ("a", 0, "b")]
+    serving = Serving(read_model="orders", sources=("orders",))
+    told = [Entry(path=path, serving=serving) for path in paths]
+    assert possibly_lagging(told, [absent], lambda _: False) == {told_at}
+    assert possibly_lagging(told, [absent], lambda _: True) == set()

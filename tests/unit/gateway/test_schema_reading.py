@@ -111,6 +111,7 @@ async def test_what_is_not_there_is_null(stage: Stage) -> None:
         o=order_id(404),
     )
     assert data == {"customer": None, "order": None, "product": None, "node": None}
+    assert set(stage.freshness.absences) == {"customer", "order", "product", "node"}
 
 
 async def test_a_customer_is_invisible_until_its_own_first_event(stage: Stage) -> None:
@@ -123,6 +124,7 @@ async def test_a_customer_is_invisible_until_its_own_first_event(stage: Stage) -
         o=order_id(1),
     )
     assert data == {"customer": None, "order": {"customer": None}}
+    assert set(stage.freshness.absences) == {"customer", "order.customer"}
 
 
 @pytest.mark.parametrize(
@@ -362,6 +364,7 @@ async def test_a_hit_whose_document_is_not_there_yet_is_counted_but_not_shown(
         shown += [edge["node"]["sku"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
     assert sorted(shown) == ["P0", "P2", "P4"]
+    assert set(stage.freshness.absences) == {"search"}
 
 
 @pytest.mark.parametrize(
@@ -392,3 +395,29 @@ async def test_every_read_takes_the_freshness_of_its_read_model(stage: Stage) ->
         id=customer_id(),
     )
     assert set(stage.freshness.read) >= {"customer_orders", "orders", "products", "order_search"}
+
+
+async def test_what_is_empty_is_recorded_as_an_absence(stage: Stage) -> None:
+    await stage.customers(customer_document([]))
+    lists = """orders { edges { cursor } } products { edges { cursor } }
+      customers(filter: {nameStartsWith: "Zorro"}) { edges { cursor } }
+      search(text: "x") { totalCount } """
+    query = (
+        f"query ($id: ID!) {{ {lists} customer(id: $id) {{ orders {{ edges {{ cursor }} }} }} }}"
+    )
+    await stage.ask(query, id=customer_id())
+    everything = {"orders", "products", "customers", "search", "customer.orders"}
+    assert set(stage.freshness.absences) == everything
+
+
+async def test_what_is_found_is_no_absence(stage: Stage) -> None:
+    orders = newest_first(range(2))
+    await stage.customers(customer_document(orders))
+    await stage.orders(*orders)
+    await stage.products(product_document("ANVIL"))
+    await stage.index("PRODUCT", "ANVIL", "anvil")
+    query = """query ($id: ID!) { customer(id: $id) { orders(first: 0) { edges { cursor } } }
+      orders { edges { node { customer { name } } } } customers { edges { cursor } }
+      products { edges { cursor } } search(text: "anvil", first: 0) { edges { score } } }"""
+    await stage.ask(query, id=customer_id())
+    assert stage.freshness.absences == []

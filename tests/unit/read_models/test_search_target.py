@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class _RecordingIndex(SqliteSearchIndex):
         super().__init__(path)
         self.steps: list[str] = []
         self.fails = False
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def write(self, index: str, rows: Sequence[RowWrite]) -> None:
         self.steps.append("write")
@@ -37,6 +40,7 @@ class _RecordingIndex(SqliteSearchIndex):
         self.steps.append("refresh")
         if self.fails:
             raise TransientError("away; try again")
+        await self.gate.wait()
         await super().refresh(index)
 
 
@@ -117,3 +121,30 @@ async def test_a_refresh_that_failed_keeps_progress_back_until_one_has_succeeded
     await target.commit([], progress)
     assert index.steps == ["write", "refresh", "refresh"]
     assert await _position(documents) == 7
+
+
+async def test_what_waits_for_a_refresh_is_noted_and_proves_nothing(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    index.gate.clear()
+    committing = asyncio.create_task(target.commit([entry("a", "Tea")], progress))
+    async with asyncio.timeout(10):
+        while not (found := (await documents.progress.load())[0]).written:
+            await asyncio.sleep(0.01)
+    assert (found.positions, found.written) == ({_FIRST: 0}, {_FIRST: 7})
+    index.gate.set()
+    await committing
+    [found] = await documents.progress.load()
+    assert (found.positions, found.written) == ({_FIRST: 7}, {})
+
+
+async def test_a_refresh_at_once_leaves_nothing_to_note(
+    documents: SqliteDocumentStore, target: SearchTarget, progress: ProgressUpdate
+) -> None:
+    noted = []
+    documents.progress.note_written = noted.append  # type: ignore[method-assign,assignment]
+    await target.commit([entry("a", "Tea")], progress)
+    assert noted == []
