@@ -77,7 +77,10 @@ async def _project(installation: Installation, model: ModelVersion) -> None:
     await create_topics(installation, projection)
     target = target_of(installation, model)
     projector = Projector(projection, target=target, progress=installation.documents.progress)
-    await runner_of(installation, model, projector).run()
+    try:
+        await runner_of(installation, model, projector).run()
+    finally:
+        await target.abandon()
 
 
 async def _switched(installation: Installation, model: ModelVersion) -> None:

@@ -79,7 +79,9 @@ class _Builder:
 
     async def handle(self, records: Sequence[Record]) -> None:
         await self._projector.handle(records)
-        await self.try_to_switch()
+        if self.may_switch:
+            await self._projector.settled()
+            await self.try_to_switch()
 
     async def halted(self, reason: str) -> None:
         self.halt_reason = reason
@@ -121,6 +123,7 @@ async def rebuild(installation: Installation, name: str) -> AsyncIterator[Rebuil
     finally:
         building.cancel()
         await asyncio.gather(building, return_exceptions=True)
+        await target.abandon()
 
 
 async def drop_left_versions(installation: Installation, name: str) -> list[int]:

@@ -1,7 +1,8 @@
 """The projector of one read model: folds what the log delivers into its store.
 
 Rows and progress are written as one (documents), or progress strictly after the index was refreshed
-(search). A crash in between folds the same events again, and their versions make that harmless.
+(search), while folding goes on. A crash in between folds the same events again, and their versions
+make that harmless.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Projector:
         self, partitions: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, int]:
         model = self._target.model
+        await self._target.abandon()
         self._claim = await self._progress.claim(model, sorted(partitions))
         await self._progress.set_state(model, self._running)
         return self._claim.positions
@@ -66,6 +68,10 @@ class Projector:
 
     async def halted(self, reason: str) -> None:
         await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)
+
+    async def settled(self) -> None:
+        """Return once the progress of all that was handled is saved."""
+        await self._target.settled()
 
     def is_built(self) -> None:
         """Take the version for one in use from now on."""

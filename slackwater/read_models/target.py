@@ -5,19 +5,15 @@ Each version has collections of its own, so the next one is built while readers 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 from msgspec.structs import replace
 
-from slackwater.errors import TransientError
 from slackwater.read_models.documents import Collection, DocumentStore, Row, RowWrite
 from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
+from slackwater.read_models.publication import Publication
 from slackwater.read_models.search import Index, SearchIndex
-
-_REFRESH_SOON_S = 0.02
 
 
 class Target(Protocol):
@@ -32,7 +28,22 @@ class Target(Protocol):
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]: ...
 
-    async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None: ...
+    async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
+        """Make rows durable, and progress with them or some time after them.
+
+        Raises:
+            TransientError: not all is done; fold again.
+            FencedError: somebody else has claimed a partition; an earlier commit may have met that.
+        """
+        ...
+
+    async def settled(self) -> None:
+        """Return once the progress of every commit is saved; raise as `commit` does."""
+        ...
+
+    async def abandon(self) -> None:
+        """Give up progress that is not saved yet: what it covers will be handed over again."""
+        ...
 
     async def drop(self) -> None:
         """Remove all rows."""
@@ -60,6 +71,12 @@ class DocumentTarget:
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
         await self._documents.commit(_stored(self.model, rows), progress)
 
+    async def settled(self) -> None:
+        """Every commit saves its progress."""
+
+    async def abandon(self) -> None:
+        """Every commit saves its progress."""
+
     async def drop(self) -> None:
         await self._documents.drop([each.name for each in self._collections])
 
@@ -71,7 +88,7 @@ class SearchTarget:
     projector that died, or was replaced, wrote it and never came to its refresh; then there is
     nothing left to write, and progress would cover what cannot be found.
 
-    While a refresh keeps it waiting it says so beside progress: that is what limits a bound then.
+    Folding goes on while a refresh is waited for.
     """
 
     def __init__(
@@ -81,34 +98,35 @@ class SearchTarget:
         self._index = replace(index, name=model.stored_name(index.name))
         self._search = search
         self._progress = progress
-        self._is_refreshed = True
+        self._publication = Publication(self._show, progress)
+        self._was_touched = False
 
     async def prepare(self) -> None:
         await self._search.prepare(self._index)
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
-        self._is_refreshed = False
+        self._was_touched = True
         return await self._search.get(self.model.stored_name(collection), ids)
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
+        self._publication.raise_failure()
         if rows:
-            self._is_refreshed = False
+            self._was_touched = True
             await self._search.write(self._index.name, _stored(self.model, rows))
-        if not self._is_refreshed:
-            await self._refresh(progress)
-            self._is_refreshed = True
-        await self._progress.save(progress)
+        if self._was_touched or not self._publication.is_idle:
+            self._was_touched = False
+            self._publication.add(progress)
+        else:
+            await self._progress.save(progress)
 
-    async def _refresh(self, progress: ProgressUpdate) -> None:
-        refreshing = asyncio.ensure_future(self._search.refresh(self._index.name))
-        try:
-            done, _ = await asyncio.wait({refreshing}, timeout=_REFRESH_SOON_S)
-            if not done:
-                with suppress(TransientError):  # only a note
-                    await self._progress.note_written(progress)
-            await refreshing
-        finally:
-            refreshing.cancel()
+    async def settled(self) -> None:
+        await self._publication.settled()
+
+    async def abandon(self) -> None:
+        await self._publication.abandon()
+
+    async def _show(self) -> None:
+        await self._search.refresh(self._index.name)
 
     async def drop(self) -> None:
         await self._search.drop(self._index.name)

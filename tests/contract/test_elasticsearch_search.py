@@ -115,6 +115,7 @@ async def test_progress_covers_nothing_that_a_dead_projector_wrote_and_did_not_r
     await dead.write(stored, [entry("a", "Coffee")])
     assert (await target.load(INDEX.name, ["a"]))["a"].version == 1  # so nothing is to be written
     await target.commit([], ProgressUpdate(claim=claim, positions={_FIRST: 1}))
+    await target.settled()
     found = await index.search(SearchRequest(index=stored, text="coffee"))
     assert [hit.id for hit in found.hits] == ["a"]
     await documents.close()

@@ -26,7 +26,6 @@ from slackwater.event_log.port import NewRecord
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.unpublished import Unpublished
 from slackwater.parts.roster import Part
-from slackwater.read_models.progress import ProgressUpdate
 from slackwater.read_models.target import DocumentTarget, SearchTarget
 from slackwater.supervisor import processes
 from slackwater.testing.relay_contract import LogAround
@@ -85,16 +84,16 @@ class _Doubling(LogAround):
 
 def hold_refreshes() -> None:
     """No refresh of the search index begins."""
-    commit = SearchTarget.commit
+    show = SearchTarget._show
 
-    async def held(self: SearchTarget, rows: Any, progress: ProgressUpdate) -> None:
+    async def held(self: SearchTarget) -> None:
         held_s = 0.0
         while switches.is_on("no-refresh") and held_s < REFRESH_HELD_MAX_S:
             await asyncio.sleep(LOOK_S)
             held_s += LOOK_S
-        await commit(self, rows, progress)
+        await show(self)
 
-    SearchTarget.commit = held  # type: ignore[method-assign]
+    SearchTarget._show = held  # type: ignore[method-assign]
 
 
 def step_clocks() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from slackwater.errors import TransientError
+from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.progress import ModelVersion, ProgressUpdate
@@ -72,6 +73,12 @@ async def progress(documents: SqliteDocumentStore) -> ProgressUpdate:
     return ProgressUpdate(claim=claim, positions={_FIRST: 7})
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
 async def _position(documents: SqliteDocumentStore) -> int:
     [found] = await documents.progress.load()
     return found.positions[_FIRST]
@@ -84,6 +91,7 @@ async def test_rows_come_first_then_a_refresh_then_progress(
     progress: ProgressUpdate,
 ) -> None:
     await target.commit([entry("a", "Tea"), entry("b", "Tea")], progress)
+    await target.settled()
     assert index.steps == ["write", "refresh"]
     assert await _position(documents) == 7
 
@@ -93,6 +101,7 @@ async def test_what_was_only_read_is_refreshed_before_progress_covers_it(
 ) -> None:
     await target.load(INDEX.name, ["a"])
     await target.commit([], progress)
+    await target.settled()
     assert index.steps == ["refresh"]
 
 
@@ -114,13 +123,86 @@ async def test_a_refresh_that_failed_keeps_progress_back_until_one_has_succeeded
     progress: ProgressUpdate,
 ) -> None:
     index.fails = True
-    with pytest.raises(TransientError):
-        await target.commit([entry("a", "Tea")], progress)
+    await target.commit([entry("a", "Tea")], progress)
+    await until(lambda: index.steps.count("refresh") == 2)
     assert await _position(documents) == 0
     index.fails = False
-    await target.commit([], progress)
-    assert index.steps == ["write", "refresh", "refresh"]
+    await target.settled()
     assert await _position(documents) == 7
+
+
+async def test_folding_goes_on_while_a_refresh_is_waited_for(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    index.gate.clear()
+    await target.commit([entry("a", "Tea")], progress)
+    await until(lambda: index.steps == ["write", "refresh"])
+    await target.commit([entry("b", "Tea")], replace(progress, positions={_FIRST: 8}))
+    await target.commit([], replace(progress, positions={_FIRST: 9}))
+    assert index.steps == ["write", "refresh", "write"]
+    assert await _position(documents) == 0
+    index.gate.set()
+    await target.settled()
+    assert index.steps == ["write", "refresh", "write", "refresh"]
+    assert await _position(documents) == 9
+
+
+async def test_what_is_written_during_a_refresh_is_not_covered_by_it(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    index.gate.clear()
+    await target.commit([entry("a", "Tea")], progress)
+    await until(lambda: index.steps == ["write", "refresh"])
+    await target.commit([entry("b", "Tea")], replace(progress, positions={_FIRST: 8}))
+    saved = []
+    save = documents.progress.save
+
+    async def noted(update: ProgressUpdate) -> None:
+        saved.append((index.steps.count("refresh"), update.positions[_FIRST]))
+        await save(update)
+
+    documents.progress.save = noted  # type: ignore[method-assign]
+    index.gate.set()
+    await target.settled()
+    assert saved == [(1, 7), (2, 8)]
+
+
+async def test_a_fence_is_told_at_the_next_commit_and_nothing_is_saved(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    await documents.progress.claim(_THINGS, [_FIRST])
+    await target.commit([entry("a", "Tea")], progress)
+    with pytest.raises(FencedError):
+        await target.settled()
+    await target.commit([entry("a", "Tea")], progress)
+    await until(lambda: target._publication.is_idle)
+    with pytest.raises(FencedError):
+        await target.commit([], progress)
+    assert await _position(documents) == 0
+
+
+async def test_what_is_abandoned_is_never_saved(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    index.gate.clear()
+    await target.commit([entry("a", "Tea")], progress)
+    await until(lambda: index.steps == ["write", "refresh"])
+    await target.abandon()
+    index.gate.set()
+    await target.settled()
+    assert await _position(documents) == 0
 
 
 async def test_what_waits_for_a_refresh_is_noted_and_proves_nothing(
@@ -130,13 +212,13 @@ async def test_what_waits_for_a_refresh_is_noted_and_proves_nothing(
     progress: ProgressUpdate,
 ) -> None:
     index.gate.clear()
-    committing = asyncio.create_task(target.commit([entry("a", "Tea")], progress))
+    await target.commit([entry("a", "Tea")], progress)
     async with asyncio.timeout(10):
         while not (found := (await documents.progress.load())[0]).written:
             await asyncio.sleep(0.01)
     assert (found.positions, found.written) == ({_FIRST: 0}, {_FIRST: 7})
     index.gate.set()
-    await committing
+    await target.settled()
     [found] = await documents.progress.load()
     assert (found.positions, found.written) == ({_FIRST: 7}, {})
 
@@ -147,4 +229,5 @@ async def test_a_refresh_at_once_leaves_nothing_to_note(
     noted = []
     documents.progress.note_written = noted.append  # type: ignore[method-assign,assignment]
     await target.commit([entry("a", "Tea")], progress)
+    await target.settled()
     assert noted == []
