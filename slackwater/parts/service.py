@@ -20,6 +20,7 @@ from slackwater.service.read_after import ConsumedSources
 from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.watermarks.record import WATERMARKS
 
+_RING_INTERVAL_S = 0.05
 _log = logger("service")
 
 
@@ -47,6 +48,7 @@ class ServicePart:
     def __init__(self, installation: Installation, service: ServiceDefinition) -> None:
         self._installation = installation
         self._service = service
+        self._rang_s = float("-inf")
         self._database: Database = installation.database(service.name)
         self._consumers = [
             SagaConsumer(
@@ -69,6 +71,7 @@ class ServicePart:
             clock=self._installation.clock,
             consumed=self._consumed,
             committed=self._committed,
+            wake_relay=self._wake_relay,
             problems=self._problems,
         )
         async with asyncio.TaskGroup() as tasks:
@@ -110,6 +113,13 @@ class ServicePart:
             ).run(periodic.work)
         )
         self._committed()
+
+    def _wake_relay(self) -> None:
+        """Ring on behalf of somebody who asked for the tick; many who ask share one ring."""
+        now_s = self._installation.clock.monotonic()
+        if now_s - self._rang_s >= _RING_INTERVAL_S:
+            self._rang_s = now_s
+            self._installation.doorbell.ring(outbox_bell(self._service.name))
 
     def _committed(self) -> None:
         self._installation.doorbell.ring(outbox_bell(self._service.name))

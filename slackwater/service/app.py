@@ -58,6 +58,7 @@ class ServiceApp:
         clock: Clock,
         consumed: ConsumedSources,
         committed: Callable[[], None],
+        wake_relay: Callable[[], None],
         problems: Problems,
     ) -> None:
         self._service = service
@@ -65,6 +66,7 @@ class ServiceApp:
         self._clock = clock
         self._consumed = consumed
         self._committed = committed
+        self._wake_relay = wake_relay
         self._commands = {command.name: command for command in service.commands}
         self._queries = {query.name: query for query in service.queries}
         self.asgi = Starlette(
@@ -174,7 +176,10 @@ class ServiceApp:
         return json_response(found)
 
     async def _tick(self, _: Request) -> Response:
-        return json_response(await self._database.read(self._answer_tick))
+        """Answer, then wake the relay: only a later tick proves anything about this answer."""
+        answer = await self._database.read(self._answer_tick)
+        self._wake_relay()
+        return json_response(answer)
 
     def _answer_tick(self, connection: Connection) -> TickAnswer:
         tick = self._read_tick(connection)

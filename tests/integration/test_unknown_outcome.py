@@ -65,6 +65,7 @@ async def post(
         clock=customers.clock,
         consumed=ConsumedSources([], database=customers.database, log=cast("EventLog", None)),
         committed=lambda: None,
+        wake_relay=lambda: None,
         problems=list,
     )
     transport = httpx2.ASGITransport(app.asgi)
