@@ -42,6 +42,7 @@ async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
         reports = [json.loads(line) for line in building.result().splitlines()]
         took_s = time.monotonic() - began_s
     known_ms = [each for each in bounds_ms if each is not None]
+    folded = reports[-1]["events_done"] - reports[0]["events_done"]
     await volume.settle()
     await _slackwater(volume, "rebuild", name, "--drop-old")
     return {
@@ -49,14 +50,14 @@ async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
         "clients": clients,
         "version": reports[-1]["version"],
         "switched": reports[-1]["active"],
-        "events_folded": reports[-1]["events_done"],
+        "events_folded": folded,
         "events_meanwhile": sample["events"] - before["events"],
         "took_s": round(took_s, 1),
-        "events_a_second": round(reports[-1]["events_done"] / took_s),
-        "bound_ms_median_max": [statistics.median(known_ms), max(known_ms)],
+        "events_a_second": round(folded / took_s),
+        "bound_ms_median_max": [statistics.median(known_ms), max(known_ms)] if known_ms else None,
         "bound_unknown": len(bounds_ms) - len(known_ms),
         "looks": len(bounds_ms),
-        "lag_events_max": max(lags),
+        "lag_events_max": max((each for each in lags if each is not None), default=None),
     }
 
 

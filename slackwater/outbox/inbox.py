@@ -13,6 +13,8 @@ def handled_before(
     connection: Connection, tables: KernelTables, consumer: str, event_ids: Collection[str]
 ) -> set[str]:
     """Return those of the events that the consumer has handled."""
+    if not event_ids:
+        return set()
     asked = {"consumer": consumer, "event_ids": list(event_ids)}
     return set(connection.execute(tables.select_handled, asked).scalars())
 

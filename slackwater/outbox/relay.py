@@ -58,8 +58,8 @@ class Relay:
         self._database = database
         self._event_log = log
         self._doorbell = doorbell
-        self._heartbeat_ms = heartbeat_ms
         self._tick_interval_min_s = tick_interval_min_ms / 1000
+        self._idle_ms = max(0, heartbeat_ms - tick_interval_min_ms)
         self._clock = clock or SystemClock()
 
     async def run(self) -> None:
@@ -97,10 +97,9 @@ class Relay:
         try:
             while True:
                 published = await leader.step()
-                if published:  # a tick after the batch lets waiting readers go on at once
-                    await asyncio.sleep(self._tick_interval_min_s)
-                else:
-                    await listener.wait(timeout_ms=self._heartbeat_ms)
+                await asyncio.sleep(self._tick_interval_min_s)  # however often the bell rings
+                if not published:  # a tick after a batch lets waiting readers go on at once
+                    await listener.wait(timeout_ms=self._idle_ms)
                 end_if_cancelled()
         finally:
             listener.close()

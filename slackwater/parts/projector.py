@@ -11,6 +11,7 @@ from slackwater.logs import logger
 from slackwater.read_models.progress import ModelVersion
 from slackwater.read_models.projection import Projection
 from slackwater.read_models.projector import Projector
+from slackwater.read_models.showing import Saved, nothing
 from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
 from slackwater.read_models.versions import active_version
 
@@ -46,13 +47,13 @@ async def prepare_active(installation: Installation, name: str) -> ModelVersion:
     return model
 
 
-def target_of(installation: Installation, model: ModelVersion) -> Target:
-    """Return where a version of a read model is kept."""
+def target_of(installation: Installation, model: ModelVersion, saved: Saved = nothing) -> Target:
+    """Return where a version of a read model is kept; `saved` is awaited after saving progress."""
     projection = installation.manifest.projection(model.read_model)
     documents = installation.documents
     if projection.index is None:
-        return DocumentTarget(model, projection.collections, documents)
-    return SearchTarget(model, projection.index, installation.search, documents.progress)
+        return DocumentTarget(model, projection.collections, documents, saved)
+    return SearchTarget(model, projection.index, installation.search, documents.progress, saved)
 
 
 def runner_of(

@@ -24,6 +24,7 @@ from slackwater.installation import Installation
 from slackwater.parts.projector import create_topics, runner_of, target_of
 from slackwater.read_models.progress import (
     ModelVersion,
+    ProgressStore,
     ReadModelProgress,
     ReadModelState,
 )
@@ -52,20 +53,31 @@ class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
 
 
-class _Builder:
-    """Implements `BatchHandler`: projects, and tries to switch after each batch.
+class _Switch:
+    """Makes the new version active as soon as it has all that the active one has.
 
-    Right after a batch is when the new version is least behind; under steady traffic any other
-    moment could find the active version ahead for ever.
+    Right after its progress was saved is when the new version is least behind; under steady traffic
+    any other moment could find the active one ahead for ever.
     """
 
-    def __init__(self, projector: Projector, installation: Installation, model: ModelVersion):
+    def __init__(self, progress: ProgressStore, model: ModelVersion) -> None:
+        self._progress = progress
+        self.model = model
+        self.is_near = False
+        self.done = asyncio.Event()
+
+    async def try_now(self) -> None:
+        if self.is_near and not self.done.is_set() and await self._progress.activate(self.model):
+            self.done.set()
+
+
+class _Builder:
+    """Implements `BatchHandler`: projects, and tells when projectors have taken over."""
+
+    def __init__(self, projector: Projector, switch: _Switch):
         self._projector = projector
-        self._progress = installation.documents.progress
-        self._model = model
+        self._switch = switch
         self._owned: frozenset[TopicPartition] = frozenset()
-        self.may_switch = False
-        self.active = asyncio.Event()
         self.handed_over = asyncio.Event()
         self.halt_reason: str | None = None
 
@@ -73,26 +85,18 @@ class _Builder:
         self, partitions: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, int]:
         before, self._owned = self._owned, frozenset(partitions)
-        if self.active.is_set() and not before <= self._owned:
-            self.handed_over.set()
+        if self._switch.done.is_set():
+            self._projector.is_built()
+            if not before <= self._owned:
+                self.handed_over.set()
         return await self._projector.assigned(partitions)
 
     async def handle(self, records: Sequence[Record]) -> None:
         await self._projector.handle(records)
-        if self.may_switch:
-            await self._projector.settled()
-            await self.try_to_switch()
 
     async def halted(self, reason: str) -> None:
         self.halt_reason = reason
         await self._projector.halted(reason)
-
-    async def try_to_switch(self) -> None:
-        if not self.may_switch or self.active.is_set():
-            return
-        if await self._progress.activate(self._model):
-            self._projector.is_built()
-            self.active.set()
 
 
 async def rebuild(installation: Installation, name: str) -> AsyncIterator[RebuildReport]:
@@ -103,7 +107,8 @@ async def rebuild(installation: Installation, name: str) -> AsyncIterator[Rebuil
     """
     projection = installation.manifest.projection(name)
     model = await _next_version(installation, name)
-    target = target_of(installation, model)
+    switch = _Switch(installation.documents.progress, model)
+    target = target_of(installation, model, saved=switch.try_now)
     await create_topics(installation, projection)
     await target.prepare()
     projector = Projector(
@@ -112,10 +117,10 @@ async def rebuild(installation: Installation, name: str) -> AsyncIterator[Rebuil
         progress=installation.documents.progress,
         running=ReadModelState.REBUILDING,
     )
-    builder = _Builder(projector, installation, model)
+    builder = _Builder(projector, switch)
     building = asyncio.create_task(runner_of(installation, model, builder).run())
     try:
-        async for report in _reports(installation, model, builder, building):
+        async for report in _reports(installation, switch, builder, building):
             yield report
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HAND_OVER_S):
@@ -154,16 +159,16 @@ async def _next_version(installation: Installation, name: str) -> ModelVersion:
 
 async def _reports(
     installation: Installation,
-    model: ModelVersion,
+    switch: _Switch,
     builder: _Builder,
     building: asyncio.Task[None],
 ) -> AsyncIterator[RebuildReport]:
-    speed = _Speed()
-    while not builder.active.is_set():
+    speed, model = _Speed(), switch.model
+    while not switch.done.is_set():
         built, active = await _built_and_active(installation, model)
         report = await _report(installation, built, speed)
-        builder.may_switch = _is_near(built, active)
-        await builder.try_to_switch()
+        switch.is_near = _is_near(built, active)
+        await switch.try_now()
         if builder.halt_reason is not None:
             raise RebuildHaltedError(
                 f"version {model.version} of {model.read_model} cannot be built: "
@@ -174,7 +179,7 @@ async def _reports(
         yield report
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_REPORT_INTERVAL_S):
-                await builder.active.wait()
+                await switch.done.wait()
     built, _ = await _built_and_active(installation, model)
     yield msgspec.structs.replace(await _report(installation, built, speed), active=True)
 

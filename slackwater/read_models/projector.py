@@ -69,10 +69,6 @@ class Projector:
     async def halted(self, reason: str) -> None:
         await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)
 
-    async def settled(self) -> None:
-        """Return once the progress of all that was handled is saved."""
-        await self._target.settled()
-
     def is_built(self) -> None:
         """Take the version for one in use from now on."""
         self._running = ReadModelState.RUNNING

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from slackwater.read_models.documents import Collection, DocumentStore, Row, RowWrite
 from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
-from slackwater.read_models.publication import Publication
 from slackwater.read_models.search import Index, SearchIndex
+from slackwater.read_models.showing import Saved, Showing, nothing
 
 
 class Target(Protocol):
@@ -37,10 +37,6 @@ class Target(Protocol):
         """
         ...
 
-    async def settled(self) -> None:
-        """Return once the progress of every commit is saved; raise as `commit` does."""
-        ...
-
     async def abandon(self) -> None:
         """Give up progress that is not saved yet: what it covers will be handed over again."""
         ...
@@ -54,9 +50,15 @@ class DocumentTarget:
     """Rows and progress in one transaction."""
 
     def __init__(
-        self, model: ModelVersion, collections: Sequence[Collection], documents: DocumentStore
+        self,
+        model: ModelVersion,
+        collections: Sequence[Collection],
+        documents: DocumentStore,
+        saved: Saved = nothing,
     ) -> None:
+        """`saved` is awaited each time that progress was saved."""
         self.model = model
+        self._saved = saved
         self._collections = [
             replace(each, name=model.stored_name(each.name)) for each in collections
         ]
@@ -70,9 +72,7 @@ class DocumentTarget:
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
         await self._documents.commit(_stored(self.model, rows), progress)
-
-    async def settled(self) -> None:
-        """Every commit saves its progress."""
+        await self._saved()
 
     async def abandon(self) -> None:
         """Every commit saves its progress."""
@@ -92,13 +92,20 @@ class SearchTarget:
     """
 
     def __init__(
-        self, model: ModelVersion, index: Index, search: SearchIndex, progress: ProgressStore
+        self,
+        model: ModelVersion,
+        index: Index,
+        search: SearchIndex,
+        progress: ProgressStore,
+        saved: Saved = nothing,
     ) -> None:
+        """`saved` is awaited each time that progress was saved."""
         self.model = model
+        self._saved = saved
         self._index = replace(index, name=model.stored_name(index.name))
         self._search = search
         self._progress = progress
-        self._publication = Publication(self._show, progress)
+        self._showing = Showing(self._show, progress, saved)
         self._was_touched = False
 
     async def prepare(self) -> None:
@@ -109,21 +116,23 @@ class SearchTarget:
         return await self._search.get(self.model.stored_name(collection), ids)
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
-        self._publication.raise_failure()
+        self._showing.raise_failure()
         if rows:
             self._was_touched = True
             await self._search.write(self._index.name, _stored(self.model, rows))
-        if self._was_touched or not self._publication.is_idle:
+        if self._was_touched or not self._showing.is_idle:
             self._was_touched = False
-            self._publication.add(progress)
+            self._showing.add(progress)
         else:
             await self._progress.save(progress)
+            await self._saved()
 
     async def settled(self) -> None:
-        await self._publication.settled()
+        """Return once the progress of every commit is saved; raise what made showing end."""
+        await self._showing.settled()
 
     async def abandon(self) -> None:
-        await self._publication.abandon()
+        await self._showing.abandon()
 
     async def _show(self) -> None:
         await self._search.refresh(self._index.name)

@@ -18,8 +18,9 @@ class LoopbackProxy:
         self._is_away = False
         self.loses_answer_to: bytes | None = None
         self.goes_away_with_the_answer = False
-        self.rewrites: tuple[bytes, bytes] | None = None
+        self.rewrites: dict[bytes, bytes] = {}
         """What stands in answers, and what clients get in its place; of one length."""
+        self.rewritten = 0
         self.port = 0
 
     @asynccontextmanager
@@ -76,5 +77,11 @@ class LoopbackProxy:
                 if self.goes_away_with_the_answer:
                     self.go_away()
                 break
-            writer.write(chunk if self.rewrites is None else chunk.replace(*self.rewrites))
+            writer.write(self._rewritten(chunk))
         writer.close()
+
+    def _rewritten(self, chunk: bytes) -> bytes:
+        for there, instead in self.rewrites.items():
+            self.rewritten += chunk.count(there)
+            chunk = chunk.replace(there, instead)
+        return chunk

@@ -39,7 +39,8 @@ class Scenario:
 
 SCENARIOS = {
     "watermark-after-data": Scenario(switches_on=["slow-projectors"]),
-    "refresh-gate": Scenario(),
+    # The embedded index shows at once what is written.
+    "refresh-gate": Scenario(engines=True),
     "all-partitions": Scenario(faults=["paused_in_a_group"]),
     "contiguous-versions": Scenario(),
     "fences-and-fresh-ends": Scenario(faults=["two_relays"], switches_on=["slow-projectors"]),
@@ -77,6 +78,7 @@ def test_no_bound_is_violated_and_no_token_missed_under_any_fault(
     assert (tally.uncovered, tally.phantoms) == (0, 0)
     assert tally.verdicts[Verdict.HOLDS] > REQUESTS
     assert tally.by_fault.keys() == set(plan.faults)
+    assert tally.bounds_ms.keys() == {"customer_orders", "products", "order_search"}
     assert tokens.misses.total() == 0
     assert tokens.reads.keys() == {"customer", "product", "search"}
 

@@ -21,23 +21,36 @@ def test_small_transactions_say_nothing_of_large_ones() -> None:
     assert int(size) == 32
 
 
-def test_it_becomes_what_fits_into_a_fraction_of_a_second() -> None:
+def test_it_shrinks_when_one_was_long_and_stays_when_it_was_neither() -> None:
     size = BatchSize(500)
-    size.took(32, 0.39)
-    assert int(size) == 24
-    size.took(24, 0.3)
-    assert int(size) == 24
-    size.took(24, 3.0)
-    assert int(size) == 12
+    size.took(32, 0.4)
+    assert int(size) == 16
+    size.took(16, 0.2)
+    assert int(size) == 16
 
 
-def test_it_grows_where_single_records_are_slow_and_many_cost_little_more() -> None:
+def test_slowness_alone_leaves_a_few_for_each_transaction() -> None:
+    size = BatchSize(500)
+    for _ in range(10):
+        size.took(int(size), 5.0)
+        size.took(1, 5.0)
+    assert int(size) == 8
+
+
+def test_small_transactions_that_are_no_longer_than_usual_leave_it_as_it_is() -> None:
+    size = BatchSize(500)
+    for _ in range(10):
+        size.took(1, 0.29)
+    assert int(size) == 32
+
+
+def test_what_lost_grows_again_however_slow_single_records_are() -> None:
     size = BatchSize(500)
     for _ in range(10):
         size.lost(int(size))
     for _ in range(10):
-        size.took(int(size), 0.15 + 0.001 * int(size))
-    assert 100 < int(size) <= 150
+        size.took(int(size), 0.3 + 0.002 * int(size))
+    assert int(size) == 8
 
 
 def test_what_lost_is_cut_even_where_it_was_smaller_than_allowed() -> None:

@@ -106,8 +106,10 @@ def main() -> None:
         with path.open("a") as file:
             file.write(json.dumps(found) + "\n")
         print(json.dumps(found, indent=1), flush=True)
-    print(json.dumps(total(legs), indent=1))
-    sys.exit(any(each["verdicts"].get("VIOLATED") for each in legs))
+    found = total(legs)
+    print(json.dumps(found, indent=1))
+    wrong = ("uncovered", "phantoms", "token_misses")
+    sys.exit(bool(found["verdicts"].get("VIOLATED") or any(found[name] for name in wrong)))
 
 
 if __name__ == "__main__":

@@ -51,14 +51,15 @@ class Stage:
         self.writing = asyncio.Event()
         self.writing.set()
 
-    async def pid_of(self, kind: str) -> int:
-        """Return the process of some part of a kind; wait while none runs."""
-        await _until(lambda: bool(self.pids_of(kind)))
-        return self.rng.choice(self.pids_of(kind))
+    async def part_of(self, kind: str) -> tuple[str, int]:
+        """Return some part of a kind and its process; wait while none runs."""
+        await _until(lambda: bool(self.parts_of(kind)))
+        return self.rng.choice(sorted(self.parts_of(kind).items()))
 
-    def pids_of(self, kind: str) -> list[int]:
+    def parts_of(self, kind: str) -> dict[str, int]:
+        """Return the processes of the parts of a kind, by their names."""
         pids = self.running.part_pids()
-        return [pids[name] for name in sorted(pids) if name.startswith(kind)]
+        return {name: pid for name, pid in pids.items() if name.startswith(kind)}
 
     @asynccontextmanager
     async def one_more(self, *arguments: str, **settings: str) -> AsyncIterator[None]:
@@ -114,13 +115,20 @@ async def slow_projectors(stage: Stage) -> None:
 
 
 async def failed_shard(stage: Stage) -> None:
-    """What a search answers comes from one shard less."""
-    assert stage.search_proxy is not None
-    stage.search_proxy.rewrites = (b'"skipped":0,"failed":0', b'"skipped":0,"failed":1')
+    """A shard fails, and what it had found is not among the hits: as if it did not exist."""
+    proxy = stage.search_proxy
+    assert proxy is not None
+    before = proxy.rewritten
+    proxy.rewrites = {
+        b'"skipped":0,"failed":0': b'"skipped":0,"failed":1',
+        b'"total":{"value":1,': b'"total":{"value":0,',
+    }
     try:
         await asyncio.sleep(WINDOW_S)
     finally:
-        stage.search_proxy.rewrites = None
+        proxy.rewrites = {}
+    if proxy.rewritten == before:
+        raise FaultFailedError("no answer of the search engine was rewritten")
 
 
 async def clock_an_hour_ahead(stage: Stage) -> None:
@@ -196,10 +204,9 @@ async def killed_gateway(stage: Stage) -> None:
 
 async def _killed(stage: Stage, kind: str) -> None:
     """Kill a part; the window lasts until it is there again, and some more."""
-    pid = await stage.pid_of(kind)
+    name, pid = await stage.part_of(kind)
     _signal(pid, signal.SIGKILL)
-    await _until(lambda: pid not in stage.pids_of(kind))
-    await stage.pid_of(kind)
+    await _until(lambda: stage.parts_of(kind).get(name, pid) != pid)
     await asyncio.sleep(2 * WINDOW_S)
 
 
@@ -254,7 +261,7 @@ async def _switched(stage: Stage, name: str, seconds: float) -> None:
 
 
 async def _paused(stage: Stage, kind: str) -> None:
-    pid = await stage.pid_of(kind)
+    _, pid = await stage.part_of(kind)
     try:
         _signal(pid, signal.SIGSTOP)
         await asyncio.sleep(WINDOW_S / 2)

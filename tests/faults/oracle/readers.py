@@ -7,7 +7,7 @@ import base64
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -148,18 +148,19 @@ class Reader:
         entries = {
             tuple(entry["path"]): entry for entry in answer["extensions"]["freshness"]["fields"]
         }
-        self._tally.uncovered += sum(not _covering(path, entries) for path in shown)
-        self._tally.phantoms += sum(
-            register.is_phantom(value) for each in shown.values() for register, value in each
-        )
-        for path in shown.keys() & entries.keys():
+        for path, values in shown.items():
+            entry = _covering(path, entries)
+            if entry is None:
+                self._tally.uncovered += 1
+                continue
+            self._tally.phantoms += sum(register.is_phantom(value) for register, value in values)
             self._tally.add(
                 Check(
                     path="/".join(path),
-                    read_model=str(entries[path]["readModel"]),
+                    read_model=str(entry["readModel"]),
                     began_s=began_s,
-                    bound_ms=entries[path]["maxStalenessMs"],
-                    missing=all_missing(shown[path]),
+                    bound_ms=entry["maxStalenessMs"],
+                    missing=all_missing(values),
                     faults=faults,
                 )
             )
@@ -168,9 +169,12 @@ class Reader:
         self._connection.close()
 
 
-def _covering(path: tuple[str, ...], entries: Collection[tuple[str, ...]]) -> bool:
-    """Tell whether an entry speaks of a path: its own, or one further up."""
-    return any(path[:length] in entries for length in range(len(path), 0, -1))
+def _covering(
+    path: tuple[str, ...], entries: Mapping[tuple[str, ...], dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Return the entry that speaks of a path: its own, or the nearest one further up."""
+    prefixes = (path[:length] for length in range(len(path), 0, -1))
+    return next((entries[each] for each in prefixes if each in entries), None)
 
 
 def _listed(

@@ -22,9 +22,8 @@ from slackwater.outbox.leader import Leader
 from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unpublished import Unpublished, _to_record, to_event
 from slackwater.read_models import fold as folding
-from slackwater.read_models.progress import ProgressUpdate
 from slackwater.read_models.projection import Guard, Rows
-from slackwater.read_models.target import SearchTarget, _stored
+from slackwater.read_models.showing import Showing
 from slackwater.testing.relay_contract import LogAround
 from slackwater.watermarks.record import WATERMARKS, Watermark
 from slackwater.watermarks.tick import Tick
@@ -218,16 +217,30 @@ def instant_of_sending() -> None:
 
 
 def refresh_gate() -> None:
-    """Progress of search is saved before the refresh."""
+    """Progress of search is saved before the refresh, which comes some time later."""
+    show_and_save = Showing._show_and_save
 
-    async def commit(self: SearchTarget, rows: Any, progress: ProgressUpdate) -> None:
-        await self._progress.save(progress)
-        await asyncio.sleep(LATE_S)
-        if rows:
-            await self._search.write(self._index.name, _stored(self.model, rows))
-        await self._search.refresh(self._index.name)
+    async def save_and_show(self: Showing) -> None:
+        show = self._show
 
-    SearchTarget.commit = commit  # type: ignore[method-assign]
+        async def show_later() -> None:
+            async def later() -> None:
+                await asyncio.sleep(LATE_S)
+                await show()
+
+            _late.add(task := asyncio.create_task(later()))
+            task.add_done_callback(_late.discard)
+
+        self._show = show_later
+        try:
+            await show_and_save(self)
+        finally:
+            self._show = show
+
+    Showing._show_and_save = save_and_show  # type: ignore[method-assign]
+
+
+_late: set[asyncio.Task[None]] = set()
 
 
 SAFEGUARDS: dict[str, Callable[[], None]] = {

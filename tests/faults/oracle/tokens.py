@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.faults.oracle.verdicts import Sample
 from tests.faults.oracle.writers import CURRENCY, new_word
 
 AWAY_S = 0.2
+HELD_S = 120.0
 _START = 1_000
 
 _CREATE = """mutation ($input: CreateCustomerInput!) { write: createCustomer(input: $input)
@@ -34,6 +35,10 @@ _READ_NAME = _READ.format("String", "search(text: $of, kinds: [CUSTOMER]) { tota
 
 class RefusedWriteError(Exception):
     """The gateway did not take a write; nothing is known of it."""
+
+
+class NeverHeldError(Exception):
+    """A token was not held for far longer than any fault lasts."""
 
 
 @dataclass
@@ -58,9 +63,11 @@ class TokenTally:
 class TokenClient:
     """Raises a limit and a stock of its own, and creates customers that it searches for."""
 
-    def __init__(self, port: int, tally: TokenTally, *, seed: int) -> None:
+    def __init__(self, port: int, tally: TokenTally, *, writing: asyncio.Event, seed: int) -> None:
+        """It writes while `writing` is set."""
         self._connection = Connection(port)
         self._tally = tally
+        self._writing = writing
         self._rng = random.Random(seed)
         self._customer = self._sku = ""
         self._limit = self._stock = _START
@@ -71,11 +78,12 @@ class TokenClient:
         try:
             await self._again(self._set_up)
             while True:
+                await self._writing.wait()
                 await self._again(self._rng.choice(steps))
         finally:
             self._connection.close()
 
-    async def _again(self, step: Any) -> None:
+    async def _again(self, step: Callable[[], Awaitable[None]]) -> None:
         """Take a step until it is taken; the gateway and the services may be away."""
         while True:
             try:
@@ -87,9 +95,13 @@ class TokenClient:
     async def _set_up(self) -> None:
         made = await self._write(_CREATE, **_named(new_word(self._rng)))
         self._customer = made["customer"]["id"]
-        self._sku = f"TOKEN-{new_word(self._rng)}"
+        await self._add_product()
+
+    async def _add_product(self) -> None:
         price = {"amount": "1.00", "currency": CURRENCY}
-        await self._write(_ADD, sku=self._sku, name="Thing", price=price, stock=_START)
+        sku = f"TOKEN-{new_word(self._rng)}"
+        await self._write(_ADD, sku=sku, name="Thing", price=price, stock=_START)
+        self._sku, self._stock = sku, _START
 
     async def _raise_limit(self) -> None:
         self._limit += 1  # skipped when the write was refused: whatever is greater will do
@@ -101,9 +113,13 @@ class TokenClient:
         self._judge("customer", shown and float(shown["creditLimit"]["amount"]) >= self._limit)
 
     async def _raise_stock(self) -> None:
-        written = await self._write(_RESTOCK, sku=self._sku, quantity=1)
+        if not self._sku:
+            await self._add_product()
+        sku, self._sku = self._sku, ""  # if there is no answer, nobody knows its stock
+        written = await self._write(_RESTOCK, sku=sku, quantity=1)
+        self._sku = sku
         self._stock += 1
-        data = await self._read("product", _READ_STOCK, written["consistencyToken"], self._sku)
+        data = await self._read("product", _READ_STOCK, written["consistencyToken"], sku)
         shown = data["product"]
         self._judge("product", shown and shown["stockAvailable"] >= self._stock)
 
@@ -132,6 +148,8 @@ class TokenClient:
             answer = await self._connection.ask(query, {"token": token, "of": of})
             if answer.get("data") is not None and "errors" not in answer:
                 break
+            if time.monotonic() - began_s > HELD_S:
+                raise NeverHeldError(f"{asked} is refused for {HELD_S} s: {answer}")
             self._tally.refused += 1
             await asyncio.sleep(AWAY_S)
         waited_ms = (time.monotonic() - began_s) * 1000

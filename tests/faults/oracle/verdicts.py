@@ -67,10 +67,12 @@ class Sample:
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
         self._kept: list[float] = []
+        self._max = -math.inf
         self.count = 0
 
     def add(self, value: float) -> None:
         self.count += 1
+        self._max = max(self._max, value)
         if len(self._kept) < _KEPT_MAX:
             self._kept.append(value)
         elif (at := self._random.randrange(self.count)) < _KEPT_MAX:
@@ -80,11 +82,9 @@ class Sample:
         ordered = sorted(self._kept)
         if not ordered:
             return {}
-        at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
-        return {
-            name: round(ordered[min(int(len(ordered) * part), len(ordered) - 1)], 1)
-            for name, part in at.items()
-        }
+        at = {"p50": 0.5, "p99": 0.99}
+        found = {name: ordered[int(len(ordered) * part)] for name, part in at.items()}
+        return {name: round(value, 1) for name, value in {**found, "max": self._max}.items()}
 
 
 @dataclass

@@ -93,7 +93,10 @@ class Watch:
         others = [
             asyncio.create_task(self._write(stage)),
             asyncio.create_task(self._break(stage)),
-            *(asyncio.create_task(self._use_tokens(n)) for n in range(self._plan.token_clients)),
+            *(
+                asyncio.create_task(self._use_tokens(n, stage))
+                for n in range(self._plan.token_clients)
+            ),
         ]
         readers = [asyncio.create_task(self._read(n)) for n in range(self._plan.readers)]
         try:
@@ -197,9 +200,9 @@ class Watch:
         finally:
             reader.close()
 
-    async def _use_tokens(self, number: int) -> None:
+    async def _use_tokens(self, number: int, stage: Stage) -> None:
         seed = self._plan.seed * 1000 + self._plan.readers + number
-        await TokenClient(self._running.port, self.tokens, seed=seed).run()
+        await TokenClient(self._running.port, self.tokens, writing=stage.writing, seed=seed).run()
 
     def _is_done(self) -> bool:
         if self._plan.ends_with_a_violation and self.tally.violations:

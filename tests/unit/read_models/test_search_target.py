@@ -11,8 +11,10 @@ from msgspec.structs import replace
 
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import TopicPartition
+from slackwater.manifest import Manifest
 from slackwater.read_models.documents import RowWrite
-from slackwater.read_models.progress import ModelVersion, ProgressUpdate
+from slackwater.read_models.progress import ModelVersion, ProgressUpdate, ReadModelState
+from slackwater.read_models.projector import Projector
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.read_models.target import SearchTarget
@@ -30,6 +32,7 @@ class _RecordingIndex(SqliteSearchIndex):
         super().__init__(path)
         self.steps: list[str] = []
         self.fails = False
+        self.failure: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -41,6 +44,8 @@ class _RecordingIndex(SqliteSearchIndex):
         self.steps.append("refresh")
         if self.fails:
             raise TransientError("away; try again")
+        if self.failure is not None:
+            raise self.failure
         await self.gate.wait()
         await super().refresh(index)
 
@@ -184,7 +189,7 @@ async def test_a_fence_is_told_at_the_next_commit_and_nothing_is_saved(
     with pytest.raises(FencedError):
         await target.settled()
     await target.commit([entry("a", "Tea")], progress)
-    await until(lambda: target._publication.is_idle)
+    await until(lambda: target._showing._task is None)
     with pytest.raises(FencedError):
         await target.commit([], progress)
     assert await _position(documents) == 0
@@ -203,6 +208,58 @@ async def test_what_is_abandoned_is_never_saved(
     index.gate.set()
     await target.settled()
     assert await _position(documents) == 0
+
+
+async def test_what_an_earlier_claim_left_pending_does_not_trouble_the_next_one(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    projection = Manifest().projection("order_search")
+    projector = Projector(projection, target=target, progress=documents.progress)
+    index.gate.clear()
+    await target.commit([entry("a", "Tea")], progress)
+    await until(lambda: index.steps == ["write", "refresh"])
+    assert await projector.assigned([_FIRST]) == {_FIRST: 0}
+    index.gate.set()
+    claim = await documents.progress.claim(_THINGS, [_FIRST])
+    await target.commit([entry("a", "Tea")], ProgressUpdate(claim=claim, positions={_FIRST: 7}))
+    await target.settled()
+    assert await _position(documents) == 7
+
+
+async def test_what_cannot_be_shown_halts_the_read_model_at_once(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    """There may be no further commit for long that could tell."""
+    index.failure = RuntimeError("something that nobody foresaw")
+    await target.commit([entry("a", "Tea")], progress)
+    with pytest.raises(RuntimeError):
+        await target.settled()
+    [found] = await documents.progress.load()
+    assert (found.state, found.positions) == (ReadModelState.HALTED, {_FIRST: 0})
+    assert found.reason == "something that nobody foresaw"
+
+
+async def test_after_a_failure_nothing_is_saved_that_was_never_shown(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    index.failure = RuntimeError("something that nobody foresaw")
+    await target.commit([entry("a", "Tea")], progress)
+    with pytest.raises(RuntimeError):
+        await target.settled()
+    index.failure = None
+    await target.commit([], replace(progress, positions={_FIRST: 8}))
+    await target.settled()
+    assert index.steps == ["write", "refresh", "refresh"]
+    assert await _position(documents) == 8
 
 
 async def test_what_waits_for_a_refresh_is_noted_and_proves_nothing(
