@@ -5,7 +5,7 @@ A field that goes to its source requires nothing of a read model: neither is wai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from graphql.pyutils import Path
@@ -14,16 +14,19 @@ from gateway.freshness.demands import TIMEOUT_MS, Demand
 from gateway.freshness.directives import FRESHNESS, OnStale, directive_on
 from gateway.freshness.judgement import (
     Judgement,
+    ReadingOf,
+    Wanted,
     are_met,
     judged,
     must_ask_source,
     prefers_source,
+    reading_now,
     sent_to_source,
     stale_as_served,
     wait_until_met,
 )
 from gateway.freshness.paths import Keys, keys_of
-from gateway.freshness.place import Origin, Place
+from gateway.freshness.place import Place
 from gateway.freshness.plan import Plan, pairs_of
 from gateway.freshness.read_after import ReadAfter
 from gateway.freshness.serving import Serving
@@ -45,11 +48,13 @@ class Requirements:
         plan: Plan | None,
         demands: Sequence[Demand],
         token: ConsistencyToken,
+        keys: Sequence[str | None],
         board: FreshnessBoard,
         clock: Clock,
     ) -> None:
         self._plan = plan
         self._demands = demands
+        self._keys = keys
         self._read_after = ReadAfter(token, board)
         self._board = board
         self._clock = clock
@@ -88,7 +93,8 @@ class Requirements:
         if not any(prefers_source(place, self._demands) for place in places):
             pairs = [(read_model, source) for source in sources]
             await self._read_after.wait(pairs, asked_s, timeout_ms=TIMEOUT_MS)
-        wanted = [(self._demands[one.demand or 0], (read_model, sources)) for one in places]
+        origin = read_model, sources
+        wanted = [(self._demands[one.demand or 0], origin, None) for one in places]
         await wait_until_met(wanted, self._board, self._clock, asked_s)
 
     async def wait_for_event(self) -> None:
@@ -101,17 +107,29 @@ class Requirements:
         strict = [one for one in self._wanted() if one[0].on_stale in _STRICT]
         return not strict or are_met(strict, self._board, self._clock)
 
-    def judge(self, readings: Mapping[str, Reading]) -> None:
+    def look_ups_now(self) -> Sequence[Reading]:
+        """Return what the board says now of each document that is looked up by a key."""
+        look_ups = self._plan.look_ups if self._plan is not None else ()
+        return [
+            reading_now(self._board, one.read_model, key)
+            for one, key in zip(look_ups, self._keys, strict=False)
+        ]
+
+    def key_of(self, place: Place) -> str | None:
+        """Return the key of the document that a place shows, if it was looked up by one."""
+        return self._keys[place.look_up] if place.look_up is not None and self._keys else None
+
+    def judge(self, reading_of: ReadingOf) -> None:
         """Judge the demands on pinned readings; what was sent to its source stays so."""
         if self._demanding:
-            to_source = self.to_source | self._sent_to_source(readings)
+            to_source = self.to_source | self._sent_to_source(reading_of)
             now_s = self._clock.monotonic()
-            self._judgement = judged(self._demanding, self._demands, readings, now_s, to_source)
+            self._judgement = judged(self._demanding, self._demands, reading_of, now_s, to_source)
 
-    def judge_event(self, readings: Mapping[str, Reading]) -> None:
+    def judge_event(self, reading_of: ReadingOf) -> None:
         """Judge the demands for the next event of a subscription."""
         self._judgement = _NOTHING_STALE
-        self.judge(readings)
+        self.judge(reading_of)
 
     def judge_elsewhere(self, keys: Keys, reading: Reading) -> None:
         """Send a field to its source if the read model that would answer it must not."""
@@ -152,12 +170,14 @@ class Requirements:
         )
 
     def _choose_sources(self) -> None:
-        to_source = self._sent_to_source(self._board.snapshot())
+        to_source = self._sent_to_source(
+            lambda place: reading_now(self._board, place.read_model, self.key_of(place))
+        )
         self._judgement = Judgement(to_source=to_source)
 
-    def _sent_to_source(self, readings: Mapping[str, Reading]) -> frozenset[Keys]:
+    def _sent_to_source(self, reading_of: ReadingOf) -> frozenset[Keys]:
         now_s = self._clock.monotonic()
-        return sent_to_source(self._demanding, self._demands, readings, self._read_after, now_s)
+        return sent_to_source(self._demanding, self._demands, reading_of, self._read_after, now_s)
 
     def _must_ask_source(self, place: Place, reading: Reading) -> bool:
         now_s = self._clock.monotonic()
@@ -171,10 +191,10 @@ class Requirements:
             return self._plan.reads if self._plan is not None else frozenset()
         return pairs_of(one for one in self._plan.places if one.answered_at not in self.to_source)
 
-    def _wanted(self) -> list[tuple[Demand, Origin]]:
+    def _wanted(self) -> list[Wanted]:
         """Return the demands on what read models are to answer."""
         return [
-            (self._demands[place.demand or 0], place.origin)
+            (self._demands[place.demand or 0], place.origin, self.key_of(place))
             for place in self._demanding
             if place.answered_at not in self.to_source
         ]
