@@ -17,6 +17,7 @@ from gateway.freshness.demands import Demand, demand_of, has_variables
 from gateway.freshness.directives import READ_AFTER
 from gateway.freshness.executor import freshness_of
 from gateway.freshness.look_ups import keys_of
+from gateway.freshness.metering import meter_bounds
 from gateway.freshness.operation import OperationFreshness
 from gateway.freshness.plan import Plan
 from gateway.freshness.plans import Plans
@@ -51,7 +52,10 @@ class FreshnessExtension(SchemaExtension):
         freshness = freshness_of(self.execution_context.context)
         if freshness is None or not freshness.has_begun:
             return {}
-        told = freshness_extension(freshness) if freshness.has_answered else None
+        told = None
+        if freshness.has_answered:
+            meter_bounds(freshness)
+            told = freshness_extension(freshness)
         if self.execution_context.operation_type is OperationType.SUBSCRIPTION:
             freshness.end_event()
         return {} if told is None else {"freshness": told}

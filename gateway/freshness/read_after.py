@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from gateway.errors import InvalidConsistencyToken
+from gateway.freshness.outcome import Outcome, count
 from gateway.freshness.stale import missed_writes
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Reading
@@ -50,7 +51,12 @@ class ReadAfter:
         """
         missed = _missed(self._demanded(pairs), readings)
         if missed:
+            count([Outcome.FAILED])
             raise missed_writes(missed, {pair: _reached(readings, pair) for pair in missed})
+
+    def demands(self, pairs: Collection[Pair]) -> bool:
+        """Tell whether one of these must reflect a write."""
+        return any(source in self._ticks for _, source in pairs)
 
     def misses(self, reading: Reading, sources: Collection[str]) -> bool:
         """Tell whether what is read with this reading may miss one of the writes."""

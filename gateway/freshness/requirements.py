@@ -6,6 +6,7 @@ A field that goes to its source requires nothing of a read model: neither is wai
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 from graphql.pyutils import Path
@@ -25,12 +26,14 @@ from gateway.freshness.judgement import (
     stale_as_served,
     wait_until_met,
 )
+from gateway.freshness.outcome import Outcome, count
 from gateway.freshness.paths import Keys, keys_of
 from gateway.freshness.place import Place
 from gateway.freshness.plan import Plan, pairs_of
 from gateway.freshness.read_after import ReadAfter
 from gateway.freshness.serving import Serving
 from gateway.freshness.stale import Stale
+from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Reading
@@ -60,6 +63,7 @@ class Requirements:
         self._clock = clock
         self._demanding = plan.demanding if plan is not None else ()
         self._judgement = _NOTHING_STALE
+        self._waited: set[Demand] = set()
 
     @property
     def withholds_any(self) -> bool:
@@ -80,8 +84,10 @@ class Requirements:
         """
         asked_s = self._clock.monotonic()
         self._choose_sources()
-        await self._read_after.wait(self._pairs(), asked_s, timeout_ms=self._timeout_ms())
-        await wait_until_met(self._wanted(), self._board, self._clock, asked_s)
+        pairs = self.pairs()
+        with _timed("token", if_=self._read_after.demands(pairs)):
+            await self._read_after.wait(pairs, asked_s, timeout_ms=self._timeout_ms())
+        await self._wait_for_demands(asked_s)
 
     async def wait_elsewhere(self, keys: Keys, read_model: str, sources: tuple[str, ...]) -> None:
         """Wait in the same way for a read model that answers a field in place of the declared one.
@@ -100,7 +106,7 @@ class Requirements:
     async def wait_for_event(self) -> None:
         """Wait for demands with WAIT before a subscription's event is read."""
         self._choose_sources()
-        await wait_until_met(self._wanted(), self._board, self._clock, self._clock.monotonic())
+        await self._wait_for_demands(self._clock.monotonic())
 
     def may_show_event(self) -> bool:
         """Tell whether the demands with WAIT or FAIL are met as the board stands now."""
@@ -125,6 +131,7 @@ class Requirements:
             to_source = self.to_source | self._sent_to_source(reading_of)
             now_s = self._clock.monotonic()
             self._judgement = judged(self._demanding, self._demands, reading_of, now_s, to_source)
+            self._count(reading_of, now_s)
 
     def judge_event(self, reading_of: ReadingOf) -> None:
         """Judge the demands for the next event of a subscription."""
@@ -149,6 +156,7 @@ class Requirements:
         for place in self._under(keys):
             stale = stale_as_served(place, self._demands, reading, self._clock.monotonic())
             if stale is not None:
+                count([stale.outcome])
                 raise stale.exception()
 
     def stale_field(self, path: Path, type_name: str) -> Stale | None:
@@ -169,6 +177,35 @@ class Requirements:
             keys[:-1] == parent and stale.name == name for (keys, _), stale in fields.items()
         )
 
+    async def _wait_for_demands(self, asked_s: float) -> None:
+        waiting = [one for one in self._wanted() if one[0].on_stale is OnStale.WAIT]
+        self._waited = {one[0] for one in waiting if not are_met([one], self._board, self._clock)}
+        with _timed("demand", if_=bool(waiting)):
+            await wait_until_met(waiting, self._board, self._clock, asked_s)
+
+    def _count(self, reading_of: ReadingOf, now_s: float) -> None:
+        """Count what came of the demands that are not met, each outcome once."""
+        found = {
+            (place.demand or 0, outcome)
+            for place in self._demanding
+            if (outcome := self._outcome(place, reading_of(place), now_s)) is not None
+        }
+        count(outcome for _, outcome in found)
+
+    def _outcome(self, place: Place, reading: Reading, now_s: float) -> Outcome | None:
+        demand = self._demands[place.demand or 0]
+        if place.answered_at in self.to_source:
+            return Outcome.SOURCE if demand.on_stale is OnStale.SOURCE else None
+        named = place.path, place.type_name
+        stale = self._judgement.fields.get(named) or self._judgement.values.get(named)
+        if stale is not None:
+            return stale.outcome
+        if demand in self._waited:
+            return Outcome.WAITED
+        if demand.on_stale is OnStale.SERVE and not demand.is_met(reading, place.sources, now_s):
+            return Outcome.SERVED
+        return None
+
     def _choose_sources(self) -> None:
         to_source = self._sent_to_source(
             lambda place: reading_now(self._board, place.read_model, self.key_of(place))
@@ -185,7 +222,7 @@ class Requirements:
             place, self._demands, reading, self._read_after, now_s
         )
 
-    def _pairs(self) -> frozenset[tuple[str, str]]:
+    def pairs(self) -> frozenset[tuple[str, str]]:
         """Return the read models and sources that must reflect the token."""
         if self._plan is None or not self.to_source:
             return self._plan.reads if self._plan is not None else frozenset()
@@ -208,3 +245,8 @@ class Requirements:
         if self._plan is None or own is None:
             return TIMEOUT_MS
         return self._demands[self._plan.directives.index(own)].timeout_ms
+
+
+def _timed(waits_for: str, *, if_: bool) -> AbstractContextManager[object]:
+    """Meter a wait, if there is anything to wait for."""
+    return metrics.WAIT.labels(waits_for).time() if if_ else nullcontext()
