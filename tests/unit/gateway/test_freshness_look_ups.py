@@ -72,6 +72,17 @@ async def test_the_read_model_is_told_of_as_a_whole(bench: Bench) -> None:
     assert told["readModels"]["customer_orders"]["maxStalenessMs"] == 200
 
 
+@pytest.mark.parametrize(("key", "limit"), [(AHEAD, "PROBE"), (BEHIND, "PROJECTOR")])
+async def test_what_limits_a_document_is_told_of_its_own_partition(
+    bench: Bench, key: str, limit: str
+) -> None:
+    bench.tide.pass_by(20)
+    documents = {key: customer_of(key).document}
+    context = bench.context("FULL; explain", documents=documents)
+    entries = await bench.fields(QUERY, context, id=key)
+    assert {entry["limitedBy"] for entry in entries.values()} == {limit}
+
+
 @pytest.mark.parametrize("on_stale", ["FAIL", "WAIT"])
 async def test_a_demand_is_held_against_the_key_s_partition(bench: Bench, on_stale: str) -> None:
     query = f"""query ($id: String!) {{ customer(id: $id)
