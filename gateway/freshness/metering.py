@@ -10,8 +10,8 @@ def meter_bounds(freshness: OperationFreshness) -> None:
     """Record the bound of each read model and source that an answer reads, once."""
     now_s = freshness.now_s()
     for read_model, source in freshness.required.pairs():
-        reading = freshness.from_read_model(read_model, (source,)).reading
-        proven = reading.proven((source,)) if reading is not None else None
+        reach = freshness.reach(read_model, source)
+        proven = reach.proven if reach is not None else None
         if proven is None:
             metrics.UNBOUNDED_READS.labels(read_model, source).inc()
         else:

@@ -42,7 +42,7 @@ from gateway.freshness.serving import Serving, instant_at
 from gateway.freshness.stale import Stale
 from slackwater.clock import Clock
 from slackwater.freshness.board import FreshnessBoard
-from slackwater.freshness.bound import Instant, Reading
+from slackwater.freshness.bound import Instant, Reach, Reading
 from slackwater.freshness.token import ConsistencyToken, TokenSigner
 
 _LAGGING_AFTER_MS = 1_000
@@ -262,6 +262,11 @@ class OperationFreshness:
 
     def from_read_model(self, read_model: str, sources: tuple[str, ...]) -> Serving:
         return Serving(read_model=read_model, sources=sources, reading=self._known(read_model))
+
+    def reach(self, read_model: str, source: str) -> Reach | None:
+        """Return what was known of a read model and a source when readings were pinned."""
+        reading = self._known(read_model)
+        return reading.reaches.get(source) if reading is not None else None
 
     def _places(self, path: Path) -> tuple[Place, ...]:
         return self.plan.by_path.get(keys_of(path), ()) if self.plan is not None else ()
