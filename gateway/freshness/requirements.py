@@ -86,7 +86,9 @@ class Requirements:
         self._choose_sources()
         pairs = self.pairs()
         with _timed("token", if_=self._read_after.demands(pairs)):
-            await self._read_after.wait(pairs, asked_s, timeout_ms=self._timeout_ms())
+            await self._read_after.wait(
+                pairs, asked_s, timeout_ms=self._timeout_ms(), keys=self._keys_of_pairs()
+            )
         await self._wait_for_demands(asked_s)
 
     async def wait_elsewhere(self, keys: Keys, read_model: str, sources: tuple[str, ...]) -> None:
@@ -227,6 +229,20 @@ class Requirements:
         if self._plan is None or not self.to_source:
             return self._plan.reads if self._plan is not None else frozenset()
         return pairs_of(one for one in self._plan.places if one.answered_at not in self.to_source)
+
+    def _keys_of_pairs(self) -> dict[tuple[str, str], set[str]]:
+        """Return the keys of the read models and sources that are read by key alone."""
+        if self._plan is None or not self._keys:
+            return {}
+        keys: dict[tuple[str, str], set[str | None]] = {}
+        for place in self._plan.places:
+            for pair in pairs_of([place]):
+                keys.setdefault(pair, set()).add(self.key_of(place))
+        return {
+            pair: {key for key in found if key is not None}
+            for pair, found in keys.items()
+            if None not in found
+        }
 
     def _wanted(self) -> list[Wanted]:
         """Return the demands on what read models are to answer."""

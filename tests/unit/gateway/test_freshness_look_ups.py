@@ -14,7 +14,7 @@ from gateway.schema.schema import make_schema
 from slackwater.event_log.partitioner import partition_of
 from slackwater.event_log.port import TopicPartition
 from slackwater.watermarks.record import Watermark
-from tests.unit.gateway.freshness_bench import Bench, customer_of
+from tests.unit.gateway.freshness_bench import Bench, customer_of, token
 
 TOPICS = ("customers", "orders")
 AHEAD = next(key for key in map(str, range(9)) if partition_of(key, 2) == 0)
@@ -102,6 +102,36 @@ async def test_a_source_is_asked_only_where_the_key_s_partition_is_too_stale(ben
         context = bench.context(documents={key: customer_of(key).document})
         await bench.told(query, context, id=key)
         assert context.calls == calls
+
+
+async def test_a_write_is_awaited_in_the_partition_of_what_is_looked_up(bench: Bench) -> None:
+    query = "query ($id: String!) @freshness(maxStalenessMs: 9999, timeoutMs: 0) " + (
+        "{ customer(id: $id) { name orderCount } }"
+    )
+    documents = {key: customer_of(key).document for key in (AHEAD, BEHIND)}
+    written = token(customers=2, orders=2)
+    found = {
+        key: await bench.send(query, bench.context(documents=documents, read_after=written), id=key)
+        for key in (AHEAD, BEHIND)
+    }
+    assert found[AHEAD].errors is None
+    assert [(error.extensions or {})["code"] for error in found[BEHIND].errors or ()] == [
+        "STALE_READ"
+    ]
+
+
+@pytest.mark.parametrize(
+    "beside", ["customers { name }", f'behind: customer(id: "{BEHIND}") {{ name }}']
+)
+async def test_a_write_is_awaited_everywhere_if_something_else_is_read_beside(
+    bench: Bench, beside: str
+) -> None:
+    query = f"""query @freshness(maxStalenessMs: 9999, timeoutMs: 0) {{
+      customer(id: "{AHEAD}") {{ name }} {beside} }}"""
+    documents = {key: customer_of(key).document for key in (AHEAD, BEHIND)}
+    context = bench.context(documents=documents, read_after=token(customers=2))
+    result = await bench.send(query, context)
+    assert [(error.extensions or {})["code"] for error in result.errors or ()] == ["STALE_READ"]
 
 
 CUSTOMER, ORDER, PRODUCT = (global_id(name, "k") for name in ("Customer", "Order", "Product"))
