@@ -36,6 +36,7 @@ check: $(VENV)/dev ## Lint, format check, types, import rules, schema drift
 	$(BIN)/lint-imports
 	$(BIN)/slackwater schema export --check schema.graphql
 	$(BIN)/python -m deploy.adapters_page --check docs/reference/adapters.md
+	$(BIN)/python -m deploy.metrics_page --check docs/reference/metrics.md
 
 format: $(VENV)/dev ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
@@ -44,8 +45,9 @@ format: $(VENV)/dev ## Format and fix what can be fixed
 schema: $(VENV)/run ## Write schema.graphql anew
 	$(BIN)/slackwater schema export schema.graphql
 
-reference: $(VENV)/dev ## Write docs/reference/adapters.md anew
+reference: $(VENV)/dev ## Write the pages of docs/reference that are made of the code anew
 	$(BIN)/python -m deploy.adapters_page docs/reference/adapters.md
+	$(BIN)/python -m deploy.metrics_page docs/reference/metrics.md
 
 engines: ## Start PostgreSQL, Kafka, MongoDB, Elasticsearch on loopback (ARGS="kafka --port kafka=19192")
 	@$(PYTHON) -m deploy.engines up $(ARGS)

@@ -6,10 +6,16 @@ from contracts.topics import CUSTOMERS, ORDERS, PRODUCTS
 from slackwater.read_models.read_model import ReadModel
 
 CUSTOMER_ORDERS = ReadModel(
-    name="customer_orders", topics={"customers": (CUSTOMERS.name,), "orders": (ORDERS.name,)}
+    name="customer_orders",
+    topics={"customers": (CUSTOMERS.name,), "orders": (ORDERS.name,)},
+    keyed={CUSTOMERS.name: CUSTOMERS.partitions, ORDERS.name: ORDERS.partitions},
 )
 ORDERS_MODEL = ReadModel(name="orders", topics={"orders": (ORDERS.name,)})
-PRODUCTS_MODEL = ReadModel(name="products", topics={"inventory": (PRODUCTS.name,)})
+PRODUCTS_MODEL = ReadModel(
+    name="products",
+    topics={"inventory": (PRODUCTS.name,)},
+    keyed={PRODUCTS.name: PRODUCTS.partitions},
+)
 ORDER_SEARCH = ReadModel(
     name="order_search",
     topics={

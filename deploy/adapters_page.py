@@ -8,12 +8,11 @@ of the contracts, tested versions by the engines.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from deploy.adapters import PORTS, Adapter, Port
+from deploy.page import write_or_check
 from slackwater.capability import Capability
 from slackwater.testing.claims import Guarantee, capabilities_needed, cases_of
 
@@ -23,18 +22,6 @@ What each port is kept in, what differs between its adapters, and what is the sa
 Adapters are chosen port by port (how-to/run-on-real-engines.md); a program asks one for its
 `capabilities`. Made by `make reference` of what adapters and contracts declare; do not edit it.
 """
-
-
-def main() -> int:
-    arguments = _parser().parse_args()
-    page = render(PORTS)
-    path: Path = arguments.path
-    if not arguments.check:
-        path.write_text(page)
-    elif not path.exists() or path.read_text() != page:
-        sys.stderr.write(f"{path} differs from the code; run `make reference` and commit it\n")
-        return 1
-    return 0
 
 
 def render(ports: Sequence[Port]) -> str:
@@ -96,12 +83,5 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deploy.adapters_page")
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--check", action="store_true", help="fail when the file differs")
-    return parser
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check("deploy.adapters_page", render(PORTS)))

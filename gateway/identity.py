@@ -42,6 +42,15 @@ def key_of(text: str, type_name: str) -> str:
     return key
 
 
+def key_if(text: str, type_name: str) -> str | None:
+    """Return the key of a global id of one type; None for anything else."""
+    try:
+        named, key = any_key(text)
+    except BadUserInput:
+        return None
+    return key if named == type_name else None
+
+
 def cursor_of(list_name: str, *values: str) -> str:
     """Return the cursor of a row by the list that it stands in and its sort values."""
     content = msgspec.json.encode((list_name, *values))

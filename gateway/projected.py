@@ -29,12 +29,25 @@ class ProjectedFrom:
     sources: list[str]
 
 
+class LookUp(msgspec.Struct, frozen=True, kw_only=True):
+    """The argument that names the document which a field looks up.
+
+    `key_of` returns the document's key for an argument's value and the type that is wanted; None
+    where the value names nothing of that type.
+    """
+
+    argument: str
+    key_of: Callable[[str, str], str | None]
+
+
 class Projection(msgspec.Struct, frozen=True, kw_only=True):
     """Where a field's value comes from.
 
     `reads` is True where resolving the field reads a read model anew (a root field, an edge to
     another aggregate); below it, leaf fields come from the document that it has read, so they
     inherit its read model. `reads_by_type` maps a member of a union or interface to its read model.
+    `looks_up` tells that it reads one document by its key; `same_document`, that what it reads is
+    part of the document that the object above it was read from.
     `or_from` names what else may be read in place of it. `source_if` names arguments: with one of
     them the owning service answers, never a read model.
     """
@@ -43,6 +56,8 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     path: str | None = None
     reads: bool = False
+    looks_up: LookUp | None = None
+    same_document: bool = False
     reads_by_type: dict[str, tuple[str, tuple[str, ...]]] = {}
     or_from: tuple[tuple[str, tuple[str, ...]], ...] = ()
     source_if: tuple[str, ...] = ()

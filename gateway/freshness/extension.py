@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import DirectiveNode
+from graphql import OperationType as GraphQLOperationType
 from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
@@ -15,6 +16,8 @@ from gateway.freshness.asked import asked_of
 from gateway.freshness.demands import Demand, demand_of, has_variables
 from gateway.freshness.directives import READ_AFTER
 from gateway.freshness.executor import freshness_of
+from gateway.freshness.look_ups import keys_of
+from gateway.freshness.metering import meter_bounds
 from gateway.freshness.operation import OperationFreshness
 from gateway.freshness.plan import Plan
 from gateway.freshness.plans import Plans
@@ -49,7 +52,10 @@ class FreshnessExtension(SchemaExtension):
         freshness = freshness_of(self.execution_context.context)
         if freshness is None or not freshness.has_begun:
             return {}
-        told = freshness_extension(freshness) if freshness.has_answered else None
+        told = None
+        if freshness.has_answered:
+            meter_bounds(freshness)
+            told = freshness_extension(freshness)
         if self.execution_context.operation_type is OperationType.SUBSCRIPTION:
             freshness.end_event()
         return {} if told is None else {"freshness": told}
@@ -65,7 +71,13 @@ class FreshnessExtension(SchemaExtension):
         if plan.read_after is not None:
             written = _token(plan.read_after, variables, freshness.signer)
             request.read_after = request.read_after.merge(written)
-        await freshness.begin(plan, _demands(plan, variables), request.read_after)
+        await freshness.begin(plan, _demands(plan, variables), request.read_after, self._keys(plan))
+
+    def _keys(self, plan: Plan) -> Sequence[str | None]:
+        """Return the keys of what a query looks up; it reads all of it after its readings."""
+        if plan.operation.operation is not GraphQLOperationType.QUERY:
+            return ()
+        return keys_of(plan.look_ups, plan.operation, self.execution_context.variables or {})
 
     def _plan(self) -> Plan | None:
         context = self.execution_context

@@ -8,7 +8,7 @@ was asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -24,6 +24,9 @@ from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Reading
 
 Named = tuple[Keys, str]
+ReadingOf = Callable[[Place], Reading]
+Wanted = tuple[Demand, Origin, str | None]
+"""A demand, what it is on, and the key of the document if one is looked up."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -40,7 +43,7 @@ class Judgement(msgspec.Struct, frozen=True):
 def judged(
     places: Iterable[Place],
     demands: Sequence[Demand],
-    readings: Mapping[str, Reading],
+    reading_of: ReadingOf,
     now_s: float,
     to_source: frozenset[Keys],
 ) -> Judgement:
@@ -49,7 +52,7 @@ def judged(
     for place in places:
         if place.answered_at in to_source or prefers_source(place, demands):
             continue
-        stale = stale_as_served(place, demands, readings[place.read_model], now_s)
+        stale = stale_as_served(place, demands, reading_of(place), now_s)
         if stale is not None:
             found = judgement.values if place.of_value else judgement.fields
             found[place.path, place.type_name] = stale
@@ -59,7 +62,7 @@ def judged(
 def sent_to_source(
     places: Iterable[Place],
     demands: Sequence[Demand],
-    readings: Mapping[str, Reading],
+    reading_of: ReadingOf,
     read_after: ReadAfter,
     now_s: float,
 ) -> frozenset[Keys]:
@@ -72,7 +75,7 @@ def sent_to_source(
         place.answered_at
         for place in places
         if prefers_source(place, demands)
-        and must_ask_source(place, demands, readings[place.read_model], read_after, now_s)
+        and must_ask_source(place, demands, reading_of(place), read_after, now_s)
     )
 
 
@@ -103,12 +106,12 @@ def stale_as_served(
 
 
 async def wait_until_met(
-    wanted: Iterable[tuple[Demand, Origin]], board: FreshnessBoard, clock: Clock, asked_s: float
+    wanted: Iterable[Wanted], board: FreshnessBoard, clock: Clock, asked_s: float
 ) -> None:
     """Wait until all that ask for WAIT are met at one moment, each until its own deadline."""
     waiting = {one for one in wanted if one[0].on_stale is OnStale.WAIT}
     while waiting:
-        timeout_ms = min(demand.timeout_ms for demand, _ in waiting)
+        timeout_ms = min(demand.timeout_ms for demand, _, _ in waiting)
         met = await board.wait_for(
             partial(are_met, tuple(waiting), board, clock),
             deadline_s=asked_s + timeout_ms / 1000,
@@ -116,13 +119,18 @@ async def wait_until_met(
         waiting = {one for one in waiting if not met and one[0].timeout_ms > timeout_ms}
 
 
-def are_met(wanted: Iterable[tuple[Demand, Origin]], board: FreshnessBoard, clock: Clock) -> bool:
+def are_met(wanted: Iterable[Wanted], board: FreshnessBoard, clock: Clock) -> bool:
     """Tell whether demands are met as the board stands now."""
     now_s = clock.monotonic()
     return all(
-        demand.is_met(board.reading(read_model), sources, now_s)
-        for demand, (read_model, sources) in wanted
+        demand.is_met(reading_now(board, read_model, key), sources, now_s)
+        for demand, (read_model, sources), key in wanted
     )
+
+
+def reading_now(board: FreshnessBoard, read_model: str, key: str | None) -> Reading:
+    """Return what the board says now of a read model, or of the document with a key."""
+    return board.reading(read_model) if key is None else board.reading_of_key(read_model, key)
 
 
 def _judge(

@@ -27,6 +27,7 @@ from typing import Any
 
 from graphql import OperationType
 from graphql.pyutils import Path
+from msgspec.structs import replace
 from strawberry.types.info import Info
 
 from gateway.freshness.asked import Asked
@@ -41,7 +42,7 @@ from gateway.freshness.serving import Serving, instant_at
 from gateway.freshness.stale import Stale
 from slackwater.clock import Clock
 from slackwater.freshness.board import FreshnessBoard
-from slackwater.freshness.bound import Instant, Reading
+from slackwater.freshness.bound import Instant, Reach, Reading
 from slackwater.freshness.token import ConsistencyToken, TokenSigner
 
 _LAGGING_AFTER_MS = 1_000
@@ -68,7 +69,7 @@ class OperationFreshness:
         self.lagging_after_ms = lagging_after_ms
         self.asked = Asked()
         self.plan: Plan | None = None
-        self.required = Requirements(None, (), ConsistencyToken(), board, clock)
+        self.required = Requirements(None, (), ConsistencyToken(), (), board, clock)
         self.has_begun = False
         self.has_answered = False
         self.records = Records(None, self.declared)
@@ -77,6 +78,7 @@ class OperationFreshness:
         self._clock = clock
         self._begun = Instant(clock.monotonic(), clock.now())
         self._readings: Mapping[str, Reading] | None = None
+        self._looked_up: Sequence[Reading] = ()
         self._read: set[str] = set()
         self._read_for_event: set[str] = set()
         self._between_events = False
@@ -165,13 +167,24 @@ class OperationFreshness:
             reading=self._known(read_model),
             member=type_name,
         )
+        for place in self._places(info.path):
+            if place.of_value and place.type_name == type_name:
+                serving = replace(serving, reading=self.declared(place).reading)
         self.records.add(steps_of(info.path), serving)
         stale = self.stale_value(info.path, type_name)
         if stale is not None:
             raise stale.exception()
 
-    async def begin(self, plan: Plan, demands: Sequence[Demand], token: ConsistencyToken) -> None:
+    async def begin(
+        self,
+        plan: Plan,
+        demands: Sequence[Demand],
+        token: ConsistencyToken,
+        keys: Sequence[str | None] = (),
+    ) -> None:
         """Wait for what is asked, and pin what the operation reads.
+
+        `keys` are those of the plan's look-ups.
 
         Raises:
             InvalidConsistencyToken: the token names a tick that cannot be.
@@ -179,7 +192,7 @@ class OperationFreshness:
         """
         self.plan = plan
         self.records = Records(plan, self.declared)
-        self.required = Requirements(plan, demands, token, self.board, self._clock)
+        self.required = Requirements(plan, demands, token, keys, self.board, self._clock)
         self._read = _planned(plan)
         await self.required.wait()
         if plan.operation.operation is not OperationType.MUTATION:
@@ -191,7 +204,8 @@ class OperationFreshness:
         """Pin the readings of all read models, unless they are, and judge the demands on them."""
         if self._readings is None:
             self._readings = self.board.snapshot()
-            self.required.judge(self._readings)
+            self._looked_up = self.required.look_ups_now()
+            self.required.judge(self._reading_of)
 
     async def settled_event(self) -> bool:
         """Wait for the demands with WAIT before an event's data is read.
@@ -211,7 +225,7 @@ class OperationFreshness:
         read = {name: self._pinned()[name] for name in self._read_for_event}
         self._readings = {**self.board.snapshot(), **read}
         self._between_events = False
-        self.required.judge_event(self._readings)
+        self.required.judge_event(self._reading_of)
 
     def end_event(self) -> None:
         """An event was delivered; what comes next is read later than this."""
@@ -241,10 +255,27 @@ class OperationFreshness:
 
     def declared(self, place: Place) -> Serving:
         """Return a place served as declared."""
-        return self.from_read_model(place.read_model, place.sources)
+        serving = self.from_read_model(place.read_model, place.sources)
+        if place.look_up is None or serving.reading is None:
+            return serving
+        return replace(serving, reading=self._reading_of(place))
 
     def from_read_model(self, read_model: str, sources: tuple[str, ...]) -> Serving:
         return Serving(read_model=read_model, sources=sources, reading=self._known(read_model))
+
+    def reach(self, read_model: str, source: str) -> Reach | None:
+        """Return what was known of a read model and a source when readings were pinned."""
+        reading = self._known(read_model)
+        return reading.reaches.get(source) if reading is not None else None
+
+    def _places(self, path: Path) -> tuple[Place, ...]:
+        return self.plan.by_path.get(keys_of(path), ()) if self.plan is not None else ()
+
+    def _reading_of(self, place: Place) -> Reading:
+        """Return the pinned reading of what a place shows."""
+        if place.look_up is not None and self._looked_up:
+            return self._looked_up[place.look_up]
+        return self._pinned()[place.read_model]
 
     def _pinned(self) -> Mapping[str, Reading]:
         self.pin()

@@ -18,6 +18,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     tells that its origin differs from the enclosing entry's. `nullable` tells that a null here
     stays within the reach of the demand. `from_source` tells that no read model answers it in this
     operation, whatever is declared: it is under no demand, and what it shows waits for nobody.
+    `look_up` is the number of the plan's look-up whose document shows it.
     """
 
     path: Keys
@@ -32,6 +33,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     nullable: bool
     source_answers: bool
     from_source: bool
+    look_up: int | None = None
 
     @property
     def reads(self) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from graphql import DirectiveNode, GraphQLSchema, OperationDefinitionNode
 
 from gateway.freshness.directives import READ_AFTER, directive_on
+from gateway.freshness.look_ups import LookedUp
 from gateway.freshness.paths import Keys
 from gateway.freshness.place import Origin, Place
 from gateway.freshness.plan_walk import IsGiven, PlanWalk
@@ -24,6 +25,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The places of an operation, enclosing ones first, and its directives.
 
     `by_path` holds the places of each path: several where it belongs to members of a union.
+    `look_ups` are the documents that are read by a key of the operation.
     `entries` are the places that an answer tells of; `demanding` are those under a demand; `reads`
     holds every (read model, source) that the answer depends on.
     `non_null` names, by directive, a field that is never null although the directive stands right
@@ -37,6 +39,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     demanding: tuple[Place, ...]
     reads: frozenset[tuple[str, str]]
     directives: tuple[DirectiveNode, ...]
+    look_ups: tuple[LookedUp, ...]
     non_null: dict[int, str]
     contradictions: tuple[tuple[str, list[DirectiveNode]], ...]
     read_after: DirectiveNode | None
@@ -63,6 +66,7 @@ def plan_of(
         demanding=tuple(place for place in walk.places if place.demand is not None),
         reads=pairs_of(walk.places),
         directives=tuple(walk.directives),
+        look_ups=tuple(walk.look_ups),
         non_null=walk.non_null,
         contradictions=tuple(walk.contradictions),
         read_after=directive_on(operation, READ_AFTER),
@@ -87,9 +91,9 @@ def _by_path(places: Iterable[Place]) -> dict[Keys, tuple[Place, ...]]:
 
 
 def _entries(places: Iterable[Place]) -> tuple[Place, ...]:
-    """Return each (path, origin) once."""
-    found: dict[tuple[Keys, Origin], Place] = {}
+    """Return each (path, origin, look-up) once."""
+    found: dict[tuple[Keys, Origin, int | None], Place] = {}
     for place in places:
         if place.is_entry:
-            found.setdefault((place.path, place.origin), place)
+            found.setdefault((place.path, place.origin, place.look_up), place)
     return tuple(found.values())

@@ -27,6 +27,7 @@ from strawberry.types.field import StrawberryField
 from gateway.errors import OperationTooCostly
 from gateway.freshness.demands import contradict
 from gateway.freshness.directives import FRESHNESS, directive_on
+from gateway.freshness.look_ups import LookedUp, value_given
 from gateway.freshness.paths import Keys
 from gateway.freshness.place import Origin, Place
 from gateway.freshness.selection import MergedField, Selections
@@ -47,7 +48,8 @@ class _Around(msgspec.Struct, frozen=True, kw_only=True):
     member: str | None = None
     source_answers: bool = False
     from_source: bool = False
-    entry: Origin | None = None
+    entry: tuple[Origin, int | None] | None = None
+    look_up: int | None = None
     covered: tuple[Origin, int | None] | None = None
     demand: int | None = None
     nullable: bool = False
@@ -68,6 +70,7 @@ class PlanWalk:
         self._fields = 0
         self.places: list[Place] = []
         self.directives: list[DirectiveNode] = []
+        self.look_ups: list[LookedUp] = []
         self.non_null: dict[int, str] = {}
         self.contradictions: list[tuple[str, list[DirectiveNode]]] = []
 
@@ -154,16 +157,21 @@ class PlanWalk:
     ) -> _Around:
         """Note a place where the field differs; return what the fields below it inherit."""
         if projection.reads:
-            around = self._read(around, projection, origin, merged)
+            around = self._read(around, projection, origin, names[0], merged)
         covered = (origin, around.governing)
         if around.covered == covered and not projection.reads:
             return around
         self.places.append(_place(around, projection, origin, names))
-        entry = None if around.from_source else origin
+        entry = None if around.from_source else (origin, around.look_up)
         return msgspec.structs.replace(around, entry=entry, covered=covered)
 
     def _read(
-        self, around: _Around, projection: Projection, origin: Origin, merged: MergedField
+        self,
+        around: _Around,
+        projection: Projection,
+        origin: Origin,
+        type_name: str,
+        merged: MergedField,
     ) -> _Around:
         """Return what holds from a field on that reads for itself."""
         return msgspec.structs.replace(
@@ -173,7 +181,30 @@ class PlanWalk:
             member=around.member if projection.reads_by_type else None,
             source_answers=projection.source_answers,
             from_source=self._asks_source(projection, merged),
+            look_up=self._look_up(around, projection, (origin[0], type_name), merged),
         )
+
+    def _look_up(
+        self, around: _Around, projection: Projection, names: tuple[str, str], merged: MergedField
+    ) -> int | None:
+        """Return the look-up whose document is read: at the root, where the key is known before."""
+        if projection.same_document:
+            return around.look_up
+        if projection.looks_up is None or len(around.path) > 1:
+            return None
+        value = value_given(projection.looks_up, merged.nodes[0].arguments)
+        if value is None:
+            return None
+        read_model, type_name = names
+        self.look_ups.append(
+            LookedUp(
+                read_model=read_model,
+                value=value,
+                type_name=type_name,
+                look_up=projection.looks_up,
+            )
+        )
+        return len(self.look_ups) - 1
 
     def _asks_source(self, projection: Projection, merged: MergedField) -> bool:
         return any(
@@ -216,11 +247,12 @@ def _place(
         member=around.member,
         origin=origin,
         reader=around.reader,
-        is_entry=origin != around.entry and not around.from_source,
+        is_entry=(origin, around.look_up) != around.entry and not around.from_source,
         demand=around.governing,
         nullable=around.nullable,
         source_answers=around.source_answers and projection.source_answers,
         from_source=around.from_source,
+        look_up=around.look_up,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from gateway.errors import InvalidConsistencyToken
+from gateway.freshness.outcome import Outcome, count
 from gateway.freshness.stale import missed_writes
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Reading
@@ -16,6 +17,7 @@ from slackwater.freshness.token import ConsistencyToken
 from slackwater.watermarks.tick import Tick
 
 Pair = tuple[str, str]
+_NO_KEYS: Mapping[Pair, Collection[str]] = {}
 
 
 class ReadAfter:
@@ -25,10 +27,18 @@ class ReadAfter:
         self._ticks = token.ticks
         self._board = board
 
-    async def wait(self, reads: Collection[Pair], asked_s: float, *, timeout_ms: int) -> None:
+    async def wait(
+        self,
+        reads: Collection[Pair],
+        asked_s: float,
+        *,
+        timeout_ms: int,
+        keys: Mapping[Pair, Collection[str]] = _NO_KEYS,
+    ) -> None:
         """Wait until each (read model, source) that is read reflects the writes.
 
-        `asked_s` is when the request was there, on the clock of the probes.
+        `asked_s` is when the request was there, on the clock of the probes. `keys` are those of
+        what is read by key alone: of that, the partitions of the keys are enough.
 
         Raises:
             InvalidConsistencyToken: a tick is greater than any that its source has made.
@@ -38,9 +48,9 @@ class ReadAfter:
         deadline_s = asked_s + timeout_ms / 1000
         if demanded:
             await self._board.wait_for(
-                lambda: self._is_decided(demanded, asked_s), deadline_s=deadline_s
+                lambda: self._is_decided(demanded, keys, asked_s), deadline_s=deadline_s
             )
-            self._check(demanded, asked_s)
+            self._check(demanded, keys, asked_s)
 
     def check(self, pairs: Collection[Pair], readings: Mapping[str, Reading]) -> None:
         """Make sure that what has been read reflects the writes.
@@ -48,24 +58,32 @@ class ReadAfter:
         Raises:
             StaleRead: it does not.
         """
-        missed = _missed(self._demanded(pairs), readings)
-        if missed:
-            raise missed_writes(missed, {pair: _reached(readings, pair) for pair in missed})
+        self._raise(self._demanded(pairs), {pair: _reached(readings, pair) for pair in pairs})
+
+    def demands(self, pairs: Collection[Pair]) -> bool:
+        """Tell whether one of these must reflect a write."""
+        return any(source in self._ticks for _, source in pairs)
 
     def misses(self, reading: Reading, sources: Collection[str]) -> bool:
         """Tell whether what is read with this reading may miss one of the writes."""
         pairs = [(reading.read_model, source) for source in sources if source in self._ticks]
-        return bool(_missed(self._demanded(pairs), {reading.read_model: reading}))
+        reached = {pair: _reached({reading.read_model: reading}, pair) for pair in pairs}
+        return bool(_missed(self._demanded(pairs), reached))
 
     def _demanded(self, pairs: Collection[Pair]) -> dict[Pair, Tick]:
         return {pair: self._ticks[pair[1]] for pair in pairs if pair[1] in self._ticks}
 
-    def _is_decided(self, demanded: Mapping[Pair, Tick], asked_s: float) -> bool:
-        missed = _missed(demanded, self._board.snapshot())
+    def _is_decided(
+        self, demanded: Mapping[Pair, Tick], keys: Mapping[Pair, Collection[str]], asked_s: float
+    ) -> bool:
+        missed = _missed(demanded, self._reached_now(demanded, keys))
         return not missed or self._impossible(missed, asked_s) is not None
 
-    def _check(self, demanded: Mapping[Pair, Tick], asked_s: float) -> None:
-        missed = _missed(demanded, self._board.snapshot())
+    def _check(
+        self, demanded: Mapping[Pair, Tick], keys: Mapping[Pair, Collection[str]], asked_s: float
+    ) -> None:
+        reached = self._reached_now(demanded, keys)
+        missed = _missed(demanded, reached)
         impossible = self._impossible(missed, asked_s)
         if impossible is not None:
             message = (
@@ -73,7 +91,29 @@ class ReadAfter:
                 "use it exactly as a mutation returned it"
             )
             raise InvalidConsistencyToken(message)
-        self.check(missed, self._board.snapshot())
+        self._raise(missed, reached)
+
+    def _raise(self, demanded: Mapping[Pair, Tick], reached: Mapping[Pair, Tick | None]) -> None:
+        missed = _missed(demanded, reached)
+        if missed:
+            count([Outcome.FAILED])
+            raise missed_writes(missed, {pair: reached[pair] for pair in missed})
+
+    def _reached_now(
+        self, pairs: Collection[Pair], keys: Mapping[Pair, Collection[str]]
+    ) -> dict[Pair, Tick | None]:
+        """Return the ticks reached now; of what is read by key, the least of its keys."""
+        return {pair: self._reached_by(pair, keys.get(pair, ())) for pair in pairs}
+
+    def _reached_by(self, pair: Pair, keys: Collection[str]) -> Tick | None:
+        read_model, _ = pair
+        readings = [self._board.reading_of_key(read_model, key) for key in keys]
+        ticks = [
+            _reached({read_model: reading}, pair)
+            for reading in readings or [self._board.reading(read_model)]
+        ]
+        known = [tick for tick in ticks if tick is not None]
+        return min(known) if len(known) == len(ticks) else None
 
     def _impossible(self, missed: Mapping[Pair, Tick], asked_s: float) -> str | None:
         """Name a source that was asked since and had not made the token's tick by then.
@@ -89,11 +129,11 @@ class ReadAfter:
         return None
 
 
-def _missed(demanded: Mapping[Pair, Tick], readings: Mapping[str, Reading]) -> dict[Pair, Tick]:
+def _missed(demanded: Mapping[Pair, Tick], reached: Mapping[Pair, Tick | None]) -> dict[Pair, Tick]:
     missed = {}
     for pair, tick in demanded.items():
-        reached = _reached(readings, pair)
-        if reached is None or reached <= tick:
+        newest = reached[pair]
+        if newest is None or newest <= tick:
             missed[pair] = tick
     return missed
 

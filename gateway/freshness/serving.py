@@ -121,14 +121,23 @@ def served_as(serving: Serving, sources: tuple[str, ...]) -> Serving:
     return msgspec.structs.replace(serving, sources=sources)
 
 
-def facts_of(serving: Serving, now_s: float, lagging_after_ms: int) -> Facts:
-    """Return what is proven of a serving at `now_s`; of an incomplete one, nothing."""
+def facts_of(
+    serving: Serving, now_s: float, lagging_after_ms: int, *, explain: bool = True
+) -> Facts:
+    """Return what is proven of a serving at `now_s`; of an incomplete one, nothing.
+
+    What limits the bound is looked for only where it is to be explained.
+    """
     if not serving.complete:
         return _unknown(serving)
     if serving.asked is not None:
         return _of_source(serving, serving.asked, now_s)
     if serving.reading is not None:
-        return _of_reading(serving, serving.reading, now_s, lagging_after_ms)
+        sources = tuple(
+            _source_facts(reach, now_s, explain=explain)
+            for reach in serving.reading.of(serving.sources)
+        )
+        return _of_reading(serving, serving.reading, sources, lagging_after_ms)
     return _unknown(serving)
 
 
@@ -148,8 +157,9 @@ def worst_of(facts: Facts, others: list[Facts]) -> Facts:
     )
 
 
-def _of_reading(serving: Serving, reading: Reading, now_s: float, lagging_after_ms: int) -> Facts:
-    sources = tuple(_source_facts(reach, now_s) for reach in reading.of(serving.sources))
+def _of_reading(
+    serving: Serving, reading: Reading, sources: tuple[SourceFacts, ...], lagging_after_ms: int
+) -> Facts:
     worst_source = max(sources, key=lambda one: one.badness, default=_NOBODY)
     bound_ms = worst_source.max_staleness_ms
     proven = reading.proven(serving.sources)
@@ -169,13 +179,13 @@ def _of_reading(serving: Serving, reading: Reading, now_s: float, lagging_after_
     )
 
 
-def _source_facts(reach: Reach, now_s: float) -> SourceFacts:
+def _source_facts(reach: Reach, now_s: float, *, explain: bool) -> SourceFacts:
     return SourceFacts(
         source=reach.source,
         as_of=reach.proven.wall if reach.proven is not None else None,
         max_staleness_ms=reach.staleness_ms(now_s),
         tick=reach.reached,
-        limited_by=reach.limited_by(now_s),
+        limited_by=reach.limited_by(now_s) if explain else None,
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 from gateway.errors import StaleRead
 from gateway.freshness.demands import Demand
 from gateway.freshness.directives import OnStale
+from gateway.freshness.outcome import Outcome
 from slackwater.freshness.bound import Reading
 from slackwater.watermarks.tick import Tick
 
@@ -25,6 +26,10 @@ class Stale(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading
     sources: tuple[str, ...]
     bound_ms: int | None
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome.NULL if self.demand.on_stale is OnStale.NULL else Outcome.FAILED
 
     def exception(self) -> Exception:
         """Return what to raise in place of the field."""

@@ -154,7 +154,12 @@ class _Answer:
         key = serving.facts_key
         facts = self._facts.get(key)
         if facts is None:
-            facts = facts_of(serving, self._now_s, self._freshness.lagging_after_ms)
+            facts = facts_of(
+                serving,
+                self._now_s,
+                self._freshness.lagging_after_ms,
+                explain=self._freshness.asked.explain,
+            )
             self._facts[key] = facts
         return facts
 

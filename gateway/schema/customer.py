@@ -29,11 +29,14 @@ CUSTOMERS, ORDERS_OF_CUSTOMER = "customers", "Customer.orders"
 """The lists of customers and of a customer's orders, as their cursors name them."""
 
 CUSTOMER = Projection(read_model=CUSTOMER_ORDERS.name, sources=SOURCES, reads=True)
-CUSTOMER_ORDER_FACTS = Projection(read_model=CUSTOMER_ORDERS.name, sources=("orders",), reads=True)
+CUSTOMER_ORDER_FACTS = Projection(
+    read_model=CUSTOMER_ORDERS.name, sources=("orders",), reads=True, same_document=True
+)
 CUSTOMER_ORDER_PAGE = Projection(
     read_model=CUSTOMER_ORDERS.name,
     sources=("orders",),
     reads=True,
+    same_document=True,
     or_from=((ORDERS_MODEL.name, ("orders",)),),
 )
 

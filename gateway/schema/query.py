@@ -10,8 +10,8 @@ import strawberry
 
 from contracts.timestamps import to_text
 from gateway.errors import BadUserInput
-from gateway.identity import any_key, key_of, values_of
-from gateway.projected import Projection, reads
+from gateway.identity import any_key, key_if, key_of, values_of
+from gateway.projected import LookUp, Projection, reads
 from gateway.readers import bounded, of_customer, with_status
 from gateway.schema.customer import (
     CUSTOMER,
@@ -41,9 +41,14 @@ NODE = Projection(
         "Order": (ORDER.read_model, ORDER.sources),
         "Product": (PRODUCT.read_model, PRODUCT.sources),
     },
+    looks_up=LookUp(argument="id", key_of=key_if),
 )
-
-
+CUSTOMER_BY_ID = msgspec.structs.replace(
+    CUSTOMER, looks_up=LookUp(argument="id", key_of=lambda id_, _: key_if(id_, "Customer"))
+)
+PRODUCT_BY_SKU = msgspec.structs.replace(
+    PRODUCT, looks_up=LookUp(argument="sku", key_of=lambda sku, _: sku)
+)
 ORDER_NOW_OR_THEN = msgspec.structs.replace(ORDER, source_if=("asOf",))
 
 
@@ -67,7 +72,7 @@ class Query:
             return await _find_product(info, key)
         raise BadUserInput(f"{id!r} is the id of nothing that can be found; use one of the API's")
 
-    @strawberry.field(description="A customer with its orders.", **reads(CUSTOMER))
+    @strawberry.field(description="A customer with its orders.", **reads(CUSTOMER_BY_ID))
     async def customer(self, info: Info, id: strawberry.ID) -> Customer | None:  # noqa: A002
         return await find_customer(info, key_of(id, "Customer"))
 
@@ -108,7 +113,7 @@ class Query:
         page = await info.context.readers.order_page(first, place, _orders_where(filter))
         return order_connection(told_if_empty(info, page), after)
 
-    @strawberry.field(description="A product by its sku.", **reads(PRODUCT))
+    @strawberry.field(description="A product by its sku.", **reads(PRODUCT_BY_SKU))
     async def product(self, info: Info, sku: str) -> Product | None:
         return await _find_product(info, sku)
 

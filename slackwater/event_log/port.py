@@ -42,6 +42,13 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
+class OnePartition(NamedTuple):
+    """The partition of a key, in a topic that has so many of them."""
+
+    partition: int
+    partitions: int
+
+
 class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record to append; its partition is that of its key."""
 

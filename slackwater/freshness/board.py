@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from slackwater.clock import Clock
-from slackwater.event_log.port import TopicPartition
+from slackwater.event_log.port import OnePartition, TopicPartition
 from slackwater.freshness.bound import Instant, Reach, Reading
 from slackwater.freshness.limit import Stages, relaying
 from slackwater.freshness.source_track import SourceTrack
@@ -87,6 +88,17 @@ class _Model:
         if reached is not None:
             self.proven[source] = _newer(self.proven[source], track.proven(reached))
 
+    def by_key(
+        self, source: str, track: SourceTrack, only: Mapping[str, OnePartition]
+    ) -> tuple[Tick | None, Instant | None]:
+        """Find the tick reached, and the instant proven, if of some topics one partition counts."""
+        reached, proven = self.reached[source], self.proven[source]
+        if source in self.distrusted:
+            return reached, proven
+        topics = self.read_model.topics[source]
+        by_key = track.reached_in(self.positions, topics, only, since=reached)
+        return by_key, _newer(proven, track.proven(by_key)) if by_key is not None else proven
+
     def written(self, source: str, track: SourceTrack) -> Instant | None:
         """Return the newest instant that would be proven if all that is written could be seen."""
         proven = self.proven[source]
@@ -111,6 +123,7 @@ class FreshnessBoard:
         self._pending: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._snapshot: Mapping[str, Reading] | None = None
+        self._by_key: dict[tuple[str, tuple[OnePartition, ...]], Reading] = {}
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -166,6 +179,27 @@ class FreshnessBoard:
     def reading(self, read_model: str) -> Reading:
         """Return what is known of a read model now; take it before reading data."""
         return self.snapshot()[read_model]
+
+    def reading_of_key(self, read_model: str, key: str) -> Reading:
+        """Return what is known of one document; take it before reading it by its key.
+
+        Where another partition than the key's is behind, this says more than `reading`. It is
+        computed once for all keys of a partition until something changes.
+        """
+        model, reading = self._models[read_model], self.reading(read_model)
+        if not any(self._is_behind(model, source) for source in model.reached):
+            return reading
+        only = model.read_model.partitions_of(key)
+        place = read_model, tuple(only.values())
+        if place not in self._by_key:
+            self._by_key[place] = replace(
+                reading,
+                reaches={
+                    source: self._reach_of_key(model, reach, only)
+                    for source, reach in reading.reaches.items()
+                },
+            )
+        return self._by_key[place]
 
     def snapshot(self) -> Mapping[str, Reading]:
         """Return the readings of all read models as known now; shared until something changes."""
@@ -239,6 +273,7 @@ class FreshnessBoard:
                 if source in model.reached:
                     model.advance(source, self._tracks[source])
         self._snapshot = None
+        self._by_key.clear()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -251,6 +286,14 @@ class FreshnessBoard:
             lag_events=self._lag_events(model, source, track),
             stages=self._stages(model, source, track),
         )
+
+    def _is_behind(self, model: _Model, source: str) -> bool:
+        newest = self._tracks[source].newest_watermark
+        return newest is not None and model.reached[source] != newest.tick
+
+    def _reach_of_key(self, model: _Model, reach: Reach, only: Mapping[str, OnePartition]) -> Reach:
+        reached, proven = model.by_key(reach.source, self._tracks[reach.source], only)
+        return replace(reach, reached=reached, proven=proven)
 
     def _lag_events(self, model: _Model, source: str, track: SourceTrack) -> int | None:
         if track.newest_watermark is None:

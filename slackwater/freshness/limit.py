@@ -57,7 +57,7 @@ class Stages(msgspec.Struct, frozen=True, kw_only=True):
         steps = (
             (FreshnessLimit.PROBE, self.probed_s, 0.0),
             (self.relaying, self.claimed_s, waited),
-            (FreshnessLimit.PROJECTOR, self.written_s, 0.0),
+            (FreshnessLimit.PROJECTOR, _later(self.written_s, proven_s), 0.0),
             (FreshnessLimit.REFRESH, proven_s, 0.0),
         )
         limiting, longest_s, since_s = FreshnessLimit.PROBE, 0.0, now_s
@@ -68,6 +68,12 @@ class Stages(msgspec.Struct, frozen=True, kw_only=True):
                 limiting, longest_s = stage, since_s - passed_s - usual_s
             since_s = min(since_s, passed_s)
         return limiting
+
+
+def _later(written_s: float | None, proven_s: float | None) -> float | None:
+    """Return the later one: of one key more may be shown than is written of all."""
+    known = [instant_s for instant_s in (written_s, proven_s) if instant_s is not None]
+    return max(known, default=None)
 
 
 def relaying(newest: Tick | None, claimed: Tick | None, pending_events: int) -> FreshnessLimit:

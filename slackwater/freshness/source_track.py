@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
-from slackwater.event_log.port import TopicPartition
+from slackwater.event_log.port import OnePartition, TopicPartition
 from slackwater.freshness.bound import Instant
 from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
@@ -106,6 +106,32 @@ class SourceTrack:
                 break
             reached = tick
         return reached
+
+    def reached_in(
+        self,
+        positions: Mapping[TopicPartition, int],
+        topics: Collection[str],
+        only: Mapping[str, OnePartition],
+        *,
+        since: Tick | None,
+    ) -> Tick | None:
+        """Return a tick that is reached if only some partitions count; at least `since`.
+
+        Each watermark proves its tick by itself, so the newest one is looked for by halving: where
+        offsets went back (a restored log) an earlier one may be found, which is no less true.
+        """
+        low = 0 if since is None else bisect_right(self._ticks, since)
+        high, wanted = len(self._ticks), set(topics)
+        while low < high:
+            middle = (low + high) // 2
+            watermark = self._watermarks[middle]
+            if watermark.offsets.keys() >= wanted and watermark.is_reached_by(
+                positions, topics, only
+            ):
+                since, low = watermark.tick, middle + 1
+            else:
+                high = middle
+        return since
 
     def proven(self, reached: Tick) -> Instant | None:
         """Return the newest instant at which a probe was answered with a tick before `reached`."""

@@ -82,6 +82,8 @@ class TokenSigner:
             raise _invalid("it cannot be read") from error
         if decoded.format != _FORMAT or len(decoded.ticks) > _SOURCES_MAX:
             raise _invalid("its format is unknown")
+        if len(decoded.versions) > _AGGREGATES_MAX:
+            raise _invalid(f"it names over {_AGGREGATES_MAX} aggregates")
         ticks = {source: Tick(*tick) for source, tick in decoded.ticks.items()}
         return ConsistencyToken(ticks=ticks, versions=decoded.versions)
 

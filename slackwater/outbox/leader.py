@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.database.port import Session
 from slackwater.event_log.port import EventLog, TopicPartition
@@ -80,6 +81,7 @@ class Leader:
         )
         published = await self._publish_all()
         await self._emit(tick)
+        metrics.RELAY_TICKS.labels(self._source).inc()
         return published
 
     async def _publish_all(self) -> int:
@@ -95,6 +97,8 @@ class Leader:
             await self._event_log.append([row.record for row in batch])
             await self._mark(batch)
             published += len(batch)
+            metrics.RELAY_BATCHES.labels(self._source).inc()
+            metrics.RELAY_EVENTS.labels(self._source).inc(len(batch))
             if batch[-1].position >= last:
                 break
         return published

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slackwater.freshness.board import FreshnessBoard
+from slackwater.freshness.gauges import gauges_of
 from slackwater.freshness.token import TokenSigner
 from slackwater.gateway import GatewayDefinition, GatewayParts
 from slackwater.http.server import serve
@@ -22,7 +23,8 @@ async def run_gateway(installation: Installation) -> None:
         followed_board(installation, definition.read_models) as board,
         definition.app(_parts(installation, definition, board)) as app,
     ):
-        await serve(app, settings.host, settings.port)
+        with gauges_of(board, installation.clock):
+            await serve(app, settings.host, settings.port)
 
 
 async def _prepare(installation: Installation, definition: GatewayDefinition) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
+from slackwater import metrics
 from slackwater.errors import StructuralError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.events.cloudevents import from_headers
@@ -54,17 +55,24 @@ class Projector:
     async def handle(self, records: Sequence[Record]) -> None:
         if self._claim is None:
             raise StructuralError("records came before an assignment; the log adapter is wrong")
+        read_model = self._target.model.read_model
+        with metrics.PROJECTOR_BATCH.labels(read_model).time():
+            applied = await self._apply(self._claim, records)
+        metrics.PROJECTOR_EVENTS.labels(read_model).inc(applied)
+
+    async def _apply(self, claim: Claim, records: Sequence[Record]) -> int:
         events = [from_headers(record.topic, record.headers, record.value) for record in records]
         rows = Rows(await self._load(refs_of(self._projection, events)))
         applied = fold(self._projection, rows, events)
         await self._target.commit(
             rows.writes(),
             ProgressUpdate(
-                claim=self._claim,
+                claim=claim,
                 positions={record.topic_partition: record.offset + 1 for record in records},
                 events_applied=applied,
             ),
         )
+        return applied
 
     async def halted(self, reason: str) -> None:
         await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)

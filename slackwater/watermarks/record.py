@@ -7,15 +7,17 @@ before tick (epoch, n) was committed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 import msgspec
 
-from slackwater.event_log.port import NewRecord, Topic, TopicPartition
+from slackwater.event_log.port import NewRecord, OnePartition, Topic, TopicPartition
 from slackwater.watermarks.tick import Tick
 
 WATERMARKS = Topic(name="watermarks", partitions=1, retention_records=2_000)
+
+_ALL: Mapping[str, OnePartition] = {}
 
 
 class Watermark(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,21 +34,39 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
         return Tick(self.epoch, self.n)
 
     def is_reached_by(
-        self, positions: Mapping[TopicPartition, int], topics: Collection[str]
+        self,
+        positions: Mapping[TopicPartition, int],
+        topics: Collection[str],
+        only: Mapping[str, OnePartition] = _ALL,
     ) -> bool:
         """Tell whether next offsets `positions` cover all partitions of `topics`.
 
         `topics` are those of the source that matter to the reader; a missing position counts as 0.
         """
-        return self.missing(positions, topics) == 0
+        return self.missing(positions, topics, only) == 0
 
-    def missing(self, positions: Mapping[TopicPartition, int], topics: Collection[str]) -> int:
-        """Count the events of `topics` up to this watermark that `positions` do not cover."""
+    def missing(
+        self,
+        positions: Mapping[TopicPartition, int],
+        topics: Collection[str],
+        only: Mapping[str, OnePartition] = _ALL,
+    ) -> int:
+        """Count the events of `topics` up to this watermark that `positions` do not cover.
+
+        Of a topic in `only`, one partition counts; but all do if it has another number of them, as
+        then nobody knows where the key's earlier events are.
+        """
         return sum(
             max(0, offset - positions.get(TopicPartition(topic, partition), 0))
             for topic in topics
-            for partition, offset in enumerate(self.offsets.get(topic, ()))
+            for partition, offset in self._counted(topic, only.get(topic))
         )
+
+    def _counted(self, topic: str, one: OnePartition | None) -> Iterable[tuple[int, int]]:
+        offsets = self.offsets.get(topic, ())
+        if one is not None and one.partitions == len(offsets):
+            return [(one.partition, offsets[one.partition])]
+        return enumerate(offsets)
 
     def to_record(self) -> NewRecord:
         return NewRecord(topic=WATERMARKS.name, key=self.source, value=_encoder.encode(self))

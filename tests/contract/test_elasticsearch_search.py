@@ -121,6 +121,32 @@ async def test_progress_covers_nothing_that_a_dead_projector_wrote_and_did_not_r
     await documents.close()
 
 
+async def test_what_waits_for_the_next_refresh_is_noted_meanwhile(
+    open_index: OpenIndex, tmp_path: Path
+) -> None:
+    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
+    things = ModelVersion("things")
+    await documents.progress.register(things)
+    claim = await documents.progress.claim(things, [_FIRST])
+    index = await open_index(refresh_interval_ms=1_500)
+    target = SearchTarget(things, INDEX, index, documents.progress)
+    await target.prepare()
+    stored = things.stored_name(INDEX.name)
+    first, second = (ProgressUpdate(claim=claim, positions={_FIRST: at}) for at in (1, 2))
+    await target.commit([entry("a", "Coffee")], first)
+    rows = [entry("a", "Coffee", version=2)]  # whose refresh comes an interval after the first
+    committing = asyncio.create_task(target.commit(rows, second))
+    async with asyncio.timeout(10):
+        while not (found := (await documents.progress.load())[0]).written:
+            await asyncio.sleep(0.01)
+    assert (found.positions, found.written) == ({_FIRST: 1}, {_FIRST: 2})
+    await committing
+    [found] = await documents.progress.load()
+    assert (found.positions, found.written) == ({_FIRST: 2}, {})
+    assert (await index.get(stored, ["a"]))["a"].version == 2
+    await documents.close()
+
+
 async def test_the_index_waits_for_the_disk_and_for_no_refresh_but_ours(
     index: ElasticsearchSearchIndex, alias: str, client: AsyncElasticsearch
 ) -> None:

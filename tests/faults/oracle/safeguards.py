@@ -90,7 +90,10 @@ def all_partitions() -> None:
     """Only the first partition of each topic counts."""
 
     def missing(
-        self: Watermark, positions: Mapping[TopicPartition, int], topics: Collection[str]
+        self: Watermark,
+        positions: Mapping[TopicPartition, int],
+        topics: Collection[str],
+        _only: object = None,
     ) -> int:
         return sum(
             max(0, offsets[0] - positions.get(TopicPartition(topic, 0), 0))

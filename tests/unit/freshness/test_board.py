@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from slackwater.event_log.partitioner import partition_of
 from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import FreshnessStatus, Instant
@@ -18,6 +19,19 @@ from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
 MODEL = ReadModel(name="model", topics={"a": ("a",), "b": ("b",)})
+
+
+def progress_of(
+    positions: dict[TopicPartition, int], version: int = 1, state: Any = ReadModelState.RUNNING
+) -> ReadModelProgress:
+    return ReadModelProgress(
+        model=ModelVersion("model", version),
+        active=True,
+        state=state,
+        reason=None,
+        positions=positions,
+        events_applied=0,
+    )
 
 
 class Fed:
@@ -39,15 +53,7 @@ class Fed:
 
     def progress(self, version: int = 1, state: Any = ReadModelState.RUNNING, **at: int) -> None:
         positions = {TopicPartition(topic, 0): offset for topic, offset in at.items()}
-        entry = ReadModelProgress(
-            model=ModelVersion("model", version),
-            active=True,
-            state=state,
-            reason=None,
-            positions=positions,
-            events_applied=0,
-        )
-        self.board.on_progress([entry])
+        self.board.on_progress([progress_of(positions, version, state)])
 
     def bound_ms(self, *sources: str) -> int | None:
         reading = self.board.reading("model")
@@ -194,3 +200,91 @@ async def test_waiting_ends_with_the_change_that_is_waited_for(fed: Fed) -> None
 
 async def test_waiting_ends_at_its_deadline(fed: Fed) -> None:
     assert not await fed.board.wait_for(lambda: False, deadline_s=fed.clock.monotonic())
+
+
+def keyed(fed: Fed, topics: dict[str, int]) -> FreshnessBoard:
+    """Return a board whose read model is keyed in these topics; source a has reached tick 2."""
+    model = ReadModel(name="model", topics={"a": ("a", "a2"), "b": ("b",)}, keyed=topics)
+    fed.board = FreshnessBoard([model], fed.clock)
+    fed.probe(1)
+    fed.probe(1, "b")
+    return fed.board
+
+
+def emit(fed: Fed, n: int, **offsets: list[int]) -> None:
+    source = "b" if "b" in offsets else "a"
+    fed.board.on_watermarks(
+        [Watermark(source=source, epoch=1, n=n, clock=fed.clock.now(), offsets=dict(offsets))]
+    )
+
+
+def key_in(partition: int, partitions: int) -> str:
+    return next(key for key in map(str, range(99)) if partition_of(key, partitions) == partition)
+
+
+def bound_of_key(fed: Fed, key: str, *sources: str) -> int | None:
+    reading = fed.board.reading_of_key("model", key)
+    return reading.staleness_ms(sources or ("a",), fed.clock.monotonic())
+
+
+def test_every_partition_counts_of_a_topic_that_is_keyed_otherwise(fed: Fed) -> None:
+    keyed(fed, {"a": 2})
+    emit(fed, 2, a=[0, 7], a2=[0, 3])
+    assert bound_of_key(fed, key_in(0, 2)) is None
+    fed.board.on_progress([progress_of({TopicPartition("a2", 1): 3})])
+    assert bound_of_key(fed, key_in(0, 2)) == 0
+    assert bound_of_key(fed, key_in(1, 2)) is None
+    assert fed.bound_ms() is None
+
+
+def test_a_document_of_two_sources_needs_the_key_s_partition_of_each(fed: Fed) -> None:
+    keyed(fed, {"a": 2, "a2": 2, "b": 2})
+    emit(fed, 2, a=[0, 7], a2=[0, 7])
+    emit(fed, 2, b=[4, 7])
+    assert bound_of_key(fed, key_in(0, 2), "a", "b") is None
+    fed.board.on_progress([progress_of({TopicPartition("b", 0): 4})])
+    assert bound_of_key(fed, key_in(0, 2), "a", "b") == 0
+    assert bound_of_key(fed, key_in(1, 2), "a", "b") is None
+
+
+def test_all_partitions_count_when_a_topic_has_another_number_of_them(fed: Fed) -> None:
+    keyed(fed, {"a": 2, "a2": 2})
+    emit(fed, 2, a=[0, 0, 7], a2=[0, 0])
+    assert bound_of_key(fed, key_in(0, 2)) is None
+
+
+def test_a_restored_source_proves_nothing_of_a_key_either(fed: Fed) -> None:
+    keyed(fed, {"a": 2, "a2": 2})
+    emit(fed, 4, a=[0, 7], a2=[0, 0])
+    fed.clock.advance(ms=10)
+    assert not fed.probe(2)
+    assert bound_of_key(fed, key_in(0, 2)) is None
+
+
+def test_what_is_known_of_a_partition_is_computed_once(fed: Fed) -> None:
+    board = keyed(fed, {"a": 2, "a2": 2})
+    emit(fed, 2, a=[0, 7], a2=[0, 0])
+    keys = [key for key in map(str, range(20)) if partition_of(key, 2) == 0]
+    readings = {id(board.reading_of_key("model", key)) for key in keys}
+    assert len(readings) == 1
+    first = board.reading_of_key("model", keys[0])
+    fed.progress(a=0)
+    assert board.reading_of_key("model", keys[0]) is not first
+
+
+def test_a_read_model_that_keeps_up_is_not_asked_by_key(fed: Fed) -> None:
+    board = keyed(fed, {"a": 2, "a2": 2})
+    emit(fed, 2, a=[0, 0], a2=[0, 0])
+    assert board.reading_of_key("model", "x") is board.reading("model")
+
+
+def test_a_key_whose_partition_stands_still_for_long_is_found_the_newest_tick(fed: Fed) -> None:
+    keyed(fed, {"a": 2, "a2": 2})
+    for n in range(2, 500):
+        emit(fed, n, a=[n if n < 300 else 300, n], a2=[0, 0])
+    fed.board.on_progress([progress_of({TopicPartition("a", 0): 299})])
+    reading = fed.board.reading_of_key("model", key_in(0, 2))
+    assert reading.reaches["a"].reached == Tick(1, 299)
+    fed.board.on_progress([progress_of({TopicPartition("a", 0): 300})])
+    reading = fed.board.reading_of_key("model", key_in(0, 2))
+    assert reading.reaches["a"].reached == Tick(1, 499)

@@ -21,7 +21,7 @@ from tests.unit.freshness.tide_model import STEPS, TideModel, Weakness
 
 NAMES = sorted(STEPS)
 RARE = ("take over", "restart gateway", "late publish", "late emit")
-OFTEN = ("time", "read", "cycle", "catch up", "deliver", "follow")
+OFTEN = ("time", "read", "look up 0", "look up 1", "cycle", "catch up", "deliver", "follow")
 
 
 def violated(steps: Sequence[str], weakness: Weakness | None = None) -> str | None:
@@ -81,3 +81,13 @@ def test_a_history_without_trouble_has_a_tight_bound() -> None:
         model.step(name)
     (read,) = model.reads
     assert read.reading.staleness_ms(("source",), model.clock.monotonic()) == 7
+
+
+def test_a_key_does_not_wait_for_the_partition_of_another() -> None:
+    model = TideModel()
+    before = ("commit 0", "commit 1", "probe", "cycle", "deliver", "time", "apply 0", "follow")
+    for name in (*before, "read", "look up 0", "look up 1"):
+        model.step(name)
+    now_s = model.clock.monotonic()
+    bounds_ms = [read.reading.staleness_ms(("source",), now_s) for read in model.reads]
+    assert bounds_ms == [None, 7, None]

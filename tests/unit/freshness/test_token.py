@@ -55,6 +55,12 @@ def test_a_token_that_is_too_long_is_refused() -> None:
         SIGNER.decode("A" * 2_049)
 
 
+def test_a_token_of_too_many_aggregates_is_refused() -> None:
+    versions = {f"a{number}": 1 for number in range(9)}
+    with pytest.raises(InvalidTokenError, match="over 8 aggregates"):
+        SIGNER.decode(SIGNER.encode(ConsistencyToken(versions=versions)))
+
+
 @given(TOKENS, TOKENS)
 def test_merging_demands_what_both_demand(left: ConsistencyToken, right: ConsistencyToken) -> None:
     merged = left.merge(right)

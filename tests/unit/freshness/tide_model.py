@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from slackwater.event_log.partitioner import partition_of
 from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Instant, Reading
@@ -21,7 +22,9 @@ from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
 PARTITIONS = 2
-MODEL = ReadModel(name="model", topics={"source": ("events",)})
+MODEL = ReadModel(name="model", topics={"source": ("events",)}, keyed={"events": PARTITIONS})
+KEYS = {partition_of(key, PARTITIONS): key for key in "abcdef"}
+"""A key of each partition."""
 
 
 class Weakness(Enum):
@@ -33,6 +36,7 @@ class Weakness(Enum):
     SNAPSHOT_BEFORE_TICK = auto()
     WATERMARK_BEFORE_PUBLISHING = auto()
     DATA_BEFORE_READING = auto()
+    PARTITION_OF_ANOTHER_KEY = auto()
 
 
 @dataclass(eq=False)
@@ -55,10 +59,17 @@ class Relay:
 
 @dataclass
 class Read:
-    """What somebody was shown: the reading that was pinned, and the events reflected."""
+    """What somebody was shown: the reading that was pinned, and the events reflected.
+
+    Who looks up a key is shown the events of its partition.
+    """
 
     reading: Reading
     reflected: frozenset[Event]
+    partition: int | None = None
+
+    def misses(self, event: Event) -> bool:
+        return event not in self.reflected and self.partition in (None, event.partition)
 
 
 @dataclass
@@ -88,7 +99,7 @@ class TideModel:
         now_s = self.clock.monotonic()
         for read in self.reads:
             bound_ms = read.reading.staleness_ms(("source",), now_s)
-            missing = [event for event in self.events if event not in read.reflected]
+            missing = [event for event in self.events if read.misses(event)]
             true_s = max((now_s - event.visible_s for event in missing), default=0.0)
             if bound_ms is not None and bound_ms < true_s * 1000 - 1e-6:
                 return f"the bound is {bound_ms} ms and the staleness {true_s * 1000} ms"
@@ -207,6 +218,13 @@ class TideModel:
             return
         self.reads = [*self.reads[-2:], Read(self.board.reading(MODEL.name), self._reflected())]
 
+    def look_up(self, partition: int) -> None:
+        """Somebody reads by a key of the partition."""
+        wrong = self.weakness is Weakness.PARTITION_OF_ANOTHER_KEY
+        key = KEYS[1 - partition if wrong else partition]
+        reading = self.board.reading_of_key(MODEL.name, key)
+        self.reads = [*self.reads[-2:], Read(reading, self._reflected(), partition)]
+
     def restart_gateway(self) -> None:
         """A gateway that starts reads the watermarks that are retained, and no probe."""
         self.board = FreshnessBoard([MODEL], self.clock)
@@ -261,5 +279,7 @@ STEPS: dict[str, Callable[[TideModel], object]] = {
     "read tick": TideModel.read_tick,
     "hear": TideModel.hear,
     "read": TideModel.read,
+    "look up 0": lambda model: model.look_up(0),
+    "look up 1": lambda model: model.look_up(1),
     "restart gateway": TideModel.restart_gateway,
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import strawberry
+from msgspec.structs import replace
 from strawberry.types import ExecutionResult
 
 from gateway.errors import SourceUnavailable
@@ -14,7 +15,7 @@ from gateway.freshness.operation import OperationFreshness
 from gateway.freshness.schema import freshness_schema
 from gateway.freshness.served import ServedFrom
 from gateway.freshness.types import Freshness, describe, describe_object
-from gateway.projected import Projection, projected, reads
+from gateway.projected import LookUp, Projection, projected, reads
 from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Instant
@@ -29,6 +30,7 @@ MODELS = (
     ReadModel(
         name="customer_orders",
         topics={"customers": ("customers",), "orders": ("orders",)},
+        keyed={"customers": 2, "orders": 2},
     ),
     ReadModel(name="orders", topics={"orders": ("orders",)}),
     ReadModel(name="products", topics={"inventory": ("products",)}),
@@ -42,10 +44,14 @@ TOPIC = {"customers": "customers", "orders": "orders", "inventory": "products"}
 SIGNER = TokenSigner(b"the secret of the bench")
 
 CUSTOMER = Projection(read_model="customer_orders", sources=("customers",), reads=True)
+CUSTOMER_BY_ID = replace(
+    CUSTOMER, looks_up=LookUp(argument="id", key_of=lambda id_, _: id_ or None)
+)
 ORDERS_OF = Projection(
     read_model="customer_orders",
     sources=("orders",),
     reads=True,
+    same_document=True,
     or_from=(("orders", ("orders",)),),
 )
 ORDER_OR_PAST = Projection(
@@ -161,7 +167,7 @@ class SearchConnection:
 
 @strawberry.type
 class Query:
-    @strawberry.field(**reads(CUSTOMER))
+    @strawberry.field(**reads(CUSTOMER_BY_ID))
     async def customer(
         self, info: Info, key: Annotated[str, strawberry.argument(name="id")] = "c1"
     ) -> Customer | None:
