@@ -8,21 +8,42 @@ from __future__ import annotations
 from sqlalchemy import Connection, Table, insert, select, update
 
 from slackwater.errors import FencedError
-from slackwater.watermarks.tick import Tick
+from slackwater.watermarks.tick import Tick, new_timeline
 
 
 def current_tick(connection: Connection, table: Table) -> Tick:
     """Return the tick as this snapshot shows it; (0, 0) before any relay has started."""
-    row = connection.execute(select(table.c.epoch, table.c.n)).one_or_none()
-    return Tick(row.epoch, row.n) if row is not None else Tick(0, 0)
+    row = connection.execute(select(table.c.epoch, table.c.n, table.c.timeline)).one_or_none()
+    return Tick(row.epoch, row.n, row.timeline) if row is not None else Tick(0, 0)
 
 
-def take_epoch(connection: Connection, table: Table) -> int:
-    """Begin a new epoch and return it; every older relay's next tick fails from here on."""
-    if current_tick(connection, table) == (0, 0):
-        connection.execute(insert(table).values(id=1, epoch=0, n=0))
+def begin_ticks(connection: Connection, table: Table) -> None:
+    """Begin the first timeline of a source that has none; its ticks count from (0, 0)."""
+    if connection.execute(select(table.c.id)).one_or_none() is None:
+        first = {"id": 1, "epoch": 0, "n": 0, "timeline": new_timeline()}
+        connection.execute(insert(table).values(first))
+
+
+def take_epoch(connection: Connection, table: Table) -> Tick:
+    """Begin a new epoch and return its tick; every older relay's next tick fails from here on."""
+    begin_ticks(connection, table)
     connection.execute(update(table).values(epoch=table.c.epoch + 1))
-    return current_tick(connection, table).epoch
+    return current_tick(connection, table)
+
+
+def begin_timeline(connection: Connection, table: Table, held: Tick, *, beyond: Tick) -> Tick:
+    """Begin a new timeline in the epoch of `held`, and return its tick, later than `beyond`.
+
+    Raises:
+        FencedError: another relay has taken a newer epoch.
+    """
+    later = Tick(max(held.epoch, beyond.epoch + 1), max(held.n, beyond.n), new_timeline())
+    begun = connection.execute(
+        update(table).where(table.c.epoch == held.epoch).values(later._asdict())
+    ).rowcount
+    if not begun:
+        raise _fenced(held.epoch)
+    return later
 
 
 def raise_tick(connection: Connection, table: Table, epoch: int) -> Tick:
@@ -35,7 +56,7 @@ def raise_tick(connection: Connection, table: Table, epoch: int) -> Tick:
         update(table).where(table.c.epoch == epoch).values(n=table.c.n + 1)
     ).rowcount
     if not raised:
-        raise FencedError(f"another relay leads since epoch {epoch}; this one stops")
+        raise _fenced(epoch)
     return current_tick(connection, table)
 
 
@@ -46,7 +67,7 @@ def require_epoch(connection: Connection, table: Table, epoch: int) -> None:
         FencedError: another relay has taken a newer epoch.
     """
     if current_tick(connection, table).epoch != epoch:
-        raise FencedError(f"another relay leads since epoch {epoch}; this one stops")
+        raise _fenced(epoch)
 
 
 def hold_epoch(connection: Connection, table: Table, epoch: int) -> None:
@@ -60,3 +81,7 @@ def hold_epoch(connection: Connection, table: Table, epoch: int) -> None:
     """
     connection.execute(select(table.c.id).with_for_update(read=True)).all()
     require_epoch(connection, table, epoch)
+
+
+def _fenced(epoch: int) -> FencedError:
+    return FencedError(f"another relay leads since epoch {epoch}; this one stops")

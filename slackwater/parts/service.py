@@ -12,6 +12,7 @@ from slackwater.http.server import serve
 from slackwater.installation import Installation
 from slackwater.logs import logger
 from slackwater.outbox.relay import outbox_bell
+from slackwater.outbox.ticks import begin_ticks
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.service.app import ServiceApp
 from slackwater.service.definition import Periodic, ServiceDefinition
@@ -35,9 +36,9 @@ async def prepare_service(installation: Installation, service: ServiceDefinition
 
     Those that it only listens to, too: then the order in which parts start does not matter.
     """
-    await installation.database(service.name).transact(
-        lambda connection: migrate(connection, service.migrations)
-    )
+    database = installation.database(service.name)
+    await database.transact(lambda connection: migrate(connection, service.migrations))
+    await database.transact(lambda connection: begin_ticks(connection, service.tables.tick))
     await installation.event_log.create_topics([*service.event_types.topics, WATERMARKS])
 
 

@@ -153,6 +153,7 @@ class SagaConsumer:
                     topic=at.topic,
                     partition=at.partition,
                     position=0,
+                    timeline="",
                     fence=1,
                 )
             )
