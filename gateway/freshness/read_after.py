@@ -68,24 +68,28 @@ class ReadAfter:
         missed = _missed(demanded, self._board.snapshot())
         impossible = self._impossible(missed, asked_s)
         if impossible is not None:
-            message = (
-                f"the consistency token names a tick that {impossible} has not made; "
-                "use it exactly as a mutation returned it"
-            )
-            raise InvalidConsistencyToken(message)
+            raise InvalidConsistencyToken(impossible)
         self.check(missed, self._board.snapshot())
 
     def _impossible(self, missed: Mapping[Pair, Tick], asked_s: float) -> str | None:
-        """Name a source that was asked since and had not made the token's tick by then.
+        """Say why a tick never comes: its source was asked since and had not made it by then.
 
         Without an answer from since then, the tick may be newer than anything that was heard.
         """
         for (_, source), tick in missed.items():
             newest, probe = self._board.newest_tick(source), self._board.newest_probe(source)
-            if newest is None or probe is None or tick <= newest:
+            if newest is None or probe is None or probe.monotonic_s <= asked_s:
                 continue
-            if probe.monotonic_s > asked_s:
-                return source
+            if tick.timeline != newest.timeline:
+                return (
+                    f"{source} was restored since the write that the consistency token is of, or "
+                    "its log was lost; read without the token and look whether the write is there"
+                )
+            if tick > newest:
+                return (
+                    f"the consistency token names a tick that {source} has not made; "
+                    "use it exactly as a mutation returned it"
+                )
         return None
 
 
@@ -93,7 +97,7 @@ def _missed(demanded: Mapping[Pair, Tick], readings: Mapping[str, Reading]) -> d
     missed = {}
     for pair, tick in demanded.items():
         reached = _reached(readings, pair)
-        if reached is None or reached <= tick:
+        if reached is None or not reached.is_after(tick):
             missed[pair] = tick
     return missed
 

@@ -53,7 +53,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """How far one read model reflects one source.
 
     Everything of the source that was visible at `proven` is reflected; without it nothing is known.
-    `reached` is the newest tick before which everything is reflected.
+    `reached` is the newest tick before which everything is reflected. It `has_parted` if it reflects
+    a history that the source has left: nothing will be known until the read model is rebuilt.
     """
 
     source: str
@@ -61,6 +62,7 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     reached: Tick | None
     lag_events: int | None
     limited_by: FreshnessLimit | None
+    has_parted: bool = False
 
     def staleness_ms(self, now_s: float) -> int | None:
         """Return the bound at `now_s`, rounded up; None where none is known or it fits no Int."""
@@ -119,7 +121,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     ) -> FreshnessStatus:
         """Return what a bound of this read model means; a proven one that is None fits no Int."""
         if self.halt_reason is not None:
-            return FreshnessStatus.STALLED
+            return FreshnessStatus.STALLED if proven else FreshnessStatus.UNKNOWN
         if self.rebuilding:
             return FreshnessStatus.REBUILDING
         if not proven:

@@ -12,6 +12,9 @@ takes the lead compares, before its first tick:
                                    ▼                                         (one transaction)
                                  lead
 
+A service looks, too, before it serves: else it could hand out tokens in the old timeline, which is
+reached already by read models that hold the lost history.
+
 Died before the append: the log does not know the source's timeline, so the successor begins another
 one. Died after it: the successor finds it and goes on. No event of a timeline is published before
 the record with which it begins is in the log.
@@ -31,7 +34,7 @@ from slackwater.event_log.reading import read_between
 from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.logs import logger
 from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.ticks import begin_timeline, take_epoch
+from slackwater.outbox.ticks import begin_timeline, current_tick, take_epoch
 from slackwater.outbox.unpublished import mark_all_unpublished
 from slackwater.watermarks.newest import newest_watermarks
 from slackwater.watermarks.record import Watermark, by_topic
@@ -83,6 +86,20 @@ class Lineage:
         if newest is not None and newest.timeline == held.timeline:
             return Lead(held, newest.since)
         return Lead(held, await self._announce(held))
+
+    async def settle(self) -> None:
+        """Begin a new timeline if the histories have parted, and leave any relay's lead alone else.
+
+        Raises:
+            FencedError: a relay has taken the lead meanwhile; look again.
+        """
+        newest = (await newest_watermarks(self._event_log)).get(self._source)
+        tick = await self._session.read(
+            lambda connection: current_tick(connection, self._tables.tick)
+        )
+        next_epoch = tick._replace(epoch=tick.epoch + 1)
+        if await self._parting(next_epoch, newest) is not None:
+            await self.take_lead()
 
     async def _parting(self, held: Tick, newest: Watermark | None) -> str | None:
         """Say what shows that the log's history is not ours; None while nothing does."""

@@ -12,6 +12,20 @@ from slackwater.event_log.reading import read_between
 from slackwater.watermarks.record import WATERMARKS, Watermark
 
 
+async def newest_by_topic(log: EventLog) -> dict[str, Watermark]:
+    """Return the newest watermark of the source of each topic.
+
+    Raises:
+        TransientError: the log does not give what it has.
+    """
+    newest = await newest_watermarks(log)
+    return {
+        topic: watermark
+        for watermark in newest.values()
+        for topic in watermark.since or watermark.offsets
+    }
+
+
 async def newest_watermarks(log: EventLog) -> dict[str, Watermark]:
     """Return the newest watermark by source.
 

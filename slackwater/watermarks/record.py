@@ -63,6 +63,22 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
             for partition, offset in enumerate(self.offsets.get(topic, ()))
         )
 
+    def is_followed(
+        self,
+        positions: Mapping[TopicPartition, int],
+        timelines: Mapping[TopicPartition, str],
+        topics: Collection[str],
+    ) -> bool:
+        """Tell whether all that `positions` cover of `topics` is of this watermark's timeline.
+
+        Where nothing is covered yet, nothing can be of another.
+        """
+        return all(
+            timelines.get(at, "") == self.timeline
+            for at, position in positions.items()
+            if at.topic in topics and (position or at in timelines)
+        )
+
     def to_record(self) -> NewRecord:
         return NewRecord(topic=WATERMARKS.name, key=self.source, value=_encoder.encode(self))
 

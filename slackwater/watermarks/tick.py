@@ -27,6 +27,20 @@ class Tick(NamedTuple):
     def __str__(self) -> str:
         return f"{self.epoch}.{self.n}"
 
+    def to_text(self) -> str:
+        """Return all of it, as services tell one another."""
+        return f"{self.epoch}.{self.n}.{self.timeline}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Tick:
+        """Read what `to_text` wrote.
+
+        Raises:
+            ValueError: it is no tick.
+        """
+        epoch, n, timeline = text.split(".")
+        return cls(int(epoch), int(n), timeline)
+
 
 def new_timeline() -> str:
     """Name a timeline as nobody has named one before."""

@@ -248,7 +248,7 @@ class Tide:
     def tick(self, *sources: str) -> None:
         """Let relays make a tick and emit its watermark."""
         for source in sources or tuple(TOPIC):
-            self.ticks[source] = Tick(self.ticks[source].epoch, self.ticks[source].n + 1)
+            self.ticks[source] = self.ticks[source]._replace(n=self.ticks[source].n + 1)
             self.board.on_watermarks([self._watermark(source)])
 
     def publish(self, source: str) -> None:
@@ -282,9 +282,7 @@ class Tide:
     def _watermark(self, source: str) -> Watermark:
         tick = self.ticks[source]
         offsets = {TOPIC[source]: [self.published[source]]}
-        return Watermark(
-            source=source, epoch=tick.epoch, n=tick.n, clock=self.clock.now(), offsets=offsets
-        )
+        return Watermark(source=source, **tick._asdict(), clock=self.clock.now(), offsets=offsets)
 
     def _progress(self, model: ReadModel) -> ReadModelProgress:
         return ReadModelProgress(
