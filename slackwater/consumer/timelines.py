@@ -103,8 +103,7 @@ class Timelines:
             if not self._is_clear(record):
                 newest = newest if newest is not None else await self._newest_by_topic()
                 self._judge(record.topic_partition, newest)
-            followed = self._followed[record.topic_partition]
-            if record.offset >= followed.beginning and _timeline(record) == followed.timeline:
+            if _timeline(record) == self._followed[record.topic_partition].timeline:
                 admitted.append(record)
         return admitted
 
