@@ -53,8 +53,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """How far one read model reflects one source.
 
     Everything of the source that was visible at `proven` is reflected; without it nothing is known.
-    `reached` is the newest tick before which everything is reflected. It `has_parted` where it holds
-    a history that the source has left: nothing will be known until the read model is rebuilt.
+    `reached` is the newest tick before which everything is reflected. One that `has_parted` holds a
+    history that its source has left: nothing will be known until the read model is rebuilt.
     """
 
     source: str

@@ -21,12 +21,12 @@ from sqlalchemy import Connection
 
 from slackwater.clock import Clock
 from slackwater.database.port import Session
-from slackwater.event_log.port import EventLog, NewRecord
+from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
 from slackwater.events.cloudevents import TIMELINE_HEADER
 from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.ticks import hold_epoch, raise_tick, require_epoch
+from slackwater.outbox.ticks import hold_epoch, keep_acknowledged, raise_tick, require_epoch
 from slackwater.outbox.unpublished import (
     Unpublished,
     last_unpublished,
@@ -62,6 +62,7 @@ class Leader:
         self._epoch = 0
         self._timeline = ""
         self._since: dict[str, list[int]] = {}
+        self._acknowledged: dict[TopicPartition, int] = {}
 
     async def take_lead(self) -> None:
         """Begin an epoch of our own, in the timeline that the log holds or in a new one.
@@ -69,7 +70,7 @@ class Leader:
         Raises:
             FencedError: another relay has taken the lead meanwhile.
         """
-        tick, self._since = await Lineage(
+        tick, self._since, self._acknowledged = await Lineage(
             self._source,
             topics=self._topics,
             tables=self._tables,
@@ -108,7 +109,8 @@ class Leader:
         published = 0
         last = await self._session.read(self._last_unpublished)
         while last and (batch := await self._session.read(self._read_batch)):
-            await self._event_log.append([self._in_timeline(row.record) for row in batch])
+            places = await self._event_log.append([self._in_timeline(row.record) for row in batch])
+            self._acknowledged |= {at: offset + 1 for at, offset in places}
             await self._mark(batch)
             published += len(batch)
             if batch[-1].position >= last:
@@ -146,5 +148,6 @@ class Leader:
         def work(connection: Connection) -> None:
             hold_epoch(connection, self._tables.tick, self._epoch)
             mark_published(connection, self._tables.events, [row.position for row in batch])
+            keep_acknowledged(connection, self._tables.tick, self._acknowledged)
 
         await self._session.transact(work)

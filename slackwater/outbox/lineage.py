@@ -29,12 +29,12 @@ from sqlalchemy import Connection, select
 
 from slackwater.clock import Clock
 from slackwater.database.port import Session
-from slackwater.event_log.port import EventLog, Record
+from slackwater.event_log.port import EventLog, Record, TopicPartition
 from slackwater.event_log.reading import read_between
 from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.logs import logger
 from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.ticks import begin_timeline, current_tick, take_epoch
+from slackwater.outbox.ticks import begin_timeline, current_tick, read_acknowledged, take_epoch
 from slackwater.outbox.unpublished import mark_all_unpublished
 from slackwater.watermarks.newest import newest_watermarks
 from slackwater.watermarks.record import Watermark, by_topic
@@ -44,10 +44,13 @@ _log = logger("relay")
 
 
 class Lead(NamedTuple):
-    """The tick at which a relay begins to lead, and where in the log its timeline began."""
+    """The tick at which a relay begins to lead, where in the log its timeline began, and how far
+    the log has acknowledged what is published.
+    """
 
     tick: Tick
     since: dict[str, list[int]]
+    acknowledged: dict[TopicPartition, int]
 
 
 class Lineage:
@@ -76,16 +79,20 @@ class Lineage:
         Raises:
             FencedError: another relay has taken the lead meanwhile.
         """
-        held = await self._session.transact(
-            lambda connection: take_epoch(connection, self._tables.tick)
+        held, acknowledged = await self._session.transact(
+            lambda connection: (
+                take_epoch(connection, self._tables.tick),
+                read_acknowledged(connection, self._tables.tick),
+            )
         )
         newest = (await newest_watermarks(self._event_log)).get(self._source)
-        reason = await self._parting(held, newest)
+        reason = await self._parting(held, acknowledged, newest)
         if reason is not None:
             held = await self._begin_timeline(held, newest, reason)
+            acknowledged = {}
         if newest is not None and newest.timeline == held.timeline:
-            return Lead(held, newest.since)
-        return Lead(held, await self._announce(held))
+            return Lead(held, newest.since, acknowledged)
+        return Lead(held, await self._announce(held), acknowledged)
 
     async def settle(self) -> None:
         """Begin a new timeline if the histories have parted, and leave any relay's lead alone else.
@@ -93,15 +100,21 @@ class Lineage:
         Raises:
             FencedError: a relay has taken the lead meanwhile; look again.
         """
+        # The log may go on meanwhile: what it acknowledged is read before it, the tick after it.
+        acknowledged = await self._session.read(
+            lambda connection: read_acknowledged(connection, self._tables.tick)
+        )
         newest = (await newest_watermarks(self._event_log)).get(self._source)
         tick = await self._session.read(
             lambda connection: current_tick(connection, self._tables.tick)
         )
         next_epoch = tick._replace(epoch=tick.epoch + 1)
-        if await self._parting(next_epoch, newest) is not None:
+        if await self._parting(next_epoch, acknowledged, newest) is not None:
             await self.take_lead()
 
-    async def _parting(self, held: Tick, newest: Watermark | None) -> str | None:
+    async def _parting(
+        self, held: Tick, acknowledged: dict[TopicPartition, int], newest: Watermark | None
+    ) -> str | None:
         """Say what shows that the log's history is not ours; None while nothing does."""
         if newest is None:
             return "the log has nothing of it" if held.n else None
@@ -109,15 +122,11 @@ class Lineage:
             return "the log holds another timeline of it"
         if newest.epoch >= held.epoch or newest.n > held.n:
             return f"the log has its tick {newest.tick}, and it has itself not come that far"
-        return await self._unclaimed_parting(newest)
-
-    async def _unclaimed_parting(self, newest: Watermark) -> str | None:
-        """Look at what was published and not claimed before the last relay ended."""
         ends = await self._event_log.end_offsets(self._topics)
-        claimed = newest.claimed
-        if any(ends.get(at, 0) < offset for at, offset in claimed.items()):
-            return "the log ends before what was claimed of it"
-        async for records in read_between(self._event_log, claimed, ends):
+        for promised in (newest.claimed, acknowledged):
+            if any(ends.get(at, 0) < offset for at, offset in promised.items()):
+                return "the log ends before what it had acknowledged"
+        async for records in read_between(self._event_log, newest.claimed, ends):
             if not await self._knows(records, newest.timeline):
                 return "the log has an event that it does not know itself"
         return None

@@ -40,6 +40,8 @@ def add_timelines() -> None:
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("n", sa.BigInteger(), nullable=False),
         sa.Column("timeline", sa.Text(), nullable=False),
+        sa.Column("acknowledged", sa.LargeBinary(), nullable=False),
+        beginning={"timeline": "", "acknowledged": b"[]"},
     )
     _make_anew(
         "consumer_progress",
@@ -49,21 +51,23 @@ def add_timelines() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("timeline", sa.Text(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
+        beginning={"timeline": ""},
     )
 
 
 def drop_timelines() -> None:
     """Take `add_timelines` back."""
+    op.drop_column("tick", "acknowledged")
     for table in ("tick", "consumer_progress"):
         op.drop_column(table, "timeline")
 
 
-def _make_anew(name: str, *columns: sa.Column[Any]) -> None:
-    """Put a table with a timeline in the place of the one without, and keep its rows."""
+def _make_anew(name: str, *columns: sa.Column[Any], beginning: dict[str, Any]) -> None:
+    """Put a table with more columns in the place of one; its rows begin with `beginning` there."""
     connection = op.get_bind()
     kept = connection.execute(sa.text(f"SELECT * FROM {name}")).mappings().all()  # noqa: S608 - ours
     op.drop_table(name)
-    op.bulk_insert(op.create_table(name, *columns), [{**row, "timeline": ""} for row in kept])
+    op.bulk_insert(op.create_table(name, *columns), [{**row, **beginning} for row in kept])
 
 
 def _create_events(name: str) -> None:

@@ -72,7 +72,10 @@ def event_table(name: str, metadata: MetaData) -> Table:
 
 
 def tick_table(metadata: MetaData) -> Table:
-    """Declare the one-row table of the source's tick, with the timeline that it counts in."""
+    """Declare the one-row table of the source's tick, with the timeline that it counts in.
+
+    `acknowledged` is JSON: how far the log has acknowledged what is marked as published.
+    """
     return Table(
         "tick",
         metadata,
@@ -80,6 +83,7 @@ def tick_table(metadata: MetaData) -> Table:
         Column("epoch", BigInteger, nullable=False),
         Column("n", BigInteger, nullable=False),
         Column("timeline", Text, nullable=False),
+        Column("acknowledged", LargeBinary, nullable=False),
         info=_INFRASTRUCTURE,
     )
 

@@ -5,10 +5,17 @@ Whoever takes a new epoch fences off every relay before: a tick is raised only i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 from sqlalchemy import Connection, Table, insert, select, update
 
 from slackwater.errors import FencedError
+from slackwater.event_log.port import TopicPartition
 from slackwater.watermarks.tick import Tick, new_timeline
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(list[tuple[str, int, int]])
 
 
 def current_tick(connection: Connection, table: Table) -> Tick:
@@ -21,7 +28,7 @@ def begin_ticks(connection: Connection, table: Table) -> None:
     """Begin the first timeline of a source that has none; its ticks count from (0, 0)."""
     if connection.execute(select(table.c.id)).one_or_none() is None:
         first = {"id": 1, "epoch": 0, "n": 0, "timeline": new_timeline()}
-        connection.execute(insert(table).values(first))
+        connection.execute(insert(table).values(first | {"acknowledged": _encoder.encode([])}))
 
 
 def take_epoch(connection: Connection, table: Table) -> Tick:
@@ -39,11 +46,28 @@ def begin_timeline(connection: Connection, table: Table, held: Tick, *, beyond: 
     """
     later = Tick(max(held.epoch, beyond.epoch + 1), max(held.n, beyond.n), new_timeline())
     begun = connection.execute(
-        update(table).where(table.c.epoch == held.epoch).values(later._asdict())
+        update(table)
+        .where(table.c.epoch == held.epoch)
+        .values(later._asdict() | {"acknowledged": _encoder.encode([])})
     ).rowcount
     if not begun:
         raise _fenced(held.epoch)
     return later
+
+
+def read_acknowledged(connection: Connection, table: Table) -> dict[TopicPartition, int]:
+    """Return how far the log had acknowledged what is marked as published: next offsets."""
+    kept = connection.execute(select(table.c.acknowledged)).scalar_one_or_none()
+    listed = _decoder.decode(kept) if kept is not None else []
+    return {TopicPartition(topic, partition): offset for topic, partition, offset in listed}
+
+
+def keep_acknowledged(
+    connection: Connection, table: Table, offsets: Mapping[TopicPartition, int]
+) -> None:
+    """Remember it with the marks: a log that ends before was lost or restored."""
+    listed = [(*at, offset) for at, offset in offsets.items()]
+    connection.execute(update(table).values(acknowledged=_encoder.encode(listed)))
 
 
 def raise_tick(connection: Connection, table: Table, epoch: int) -> Tick:

@@ -157,9 +157,10 @@ class RelayLineageContract(AdapterContract):
         await advance(source, 3)
         before = (await source.watermarks())[-1]
         source.log = await new_log(tmp_path / "another log")
+        await leading(source)
         await (await leading(source)).step()
         after = (await source.watermarks())[-1]
-        assert after.timeline != before.timeline
+        assert await timelines(source) == {after.timeline} != {before.timeline}
         assert await ids_in(source, after) == await ids_of(source)
         assert len(await source.events()) == 3
         await source.log.close()
@@ -197,6 +198,25 @@ class RelayLineageContract(AdapterContract):
         newest = (await source.watermarks())[-1]
         assert newest.timeline != claim.timeline
         assert len(await source.events()) == 3
+        await source.log.close()
+
+    @holds(Guarantee.WATERMARKS)
+    async def test_a_log_put_back_to_a_backup_gets_what_it_has_lost(
+        self, source: Source, tmp_path: Path
+    ) -> None:
+        leader = await leading(source)
+        await source.raise_counter("c1")
+        await leader.step()
+        kept = [*await source.records(_TOPIC), *await source.records(WATERMARKS.name)]
+        await source.raise_counter("c1")
+        await leader.step()
+        source.log = await new_log(tmp_path / "another log")
+        await source.log.append([as_new(record) for record in kept])
+        await (await leading(source)).step()
+        newest = (await source.watermarks())[-1]
+        assert newest.timeline != (await source.watermarks())[0].timeline
+        assert await ids_in(source, newest) == await ids_of(source)
+        assert len(await ids_of(source)) == 2
         await source.log.close()
 
     async def test_death_before_a_timeline_begins_in_the_log_leaves_that_to_the_successor(
@@ -244,7 +264,7 @@ class RelayLineageContract(AdapterContract):
         await part(source)
         await (await leading(source)).step()
         begun = (await source.tick()).timeline
-        await source.log.append([as_new(event, "never heard of"), old.to_record()])
+        await source.log.append([as_new(event, **{ID_HEADER: "never heard of"}), old.to_record()])
         await (await leading(source)).step()
         assert (await source.tick()).timeline == begun
         assert (await source.watermarks())[-1].timeline == begun
@@ -364,11 +384,11 @@ async def ids_in(source: Source, claim: Watermark) -> set[str]:
     }
 
 
-def as_new(record: Record, event_id: str) -> NewRecord:
-    """Return the record for another append, as an event with another id."""
+def as_new(record: Record, **headers: str) -> NewRecord:
+    """Return the record for another append."""
     return NewRecord(
         topic=record.topic,
         key=record.key,
         value=record.value,
-        headers={**record.headers, ID_HEADER: event_id},
+        headers={**record.headers, **headers},
     )
