@@ -39,6 +39,7 @@ from slackwater.events.event import Event
 from slackwater.local_doorbell import LocalDoorbell
 from slackwater.outbox import leader as leader_module
 from slackwater.outbox.leader import Leader
+from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unpublished import count_unpublished
@@ -87,6 +88,16 @@ class Source:
             tables=counting.tables,
             session=session or self.database,
             log=log or self.log,
+            clock=SystemClock(),
+        )
+
+    def lineage(self) -> Lineage:
+        return Lineage(
+            "counting",
+            topics=[counting.COUNTERS.name],
+            tables=counting.tables,
+            session=self.database,
+            log=self.log,
             clock=SystemClock(),
         )
 

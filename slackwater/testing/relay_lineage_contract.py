@@ -255,6 +255,27 @@ class RelayLineageContract(AdapterContract):
         assert len(await timelines(source)) == 2
         assert await source.unpublished() == len(await ids_of(source))
 
+    async def test_a_service_that_looks_before_any_relay_begins_the_timeline_itself(
+        self, source: Source, other: Source
+    ) -> None:
+        await part(source)
+        await source.lineage().settle()
+        begun = (await source.tick()).timeline
+        await (await leading(other)).step()
+        newest = (await source.watermarks())[-1]
+        assert newest.timeline == begun
+        assert await ids_in(source, newest) == await ids_of(source)
+
+    async def test_a_service_that_looks_leaves_a_leader_alone(
+        self, source: Source, other: Source
+    ) -> None:
+        leader = await leading(source)
+        await source.raise_counter("c1")
+        await leader.step()
+        await other.lineage().settle()
+        await leader.step()
+        assert len(await timelines(source)) == 1
+
     async def test_what_a_replaced_leader_says_late_of_an_old_timeline_is_void(
         self, source: Source
     ) -> None:

@@ -22,7 +22,7 @@ async def newest_by_topic(log: EventLog) -> dict[str, Watermark]:
     return {
         topic: watermark
         for watermark in newest.values()
-        for topic in watermark.since or watermark.offsets
+        for topic in {**watermark.offsets, **watermark.since}
     }
 
 
