@@ -28,6 +28,7 @@ from slackwater.testing.doorbell_contract import DoorbellContract
 from slackwater.testing.event_log_contract import EventLogContract
 from slackwater.testing.progress_store_contract import ProgressStoreContract
 from slackwater.testing.relay_contract import RelayContract
+from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
 from slackwater.testing.search_index_contract import SearchIndexContract
 
@@ -66,7 +67,7 @@ PORTS = (
         Database,
         DatabaseCapability,
         (_embedded(SqliteDatabase), _on_engine(PostgresqlDatabase, "postgresql")),
-        (DatabaseContract, RelayContract, RelayWritersContract),
+        (DatabaseContract, RelayContract, RelayLineageContract, RelayWritersContract),
     ),
     Port(
         "Doorbell",

@@ -130,7 +130,7 @@ class Services:
 def _headers(
     cause: Cause, idempotency_key: str | None, read_after: ConsistencyToken | None
 ) -> dict[str, str]:
-    demanded = ",".join(f"{source}={tick}" for source, tick in _ticks(read_after))
+    demanded = ",".join(f"{source}={tick.to_text()}" for source, tick in _ticks(read_after))
     values = {
         "Content-Type": "application/json",
         "Slackwater-Correlation-Id": cause.correlation_id,
@@ -160,7 +160,8 @@ def _decoded(service: str, response: httpx2.Response, remedy: str) -> Any:
 
 def _token(answer: Mapping[str, Any]) -> ConsistencyToken:
     tick = answer["tick"]
-    return ConsistencyToken(ticks={tick["source"]: Tick(tick["epoch"], tick["n"])})
+    tick_made = Tick(tick["epoch"], tick["n"], tick["timeline"])
+    return ConsistencyToken(ticks={tick["source"]: tick_made})
 
 
 def _refused(answer: Mapping[str, Any]) -> CommandAnswer:

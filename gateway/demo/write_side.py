@@ -44,9 +44,10 @@ class Tick(msgspec.Struct, frozen=True):
     source: str
     epoch: int
     n: int
+    timeline: str
 
     def as_read_after(self) -> str:
-        return f"{self.source}={self.epoch}.{self.n}"
+        return f"{self.source}={self.epoch}.{self.n}.{self.timeline}"
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):

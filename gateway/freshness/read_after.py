@@ -86,11 +86,7 @@ class ReadAfter:
         missed = _missed(demanded, reached)
         impossible = self._impossible(missed, asked_s)
         if impossible is not None:
-            message = (
-                f"the consistency token names a tick that {impossible} has not made; "
-                "use it exactly as a mutation returned it"
-            )
-            raise InvalidConsistencyToken(message)
+            raise InvalidConsistencyToken(impossible)
         self._raise(missed, reached)
 
     def _raise(self, demanded: Mapping[Pair, Tick], reached: Mapping[Pair, Tick | None]) -> None:
@@ -116,16 +112,24 @@ class ReadAfter:
         return min(known) if len(known) == len(ticks) else None
 
     def _impossible(self, missed: Mapping[Pair, Tick], asked_s: float) -> str | None:
-        """Name a source that was asked since and had not made the token's tick by then.
+        """Say why a tick never comes: its source was asked since and had not made it by then.
 
         Without an answer from since then, the tick may be newer than anything that was heard.
         """
         for (_, source), tick in missed.items():
             newest, probe = self._board.newest_tick(source), self._board.newest_probe(source)
-            if newest is None or probe is None or tick <= newest:
+            if newest is None or probe is None or probe.monotonic_s <= asked_s:
                 continue
-            if probe.monotonic_s > asked_s:
-                return source
+            if tick.timeline != newest.timeline:
+                return (
+                    f"{source} was restored since the write that the consistency token is of, or "
+                    "its log was lost; read without the token and look whether the write is there"
+                )
+            if tick > newest:
+                return (
+                    f"the consistency token names a tick that {source} has not made; "
+                    "use it exactly as a mutation returned it"
+                )
         return None
 
 
@@ -133,7 +137,7 @@ def _missed(demanded: Mapping[Pair, Tick], reached: Mapping[Pair, Tick | None]) 
     missed = {}
     for pair, tick in demanded.items():
         newest = reached[pair]
-        if newest is None or newest <= tick:
+        if newest is None or not newest.is_after(tick):
             missed[pair] = tick
     return missed
 

@@ -28,4 +28,5 @@ async def _create_all(installation: Installation) -> None:
     await installation.event_log.create_topics(topics)
     for topic in topics:
         kept = "everything" if topic.retention_records is None else f"{topic.retention_records:,}"
-        typer.echo(f"{topic.name}: {topic.partitions} partitions, keeps {kept}")
+        newest = " and the newest of each key" if topic.keeps_newest else ""
+        typer.echo(f"{topic.name}: {topic.partitions} partitions, keeps {kept}{newest}")

@@ -1,9 +1,12 @@
 """Topics on Kafka: created as stated, refused with other partitions, and looked up.
 
 Topics of events keep everything: retention by neither time nor size. A topic with a bound keeps
-about that many records by size, never by time, so that the last word of a source that fell silent
-is not forgotten. Kafka drops whole segments, so up to twice the bound stays, and for some minutes
-more; the records kept are a suffix without gaps all the same.
+about that many records by size, never by time. Kafka drops whole segments, so up to twice the bound
+stays, and for some minutes more; the records kept are a suffix without gaps all the same.
+
+A topic that keeps the newest record of each key is compacted and never shortened: retention by size
+would drop a segment with all that is in it, also the last word of a source that fell silent. Its
+segments are small, so that little is left that could be compacted.
 """
 
 from __future__ import annotations
@@ -118,19 +121,26 @@ class KafkaTopics:
 def config_of(topic: Topic, min_insync_replicas: int) -> dict[str, str]:
     """Return the configuration that a topic is created with and kept at."""
     return {
-        "cleanup.policy": "delete",
         "min.insync.replicas": str(min_insync_replicas),
         "unclean.leader.election.enable": "false",
         "retention.ms": "-1",
-        **_retention(topic.retention_records),
+        **_retention(topic),
     }
 
 
-def _retention(records: int | None) -> dict[str, str]:
-    if records is None:
-        return {"retention.bytes": "-1", "segment.bytes": str(1 << 30)}
-    kept = max(records * _RECORD_BYTES, _SEGMENT_BYTES_MIN)
+def _retention(topic: Topic) -> dict[str, str]:
+    if topic.retention_records is None:
+        return {"cleanup.policy": "delete", "retention.bytes": "-1", "segment.bytes": str(1 << 30)}
+    if topic.keeps_newest:
+        return {
+            "cleanup.policy": "compact",
+            "retention.bytes": "-1",
+            "segment.bytes": str(_SEGMENT_BYTES_MIN),
+            "min.cleanable.dirty.ratio": "0.1",
+        }
+    kept = max(topic.retention_records * _RECORD_BYTES, _SEGMENT_BYTES_MIN)
     return {
+        "cleanup.policy": "delete",
         "retention.bytes": str(kept),
         "segment.bytes": str(max(kept // 4, _SEGMENT_BYTES_MIN)),
     }

@@ -27,12 +27,15 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """A topic; its number of partitions never changes.
 
     `retention_records` bounds how many records each partition keeps; None keeps everything, as
-    topics of events must, because read models are rebuilt from them.
+    topics of events must, because read models are rebuilt from them. With `keeps_newest` each key's
+    newest record stays whatever the bound: what was trimmed has a newer one, so that readers go on
+    behind it.
     """
 
     name: str
     partitions: int = 4
     retention_records: int | None = None
+    keeps_newest: bool = False
 
 
 class TopicPartition(NamedTuple):

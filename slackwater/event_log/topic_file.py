@@ -30,7 +30,8 @@ from slackwater.sqlite.file import SqliteFile
 
 _SCHEMA = """
 CREATE TABLE topic (
-    name TEXT NOT NULL, partitions INTEGER NOT NULL, retention_records INTEGER
+    name TEXT NOT NULL, partitions INTEGER NOT NULL, retention_records INTEGER,
+    keeps_newest INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE bounds (
     partition INTEGER PRIMARY KEY, oldest_offset INTEGER NOT NULL, next_offset INTEGER NOT NULL
@@ -41,7 +42,9 @@ CREATE TABLE records (
     PRIMARY KEY (partition, offset)
 ) STRICT, WITHOUT ROWID;
 """
-_READ_TOPIC = "SELECT name, partitions, retention_records FROM topic"
+_READ_TOPIC = "SELECT name, partitions, retention_records, keeps_newest FROM topic"
+_HAS_KEEPS_NEWEST = "SELECT 1 FROM pragma_table_info('topic') WHERE name = 'keeps_newest'"
+_ADD_KEEPS_NEWEST = "ALTER TABLE topic ADD COLUMN keeps_newest INTEGER NOT NULL DEFAULT 0"
 _READ_BOUNDS = "SELECT partition, oldest_offset, next_offset FROM bounds"
 _WRITE_BOUNDS = "UPDATE bounds SET oldest_offset = ?, next_offset = ? WHERE partition = ?"
 _APPEND = "INSERT INTO records (partition, offset, key, value, headers) VALUES (?, ?, ?, ?, ?)"
@@ -49,7 +52,11 @@ _FETCH = (
     "SELECT partition, offset, key, value, headers FROM records "
     "WHERE partition = ? AND offset >= ? ORDER BY offset LIMIT ?"
 )
-_TRIM = "DELETE FROM records WHERE partition = ? AND offset < ?"
+_TRIM = "DELETE FROM records WHERE partition = ?1 AND offset < ?2"
+_TRIM_SUPERSEDED = (
+    "DELETE FROM records WHERE partition = ?1 AND offset < ?2 AND offset NOT IN "
+    "(SELECT max(offset) FROM records WHERE partition = ?1 GROUP BY key)"
+)
 
 _TRIM_MAX = 10_000
 _STEM_CHARS_MAX = 160
@@ -88,6 +95,7 @@ class TopicFile:
         self._file = file
         self.name = topic.name
         self.partitions = topic.partitions
+        self._keeps_newest = topic.keeps_newest
 
     async def append(self, records: Sequence[NewRecord]) -> list[tuple[TopicPartition, int]]:
         """Append durably, in order; return each record's partition and offset."""
@@ -109,14 +117,21 @@ class TopicFile:
             PositionBeyondEndError: a position lies beyond the end of its partition.
         """
         return await self._file.read(
-            partial(_fetch_all, topic=self.name, fetches=fetches, oldest_at_zero=oldest_at_zero)
+            partial(
+                _fetch_all,
+                topic=self.name,
+                fetches=fetches,
+                oldest_at_zero=oldest_at_zero,
+                skips_trimmed=self._keeps_newest,
+            )
         )
 
-    async def keep(self, retention_records: int | None) -> None:
+    async def keep(self, retention_records: int | None, *, keeps_newest: bool) -> None:
         """Bound how many records each partition keeps from now on."""
         await self._file.write(
             lambda connection: connection.execute(
-                "UPDATE topic SET retention_records = ?", (retention_records,)
+                "UPDATE topic SET retention_records = ?, keeps_newest = ?",
+                (retention_records, keeps_newest),
             ).close()
         )
 
@@ -151,11 +166,15 @@ async def create_topic(directory: Path, topic: Topic) -> None:
     await asyncio.to_thread(create_file, path, partial(_build, topic=topic))
     file = SqliteFile(path)
     try:
+        if not await file.read(lambda connection: connection.execute(_HAS_KEEPS_NEWEST).fetchall()):
+            await file.write(_add_keeps_newest)
         existing = await file.read(_read_topic)
         if existing.partitions != topic.partitions:
             raise PartitionCountError(topic.name, existing.partitions, topic.partitions)
-        if existing.retention_records != topic.retention_records:
-            await TopicFile(file, existing).keep(topic.retention_records)
+        if existing != topic:
+            await TopicFile(file, existing).keep(
+                topic.retention_records, keeps_newest=topic.keeps_newest
+            )
     finally:
         await file.close()
 
@@ -163,17 +182,28 @@ async def create_topic(directory: Path, topic: Topic) -> None:
 def _build(connection: Connection, topic: Topic) -> None:
     connection.executescript(_SCHEMA)
     connection.execute(
-        "INSERT INTO topic VALUES (?, ?, ?)",
-        (topic.name, topic.partitions, topic.retention_records),
+        "INSERT INTO topic VALUES (?, ?, ?, ?)",
+        (topic.name, topic.partitions, topic.retention_records, topic.keeps_newest),
     )
     connection.executemany(
         "INSERT INTO bounds VALUES (?, 0, 0)", [(each,) for each in range(topic.partitions)]
     )
 
 
+def _add_keeps_newest(connection: Connection) -> None:
+    """Bring a file up to date that was made before there was such a thing."""
+    if not connection.execute(_HAS_KEEPS_NEWEST).fetchall():  # another process may have been faster
+        connection.execute(_ADD_KEEPS_NEWEST).close()
+
+
 def _read_topic(connection: Connection) -> Topic:
-    name, partitions, retention_records = connection.execute(_READ_TOPIC).fetchone()
-    return Topic(name=name, partitions=partitions, retention_records=retention_records)
+    name, partitions, retention_records, keeps_newest = connection.execute(_READ_TOPIC).fetchone()
+    return Topic(
+        name=name,
+        partitions=partitions,
+        retention_records=retention_records,
+        keeps_newest=bool(keeps_newest),
+    )
 
 
 def _read_bounds(connection: Connection) -> dict[int, Bounds]:
@@ -195,7 +225,7 @@ def _append(
     connection.executemany(_APPEND, map(_row_of, placed, records))
     for partition in {at.partition for at, _ in placed}:
         grown = Bounds(bounds[partition].oldest, ends[partition])
-        oldest = _trim(connection, partition, grown, topic.retention_records)
+        oldest = _trim(connection, partition, grown, topic)
         connection.execute(_WRITE_BOUNDS, (oldest, grown.end, partition))
     return placed
 
@@ -207,38 +237,48 @@ def _row_of(
     return at.partition, offset, record.key, record.value, _encode_headers(record.headers)
 
 
-def _trim(
-    connection: Connection, partition: int, bounds: Bounds, retention_records: int | None
-) -> int:
+def _trim(connection: Connection, partition: int, bounds: Bounds, topic: Topic) -> int:
     """Trim once the bound is passed, an eighth more than needed: then many appends need not.
 
     A retention that was cut down is reached over several appends, so that none waits for long.
     """
-    if retention_records is None or bounds.end - bounds.oldest <= retention_records:
+    most = topic.retention_records
+    if most is None or bounds.end - bounds.oldest <= most:
         return bounds.oldest
-    kept = retention_records - retention_records // 8
+    kept = most - most // 8
     oldest = min(bounds.end - kept, bounds.oldest + _TRIM_MAX)
-    connection.execute(_TRIM, (partition, oldest))
+    trim = _TRIM_SUPERSEDED if topic.keeps_newest else _TRIM
+    connection.execute(trim, (partition, oldest))
     return oldest
 
 
 def _fetch_all(
-    connection: Connection, topic: str, fetches: Sequence[Fetch], oldest_at_zero: bool
+    connection: Connection,
+    topic: str,
+    fetches: Sequence[Fetch],
+    oldest_at_zero: bool,
+    skips_trimmed: bool,
 ) -> list[Record]:
     bounds = _read_bounds(connection)
     records: list[Record] = []
     for fetch in fetches:
-        start = _start(topic, fetch, bounds, oldest_at_zero)
+        start = _start(topic, fetch, bounds, oldest_at_zero, skips_trimmed)
         rows = connection.execute(_FETCH, (fetch.partition, start, fetch.limit))
         records.extend(_record_of(topic, *row) for row in rows)
     return records
 
 
-def _start(topic: str, fetch: Fetch, bounds: Mapping[int, Bounds], oldest_at_zero: bool) -> int:
+def _start(
+    topic: str,
+    fetch: Fetch,
+    bounds: Mapping[int, Bounds],
+    oldest_at_zero: bool,
+    skips_trimmed: bool,
+) -> int:
     oldest, end = bounds[fetch.partition]
     if oldest_at_zero and fetch.position == 0:
-        return oldest
-    if fetch.position < oldest:
+        return 0  # some may be kept before the oldest offset
+    if fetch.position < oldest and not skips_trimmed:
         raise LostRetentionError(TopicPartition(topic, fetch.partition), fetch.position, oldest)
     if fetch.position > end:
         raise PositionBeyondEndError(TopicPartition(topic, fetch.partition), fetch.position, end)

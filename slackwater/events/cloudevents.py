@@ -1,7 +1,8 @@
 """Events on the log: CloudEvents 1.0 in binary mode, attributes in headers, data as JSON.
 
 The same headers serve Kafka and the embedded log. Extension attributes follow CloudEvents' naming
-rule (lower-case letters and digits).
+rule (lower-case letters and digits). `ce_timeline` is set by whoever publishes: it tells of the
+publication, not of the event, which stays the same when it is published again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from datetime import datetime
 
 from slackwater.errors import PoisonousEventError
 from slackwater.events.event import Cause, Event
+
+ID_HEADER = "ce_id"
+TIMELINE_HEADER = "ce_timeline"
 
 _OPTIONAL = {
     "causation_id": "ce_causationid",
@@ -23,7 +27,7 @@ def to_headers(event: Event) -> dict[str, str]:
     """Return the headers that carry everything of the event but its data and topic."""
     headers = {
         "ce_specversion": "1.0",
-        "ce_id": event.id,
+        ID_HEADER: event.id,
         "ce_source": event.source,
         "ce_type": event.type,
         "ce_time": event.time.isoformat(),
@@ -50,7 +54,7 @@ def from_headers(topic: str, headers: Mapping[str, str], data: bytes) -> Event:
     """
     try:
         return Event(
-            id=headers["ce_id"],
+            id=headers[ID_HEADER],
             source=headers["ce_source"],
             topic=topic,
             type=headers["ce_type"],

@@ -47,7 +47,6 @@ class _Model:
         self.building: ReadModelProgress | None = None
         self.reached: dict[str, Tick | None] = dict.fromkeys(read_model.sources)
         self.proven: dict[str, Instant | None] = dict.fromkeys(read_model.sources)
-        self.distrusted: dict[str, int] = {}
 
     @property
     def version(self) -> int:
@@ -57,33 +56,32 @@ class _Model:
     def positions(self) -> dict[TopicPartition, int]:
         return self.progress.positions if self.progress is not None else {}
 
+    @property
+    def timelines(self) -> dict[TopicPartition, str]:
+        return self.progress.timelines if self.progress is not None else {}
+
     def follow(self, progress: ReadModelProgress) -> None:
         """Take over new progress; whatever went back (a restored store) is proven anew."""
         if _went_back(self.positions, progress.positions):
             self.reached = dict.fromkeys(self.reached)
             self.proven = dict.fromkeys(self.proven)
         self.progress = progress
-        self.distrusted = {
-            source: version
-            for source, version in self.distrusted.items()
-            if version >= progress.model.version
-        }
-
-    def distrust(self, source: str) -> None:
-        """Take nothing of a restored source for proven until the read model has been rebuilt.
-
-        The source hands out versions again that the read model knows, and drops as old ones.
-        """
-        if source in self.reached:
-            self.reached[source] = self.proven[source] = None
-            self.distrusted[source] = self.version
 
     def advance(self, source: str, track: SourceTrack) -> None:
-        """Find the newest tick reached, and the newest instant that it proves."""
-        if source in self.distrusted:
+        """Find the newest tick reached, and the newest instant that it proves.
+
+        In another timeline than its source's a read model proves nothing until it is rebuilt: the
+        source hands out versions again that the read model has, and drops as old ones.
+        """
+        if self.has_parted(source, track):
+            self.reached[source] = self.proven[source] = None
             return
-        topics = self.read_model.topics[source]
-        reached = track.reached(self.positions, topics, since=self.reached[source])
+        reached = track.reached(
+            self.positions,
+            self.read_model.topics[source],
+            timelines=self.timelines,
+            since=self.reached[source],
+        )
         self.reached[source] = reached
         if reached is not None:
             self.proven[source] = _newer(self.proven[source], track.proven(reached))
@@ -93,7 +91,7 @@ class _Model:
     ) -> tuple[Tick | None, Instant | None]:
         """Find the tick reached, and the instant proven, if of some topics one partition counts."""
         reached, proven = self.reached[source], self.proven[source]
-        if source in self.distrusted:
+        if self.has_parted(source, track):
             return reached, proven
         topics = self.read_model.topics[source]
         by_key = track.reached_in(self.positions, topics, only, since=reached)
@@ -102,11 +100,18 @@ class _Model:
     def written(self, source: str, track: SourceTrack) -> Instant | None:
         """Return the newest instant that would be proven if all that is written could be seen."""
         proven = self.proven[source]
-        if self.progress is None or not self.progress.written or source in self.distrusted:
+        if self.progress is None or not self.progress.written or self.has_parted(source, track):
             return proven
         positions, topics = self.positions | self.progress.written, self.read_model.topics[source]
-        reached = track.reached(positions, topics, since=self.reached[source])
+        reached = track.reached(
+            positions, topics, timelines=self.timelines, since=self.reached[source]
+        )
         return _newer(proven, track.proven(reached)) if reached is not None else proven
+
+    def has_parted(self, source: str, track: SourceTrack) -> bool:
+        """Tell whether something is folded of a history that the source has left."""
+        topics = self.read_model.topics[source]
+        return track.has_parted(self.positions, topics, timelines=self.timelines)
 
 
 class FreshnessBoard:
@@ -138,16 +143,9 @@ class FreshnessBoard:
         """Take in a source's answer to a question sent at `sent`.
 
         Returns:
-            False when the tick went back. A tick that was known to be on disk is lost only when
-            the source was restored: then nothing of it is proven until a rebuild. `n` goes on
-            through all epochs, so a newer epoch with a smaller one was restored, too.
+            False when it proves nothing: the tick went back, or is of another timeline.
         """
-        track = self._tracks[source]
-        on_disk = track.tick_known_at(sent.monotonic_s)
-        if on_disk is not None and (tick < on_disk or tick.n < on_disk.n):
-            self._distrust(source)
-            return False
-        accepted = track.add_probe(tick, sent)
+        accepted = self._tracks[source].add_probe(tick, sent)
         if accepted:
             self._pending[source] = pending_events
             self._advance([source])
@@ -262,11 +260,6 @@ class FreshnessBoard:
         track.add_watermark(watermark, self._clock.monotonic())
         return True
 
-    def _distrust(self, source: str) -> None:
-        for model in self._models.values():
-            model.distrust(source)
-        self._advance(())
-
     def _advance(self, sources: Collection[str]) -> None:
         for model in self._models.values():
             for source in sources:
@@ -285,6 +278,7 @@ class FreshnessBoard:
             reached=model.reached[source],
             lag_events=self._lag_events(model, source, track),
             stages=self._stages(model, source, track),
+            has_parted=model.has_parted(source, track),
         )
 
     def _is_behind(self, model: _Model, source: str) -> bool:

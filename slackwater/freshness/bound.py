@@ -43,7 +43,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """How far one read model reflects one source.
 
     Everything of the source that was visible at `proven` is reflected; without it nothing is known.
-    `reached` is the newest tick before which everything is reflected.
+    `reached` is the newest tick before which everything is reflected. One that `has_parted` holds a
+    history that its source has left: nothing will be known until the read model is rebuilt.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     reached: Tick | None
     lag_events: int | None
     stages: Stages | None = None
+    has_parted: bool = False
 
     def limited_by(self, now_s: float) -> FreshnessLimit | None:
         """Name the stage that keeps the bound from being smaller; None where nothing is known."""
@@ -114,7 +116,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     ) -> FreshnessStatus:
         """Return what a bound of this read model means; a proven one that is None fits no Int."""
         if self.halt_reason is not None:
-            return FreshnessStatus.STALLED
+            return FreshnessStatus.STALLED if proven else FreshnessStatus.UNKNOWN
         if self.rebuilding:
             return FreshnessStatus.REBUILDING
         if not proven:

@@ -27,6 +27,7 @@ class TickAnswer(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     epoch: int
     n: int
+    timeline: str
     pending_events: int
 
 
@@ -76,7 +77,8 @@ class SourceProbe:
             )
             return
         self._report(answering=True)
-        self._take(self._source, Tick(answer.epoch, answer.n), sent, answer.pending_events)
+        tick = Tick(answer.epoch, answer.n, answer.timeline)
+        self._take(self._source, tick, sent, answer.pending_events)
 
     def _report(self, *, answering: bool, reason: str = "") -> None:
         if answering != self._answering:

@@ -2,7 +2,7 @@
 
 A probe asked at instant m and answered with tick n. Whoever has reached a tick greater than n
 (equal is not enough: the answer may have been read after tick n and before the next) reflects
-everything that was visible at m.
+everything that was visible at m. All of it holds within one timeline: that of the newest watermark.
 """
 
 from __future__ import annotations
@@ -53,19 +53,17 @@ class SourceTrack:
         """When the newest watermark came, on the clock of the probes."""
         return self._received_s[-1] if self._received_s else None
 
-    def tick_known_at(self, monotonic_s: float) -> Tick | None:
-        """Return the newest tick whose watermark had come before an instant.
-
-        A watermark tells of a tick that is on disk: a source asked after that instant and answering
-        less has lost what it had.
-        """
-        at = bisect_left(self._received_s, monotonic_s)
-        return self._ticks[at - 1] if at else None
-
     def add_watermark(self, watermark: Watermark, received_s: float = math.inf) -> None:
-        """Remember a watermark; one that is not newer than the newest says nothing new."""
+        """Remember a watermark; one that is not newer than the newest says nothing new.
+
+        The first one of another timeline ends what was known: of the new one it proves nothing.
+        """
         if self._ticks and watermark.tick <= self._ticks[-1]:
             return
+        if self._ticks and watermark.timeline != self._ticks[-1].timeline:
+            self._ticks, self._watermarks, self._received_s = [], [], []
+        if self._probed_ticks and watermark.timeline != self._probed_ticks[-1].timeline:
+            self._probed_ticks, self._probed_at = [], []
         self._ticks.append(watermark.tick)
         self._watermarks.append(watermark)
         self._received_s.append(received_s)
@@ -74,8 +72,20 @@ class SourceTrack:
             self._received_s = _thinned(self._received_s)
 
     def add_probe(self, tick: Tick, sent: Instant) -> bool:
-        """Remember an answer; refuse one that goes back (False): ticks not on disk were lost."""
+        """Remember an answer; refuse one that proves nothing (False).
+
+        It is of another timeline than the watermarks, or goes back: ticks not on disk were lost, or
+        the source was restored, which its relay will find. Until then what it commits is unknown
+        to the log, and an answer below a tick that was on disk when it was asked tells of that.
+        """
+        on_disk = self._tick_known_at(sent.monotonic_s)
+        if on_disk is not None and tick < on_disk:
+            return False
+        if self._ticks and tick.timeline != self._ticks[-1].timeline:
+            return False
         newest = self._probed_ticks[-1] if self._probed_ticks else None
+        if newest is not None and tick.timeline != newest.timeline:
+            self._probed_ticks, self._probed_at, newest = [], [], None
         if newest is not None and tick < newest:
             return False
         if tick == newest:
@@ -89,14 +99,30 @@ class SourceTrack:
             self._probed_at = _thinned(self._probed_at)
         return True
 
+    def _tick_known_at(self, monotonic_s: float) -> Tick | None:
+        """Return the newest tick whose watermark had come before an instant.
+
+        A watermark tells of a tick that is on disk.
+        """
+        at = bisect_left(self._received_s, monotonic_s)
+        return self._ticks[at - 1] if at else None
+
     def reached(
         self,
         positions: Mapping[TopicPartition, int],
         topics: Collection[str],
         *,
+        timelines: Mapping[TopicPartition, str] | None = None,
         since: Tick | None = None,
     ) -> Tick | None:
-        """Return the newest tick whose watermark `positions` cover; at least `since`."""
+        """Return the newest tick whose watermark `positions` cover; at least `since`.
+
+        None while a position is of another timeline (`timelines`) than the watermarks.
+        """
+        if self.has_parted(positions, topics, timelines=timelines or {}):
+            return None
+        if since is not None and self._ticks and since.timeline != self._ticks[-1].timeline:
+            since = None
         at = 0 if since is None else bisect_right(self._ticks, since)
         reached = since
         for tick, watermark in zip(self._ticks[at:], self._watermarks[at:], strict=True):
@@ -118,8 +144,11 @@ class SourceTrack:
         """Return a tick that is reached if only some partitions count; at least `since`.
 
         Each watermark proves its tick by itself, so the newest one is looked for by halving: where
-        offsets went back (a restored log) an earlier one may be found, which is no less true.
+        offsets went back (a restored log) an earlier one may be found, which is no less true. All
+        positions must be of the watermarks' timeline (`has_parted`).
         """
+        if since is not None and self._ticks and since.timeline != self._ticks[-1].timeline:
+            since = None
         low = 0 if since is None else bisect_right(self._ticks, since)
         high, wanted = len(self._ticks), set(topics)
         while low < high:
@@ -132,6 +161,17 @@ class SourceTrack:
             else:
                 high = middle
         return since
+
+    def has_parted(
+        self,
+        positions: Mapping[TopicPartition, int],
+        topics: Collection[str],
+        *,
+        timelines: Mapping[TopicPartition, str],
+    ) -> bool:
+        """Tell whether some position counts in another timeline than the watermarks."""
+        newest = self.newest_watermark
+        return newest is not None and not newest.is_followed(positions, timelines, topics)
 
     def proven(self, reached: Tick) -> Instant | None:
         """Return the newest instant at which a probe was answered with a tick before `reached`."""

@@ -2,8 +2,9 @@
 
 A token holds a tick of each source, read after the write's commit had returned, and the versions of
 a few aggregates. A read model that has reached a later tick of that source reflects the write. A
-token promises the write, never what follows from it later. Tokens are signed, so that nobody can
-make up ticks that never come.
+token promises the write, never what follows from it later. A tick counts in its own timeline alone:
+after its source was restored, a token is never taken for reached. Tokens are signed, so that nobody
+can make up ticks that never come.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import msgspec
 from slackwater.errors import InvalidTokenError
 from slackwater.watermarks.tick import Tick
 
-_FORMAT = 1
+_FORMAT = 2
+_TWO_TIMELINES = "two"
 _SIGNATURE_BYTES = 16
 _LENGTH_MAX = 2_048
 _SOURCES_MAX = 16
@@ -36,7 +38,7 @@ class ConsistencyToken(msgspec.Struct, frozen=True, kw_only=True):
         """Return the token that demands what both demand."""
         return ConsistencyToken(
             ticks={
-                source: max(token[source] for token in (self.ticks, other.ticks) if source in token)
+                source: _later(self.ticks.get(source), other.ticks.get(source))
                 for source in {**self.ticks, **other.ticks}
             },
             versions=_newest(self.versions, other.versions),
@@ -53,7 +55,7 @@ class ConsistencyToken(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Payload(msgspec.Struct, array_like=True, frozen=True):
     format: int
-    ticks: dict[str, tuple[int, int]]
+    ticks: dict[str, Tick]
     versions: dict[str, int]
 
 
@@ -65,8 +67,7 @@ class TokenSigner:
 
     def encode(self, token: ConsistencyToken) -> str:
         """Return the token's text: URL-safe, opaque to clients."""
-        ticks = {source: (tick.epoch, tick.n) for source, tick in token.ticks.items()}
-        payload = msgspec.msgpack.encode(_Payload(_FORMAT, ticks, token.versions))
+        payload = msgspec.msgpack.encode(_Payload(_FORMAT, token.ticks, token.versions))
         return base64.urlsafe_b64encode(self._sign(payload) + payload).rstrip(b"=").decode()
 
     def decode(self, text: str) -> ConsistencyToken:
@@ -84,8 +85,7 @@ class TokenSigner:
             raise _invalid("its format is unknown")
         if len(decoded.versions) > _AGGREGATES_MAX:
             raise _invalid(f"it names over {_AGGREGATES_MAX} aggregates")
-        ticks = {source: Tick(*tick) for source, tick in decoded.ticks.items()}
-        return ConsistencyToken(ticks=ticks, versions=decoded.versions)
+        return ConsistencyToken(ticks=decoded.ticks, versions=decoded.versions)
 
     def _verified(self, text: str) -> bytes:
         if len(text) > _LENGTH_MAX:
@@ -101,6 +101,15 @@ class TokenSigner:
 
     def _sign(self, payload: bytes) -> bytes:
         return hmac.digest(self._secret, payload, hashlib.sha256)[:_SIGNATURE_BYTES]
+
+
+def _later(left: Tick | None, right: Tick | None) -> Tick:
+    """Return the tick that demands what both demand; of two timelines nobody ever reaches both."""
+    ticks = [tick for tick in (left, right) if tick is not None]
+    later = max(ticks)
+    if all(tick.timeline == later.timeline for tick in ticks):
+        return later
+    return later._replace(timeline=_TWO_TIMELINES)
 
 
 def _newest(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:

@@ -8,29 +8,33 @@ Everything visible before tick n was committed is in a snapshot taken after it. 
 holds all of that, whoever has applied the log up to its present ends has applied everything that
 was visible before tick n: that is the claim of watermark n. A crash between any two steps repeats
 events and never loses one; a leader that was replaced fails at its next tick or mark and claims
-nothing more.
+nothing more. Before its first tick it has made sure that the log holds this source's own history
+(`slackwater.outbox.lineage`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.database.port import Session
-from slackwater.event_log.port import EventLog, TopicPartition
+from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
+from slackwater.events.cloudevents import TIMELINE_HEADER
 from slackwater.logs import logger
+from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.ticks import hold_epoch, raise_tick, require_epoch, take_epoch
+from slackwater.outbox.ticks import hold_epoch, keep_acknowledged, raise_tick, require_epoch
 from slackwater.outbox.unpublished import (
     Unpublished,
     last_unpublished,
     mark_published,
     read_unpublished,
 )
-from slackwater.watermarks.record import Watermark
+from slackwater.watermarks.record import Watermark, by_topic
 from slackwater.watermarks.tick import Tick
 
 _BATCH_MAX = 500
@@ -57,13 +61,26 @@ class Leader:
         self._event_log = log
         self._clock = clock
         self._epoch = 0
+        self._timeline = ""
+        self._since: dict[str, list[int]] = {}
+        self._acknowledged: dict[TopicPartition, int] = {}
 
     async def take_lead(self) -> None:
-        """Begin an epoch of our own."""
-        self._epoch = await self._session.transact(
-            lambda connection: take_epoch(connection, self._tables.tick)
-        )
-        _log.info("relay leads", source=self._source, epoch=self._epoch)
+        """Begin an epoch of our own, in the timeline that the log holds or in a new one.
+
+        Raises:
+            FencedError: another relay has taken the lead meanwhile.
+        """
+        tick, self._since, self._acknowledged = await Lineage(
+            self._source,
+            topics=self._topics,
+            tables=self._tables,
+            session=self._session,
+            log=self._event_log,
+            clock=self._clock,
+        ).take_lead()
+        self._epoch, self._timeline = tick.epoch, tick.timeline
+        _log.info("relay leads", source=self._source, epoch=self._epoch, timeline=self._timeline)
 
     async def step(self) -> int:
         """Make one tick, publish everything visible before it, and claim it.
@@ -94,7 +111,8 @@ class Leader:
         published = 0
         last = await self._session.read(self._last_unpublished)
         while last and (batch := await self._session.read(self._read_batch)):
-            await self._event_log.append([row.record for row in batch])
+            places = await self._event_log.append([self._in_timeline(row.record) for row in batch])
+            self._acknowledged |= {at: offset + 1 for at, offset in places}
             await self._mark(batch)
             published += len(batch)
             metrics.RELAY_BATCHES.labels(self._source).inc()
@@ -108,12 +126,17 @@ class Leader:
         ends = await self._event_log.end_offsets(self._topics)
         watermark = Watermark(
             source=self._source,
+            timeline=self._timeline,
             epoch=tick.epoch,
             n=tick.n,
             clock=self._clock.now(),
-            offsets={topic: _ends_of(topic, ends) for topic in self._topics},
+            offsets=by_topic(ends, self._topics),
+            since=self._since,
         )
         await self._event_log.append([watermark.to_record()])
+
+    def _in_timeline(self, record: NewRecord) -> NewRecord:
+        return replace(record, headers={**record.headers, TIMELINE_HEADER: self._timeline})
 
     def _last_unpublished(self, connection: Connection) -> int | None:
         """Read in one snapshot that shows our epoch, too."""
@@ -129,10 +152,6 @@ class Leader:
         def work(connection: Connection) -> None:
             hold_epoch(connection, self._tables.tick, self._epoch)
             mark_published(connection, self._tables.events, [row.position for row in batch])
+            keep_acknowledged(connection, self._tables.tick, self._acknowledged)
 
         await self._session.transact(work)
-
-
-def _ends_of(topic: str, ends: dict[TopicPartition, int]) -> list[int]:
-    partitions = sorted(at for at in ends if at.topic == topic)
-    return [ends[at] for at in partitions]

@@ -6,6 +6,8 @@ a later change of the kernel's tables is a further function, called by a further
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -25,6 +27,47 @@ def drop_kernel_tables(*, events: str) -> None:
     """Take `create_kernel_tables` back."""
     for table in ("idempotency", "consumer_progress", "inbox", "tick", events):
         op.drop_table(table)
+
+
+def add_timelines() -> None:
+    """Say which timeline ticks and positions count in; those of before have one without a name.
+
+    The two tables are small, so they are made anew: then they are the declared ones to the letter.
+    """
+    _make_anew(
+        "tick",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("timeline", sa.Text(), nullable=False),
+        sa.Column("acknowledged", sa.LargeBinary(), nullable=False),
+        beginning={"timeline": "", "acknowledged": b"[]"},
+    )
+    _make_anew(
+        "consumer_progress",
+        sa.Column("consumer", sa.Text(), primary_key=True),
+        sa.Column("topic", sa.Text(), primary_key=True),
+        sa.Column("partition", sa.Integer(), primary_key=True),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("timeline", sa.Text(), nullable=False),
+        sa.Column("fence", sa.BigInteger(), nullable=False),
+        beginning={"timeline": ""},
+    )
+
+
+def drop_timelines() -> None:
+    """Take `add_timelines` back."""
+    op.drop_column("tick", "acknowledged")
+    for table in ("tick", "consumer_progress"):
+        op.drop_column(table, "timeline")
+
+
+def _make_anew(name: str, *columns: sa.Column[Any], beginning: dict[str, Any]) -> None:
+    """Put a table with more columns in the place of one; its rows begin with `beginning` there."""
+    connection = op.get_bind()
+    kept = connection.execute(sa.text(f"SELECT * FROM {name}")).mappings().all()  # noqa: S608 - ours
+    op.drop_table(name)
+    op.bulk_insert(op.create_table(name, *columns), [{**row, **beginning} for row in kept])
 
 
 def _create_events(name: str) -> None:

@@ -1,8 +1,8 @@
 """The tables that the kernel keeps in each service's private database.
 
-A table of events serves as an outbox (rows may be removed once published) or as an event store
-(rows stay for ever). Its column names are those of Debezium's outbox event router, with ours beside
-them, so that Debezium can stand in for the relay.
+A table of events serves as an outbox or as an event store. Rows stay for ever in both: when source
+and log turn out to have parted, the whole history is published again. Its column names are those of
+Debezium's outbox event router, with ours beside them, so that Debezium can stand in for the relay.
 """
 
 from __future__ import annotations
@@ -72,13 +72,18 @@ def event_table(name: str, metadata: MetaData) -> Table:
 
 
 def tick_table(metadata: MetaData) -> Table:
-    """Declare the one-row table of the source's tick."""
+    """Declare the one-row table of the source's tick, with the timeline that it counts in.
+
+    `acknowledged` is JSON: how far the log has acknowledged what is marked as published.
+    """
     return Table(
         "tick",
         metadata,
         Column("id", Integer, primary_key=True),
         Column("epoch", BigInteger, nullable=False),
         Column("n", BigInteger, nullable=False),
+        Column("timeline", Text, nullable=False),
+        Column("acknowledged", LargeBinary, nullable=False),
         info=_INFRASTRUCTURE,
     )
 
@@ -95,7 +100,10 @@ def inbox_table(metadata: MetaData) -> Table:
 
 
 def consumer_progress_table(metadata: MetaData) -> Table:
-    """Declare how far each consumer has come; the truth, where the log's own is a hint."""
+    """Declare how far each consumer has come; the truth, where the log's own is a hint.
+
+    A position counts in the timeline that it stands beside; at position 0 that may be empty.
+    """
     return Table(
         "consumer_progress",
         metadata,
@@ -103,6 +111,7 @@ def consumer_progress_table(metadata: MetaData) -> Table:
         Column("topic", Text, primary_key=True),
         Column("partition", Integer, primary_key=True),
         Column("position", BigInteger, nullable=False),
+        Column("timeline", Text, nullable=False),
         Column("fence", BigInteger, nullable=False),
         info=_INFRASTRUCTURE,
     )

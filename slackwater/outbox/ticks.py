@@ -5,24 +5,69 @@ Whoever takes a new epoch fences off every relay before: a tick is raised only i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 from sqlalchemy import Connection, Table, insert, select, update
 
 from slackwater.errors import FencedError
-from slackwater.watermarks.tick import Tick
+from slackwater.event_log.port import TopicPartition
+from slackwater.watermarks.tick import Tick, new_timeline
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(list[tuple[str, int, int]])
 
 
 def current_tick(connection: Connection, table: Table) -> Tick:
     """Return the tick as this snapshot shows it; (0, 0) before any relay has started."""
-    row = connection.execute(select(table.c.epoch, table.c.n)).one_or_none()
-    return Tick(row.epoch, row.n) if row is not None else Tick(0, 0)
+    row = connection.execute(select(table.c.epoch, table.c.n, table.c.timeline)).one_or_none()
+    return Tick(row.epoch, row.n, row.timeline) if row is not None else Tick(0, 0)
 
 
-def take_epoch(connection: Connection, table: Table) -> int:
-    """Begin a new epoch and return it; every older relay's next tick fails from here on."""
-    if current_tick(connection, table) == (0, 0):
-        connection.execute(insert(table).values(id=1, epoch=0, n=0))
+def begin_ticks(connection: Connection, table: Table) -> None:
+    """Begin the first timeline of a source that has none; its ticks count from (0, 0)."""
+    if connection.execute(select(table.c.id)).one_or_none() is None:
+        first = {"id": 1, "epoch": 0, "n": 0, "timeline": new_timeline()}
+        connection.execute(insert(table).values(first | {"acknowledged": _encoder.encode([])}))
+
+
+def take_epoch(connection: Connection, table: Table) -> Tick:
+    """Begin a new epoch and return its tick; every older relay's next tick fails from here on."""
+    begin_ticks(connection, table)
     connection.execute(update(table).values(epoch=table.c.epoch + 1))
-    return current_tick(connection, table).epoch
+    return current_tick(connection, table)
+
+
+def begin_timeline(connection: Connection, table: Table, held: Tick, *, beyond: Tick) -> Tick:
+    """Begin a new timeline in the epoch of `held`, and return its tick, later than `beyond`.
+
+    Raises:
+        FencedError: another relay has taken a newer epoch.
+    """
+    later = Tick(max(held.epoch, beyond.epoch + 1), max(held.n, beyond.n), new_timeline())
+    begun = connection.execute(
+        update(table)
+        .where(table.c.epoch == held.epoch)
+        .values(later._asdict() | {"acknowledged": _encoder.encode([])})
+    ).rowcount
+    if not begun:
+        raise _fenced(held.epoch)
+    return later
+
+
+def read_acknowledged(connection: Connection, table: Table) -> dict[TopicPartition, int]:
+    """Return how far the log had acknowledged what is marked as published: next offsets."""
+    kept = connection.execute(select(table.c.acknowledged)).scalar_one_or_none()
+    listed = _decoder.decode(kept) if kept is not None else []
+    return {TopicPartition(topic, partition): offset for topic, partition, offset in listed}
+
+
+def keep_acknowledged(
+    connection: Connection, table: Table, offsets: Mapping[TopicPartition, int]
+) -> None:
+    """Remember it with the marks: a log that ends before was lost or restored."""
+    listed = [(*at, offset) for at, offset in offsets.items()]
+    connection.execute(update(table).values(acknowledged=_encoder.encode(listed)))
 
 
 def raise_tick(connection: Connection, table: Table, epoch: int) -> Tick:
@@ -35,7 +80,7 @@ def raise_tick(connection: Connection, table: Table, epoch: int) -> Tick:
         update(table).where(table.c.epoch == epoch).values(n=table.c.n + 1)
     ).rowcount
     if not raised:
-        raise FencedError(f"another relay leads since epoch {epoch}; this one stops")
+        raise _fenced(epoch)
     return current_tick(connection, table)
 
 
@@ -46,7 +91,7 @@ def require_epoch(connection: Connection, table: Table, epoch: int) -> None:
         FencedError: another relay has taken a newer epoch.
     """
     if current_tick(connection, table).epoch != epoch:
-        raise FencedError(f"another relay leads since epoch {epoch}; this one stops")
+        raise _fenced(epoch)
 
 
 def hold_epoch(connection: Connection, table: Table, epoch: int) -> None:
@@ -60,3 +105,7 @@ def hold_epoch(connection: Connection, table: Table, epoch: int) -> None:
     """
     connection.execute(select(table.c.id).with_for_update(read=True)).all()
     require_epoch(connection, table, epoch)
+
+
+def _fenced(epoch: int) -> FencedError:
+    return FencedError(f"another relay leads since epoch {epoch}; this one stops")

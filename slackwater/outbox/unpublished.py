@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Table, false, func, select, update
+from sqlalchemy import Connection, Row, Table, false, func, select, true, update
 
 from slackwater.event_log.port import NewRecord
 from slackwater.events.cloudevents import to_headers
 from slackwater.events.event import Cause, Event
+
+_REPUBLISHED_MAX = 50_000
 
 
 class Unpublished(NamedTuple):
@@ -54,6 +56,18 @@ def count_unpublished(connection: Connection, table: Table) -> int:
 def mark_published(connection: Connection, table: Table, positions: Sequence[int]) -> None:
     """Remember that the log has acknowledged these events."""
     connection.execute(update(table).where(table.c.position.in_(positions)).values(published=True))
+
+
+def mark_all_unpublished(connection: Connection, table: Table) -> None:
+    """Have every event published again; statement by statement, so that none takes too long."""
+    last = connection.execute(select(func.max(table.c.position))).scalar_one() or 0
+    for first in range(0, last, _REPUBLISHED_MAX):
+        connection.execute(
+            update(table)
+            .where(table.c.published == true())
+            .where(table.c.position.between(first + 1, first + _REPUBLISHED_MAX))
+            .values(published=False)
+        )
 
 
 def to_event(row: Row[Any], source: str) -> Event:

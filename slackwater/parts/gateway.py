@@ -38,11 +38,12 @@ def _parts(
     installation: Installation, definition: GatewayDefinition, board: FreshnessBoard
 ) -> GatewayParts:
     def problems() -> list[str]:
+        """Say what will be known soon; what waits for a rebuild is served as unknown meanwhile."""
         return [
             f"read model {read_model.name} has not caught up with {reach.source} yet"
             for read_model in definition.read_models
             for reach in board.reading(read_model.name).reaches.values()
-            if reach.proven is None
+            if reach.proven is None and not reach.has_parted
         ]
 
     return GatewayParts(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from slackwater.consumer.runner import BatchHandler, ConsumerRunner
+from slackwater.consumer.timelines import Timelines
 from slackwater.errors import TransientError
 from slackwater.installation import Installation
 from slackwater.logs import logger
-from slackwater.read_models.progress import ModelVersion
+from slackwater.read_models.progress import ModelVersion, ReadModelState
 from slackwater.read_models.projection import Projection
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.showing import Saved, nothing
 from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
 from slackwater.read_models.versions import active_version
+from slackwater.watermarks.newest import newest_by_topic
+from slackwater.watermarks.record import WATERMARKS
 
 _LOOK_INTERVAL_S = 0.5
 _log = logger("projector")
@@ -69,15 +72,29 @@ def runner_of(
 
 
 async def create_topics(installation: Installation, projection: Projection) -> None:
-    """Create the topics that feed a projection, where its sources have not done so yet."""
-    await installation.event_log.create_topics(projection.topics)
+    """Create the topics that a projection reads, where its sources have not done so yet."""
+    await installation.event_log.create_topics([*projection.topics, WATERMARKS])
+
+
+def projector_of(
+    installation: Installation, target: Target, *, running: ReadModelState = ReadModelState.RUNNING
+) -> Projector:
+    """Return what folds events into `target`."""
+    log = installation.event_log
+    return Projector(
+        installation.manifest.projection(target.model.read_model),
+        target=target,
+        progress=installation.documents.progress,
+        timelines=Timelines(lambda: newest_by_topic(log)),
+        running=running,
+    )
 
 
 async def _project(installation: Installation, model: ModelVersion) -> None:
     projection = installation.manifest.projection(model.read_model)
     await create_topics(installation, projection)
     target = target_of(installation, model)
-    projector = Projector(projection, target=target, progress=installation.documents.progress)
+    projector = projector_of(installation, target)
     try:
         await runner_of(installation, model, projector).run()
     finally:

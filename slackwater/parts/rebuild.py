@@ -1,12 +1,13 @@
 """Builds the next version of a read model beside the one that readers use, and switches to it.
 
-    next version ─► fold the log from its start ─► has all that the active one has ─► active
+    next version ─► fold its sources' timelines ─► has all that the active one has ─► active
                         ▲ stopped: goes on from its own progress                          │
                         └─ projectors take over, one batch later ◄────────────────────────┘
 
 The switch is one step in the store, which refuses it while a position is missing: whatever a reader
 saw before it, the same reader sees after it. What was built is kept when the rebuild is stopped, so
-a second start goes on.
+a second start goes on. Where a source was restored, positions of the lost history are nobody's aim
+any more: there, what the log holds is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import msgspec
 from slackwater.errors import SlackwaterError, StructuralError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.installation import Installation
-from slackwater.parts.projector import create_topics, runner_of, target_of
+from slackwater.parts.projector import create_topics, projector_of, runner_of, target_of
 from slackwater.read_models.progress import (
     ModelVersion,
     ProgressStore,
@@ -30,6 +31,7 @@ from slackwater.read_models.progress import (
 )
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.versions import active_version, versions_of
+from slackwater.watermarks.newest import newest_by_topic
 
 _REPORT_INTERVAL_S = 0.5
 _HAND_OVER_S = 30.0
@@ -111,12 +113,7 @@ async def rebuild(installation: Installation, name: str) -> AsyncIterator[Rebuil
     target = target_of(installation, model, saved=switch.try_now)
     await create_topics(installation, projection)
     await target.prepare()
-    projector = Projector(
-        projection,
-        target=target,
-        progress=installation.documents.progress,
-        running=ReadModelState.REBUILDING,
-    )
+    projector = projector_of(installation, target, running=ReadModelState.REBUILDING)
     builder = _Builder(projector, switch)
     building = asyncio.create_task(runner_of(installation, model, builder).run())
     try:
@@ -151,10 +148,22 @@ async def _next_version(installation: Installation, name: str) -> ModelVersion:
     await active_version(progress, name)
     newest = (await versions_of(progress, name))[-1]
     if not newest.active:
-        return newest.model
+        if await _is_of_the_newest_timelines(installation, newest):
+            return newest.model
+        await target_of(installation, newest.model).drop()
+        await progress.forget(newest.model)
     model = ModelVersion(name, newest.model.version + 1)
     await progress.register(model)
     return model
+
+
+async def _is_of_the_newest_timelines(installation: Installation, built: ReadModelProgress) -> bool:
+    """Tell whether none of the sources was restored since the version was begun."""
+    newest = await newest_by_topic(installation.event_log)
+    return all(
+        watermark.is_followed(built.positions, built.timelines, [topic])
+        for topic, watermark in newest.items()
+    )
 
 
 async def _reports(
@@ -164,10 +173,12 @@ async def _reports(
     building: asyncio.Task[None],
 ) -> AsyncIterator[RebuildReport]:
     speed, model = _Speed(), switch.model
+    ends: dict[TopicPartition, int] | None = None
     while not switch.done.is_set():
         built, active = await _built_and_active(installation, model)
-        report = await _report(installation, built, speed)
-        switch.is_near = _is_near(built, active)
+        switch.is_near = ends is not None and _is_near(built, active, ends)
+        ends = await installation.event_log.end_offsets(_topics(installation, model))
+        report = _report(built, ends, speed)
         await switch.try_now()
         if builder.halt_reason is not None:
             raise RebuildHaltedError(
@@ -181,16 +192,19 @@ async def _reports(
             async with asyncio.timeout(_REPORT_INTERVAL_S):
                 await switch.done.wait()
     built, _ = await _built_and_active(installation, model)
-    yield msgspec.structs.replace(await _report(installation, built, speed), active=True)
+    ends = await installation.event_log.end_offsets(_topics(installation, model))
+    yield msgspec.structs.replace(_report(built, ends, speed), active=True)
 
 
-async def _report(
-    installation: Installation, built: ReadModelProgress, speed: _Speed
+def _topics(installation: Installation, model: ModelVersion) -> tuple[str, ...]:
+    return installation.manifest.projection(model.read_model).read_model.all_topics
+
+
+def _report(
+    built: ReadModelProgress, ends: Mapping[TopicPartition, int], speed: _Speed
 ) -> RebuildReport:
     model = built.model
-    topics = installation.manifest.projection(model.read_model).read_model.all_topics
-    total = sum((await installation.event_log.end_offsets(topics)).values())
-    done = sum(built.positions.values())
+    total, done = sum(ends.values()), sum(built.positions.values())
     a_second = speed.a_second(done)
     return RebuildReport(
         read_model=model.read_model,
@@ -203,11 +217,22 @@ async def _report(
     )
 
 
-def _is_near(built: ReadModelProgress, active: ReadModelProgress) -> bool:
-    """Tell whether asking for the switch is worth a write: less than one batch is missing."""
-    missing = sum(
-        max(0, position - built.positions.get(at, 0)) for at, position in active.positions.items()
-    )
+def _is_near(
+    built: ReadModelProgress, active: ReadModelProgress, ends: Mapping[TopicPartition, int]
+) -> bool:
+    """Tell whether asking for the switch is worth a write: less than one batch is missing.
+
+    `ends` are those of a report before. Where the histories have parted, they must be reached, as
+    the store compares nothing there.
+    """
+    missing = 0
+    for at, end in ends.items():
+        done = built.positions.get(at, 0)
+        if built.has_parted(active, at):
+            if done < end:
+                return False
+        else:
+            missing += max(0, active.positions.get(at, 0) - done)
     return missing <= _NEAR_EVENTS
 
 

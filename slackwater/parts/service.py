@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 
+from slackwater.backoff import backoff
 from slackwater.consumer.runner import ConsumerRunner
+from slackwater.consumer.timelines import Timelines
 from slackwater.database.port import Database
-from slackwater.errors import TransientError
+from slackwater.errors import FencedError, TransientError
 from slackwater.events.event import Cause
 from slackwater.http.server import serve
 from slackwater.installation import Installation
 from slackwater.logs import logger
+from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.relay import outbox_bell
+from slackwater.outbox.ticks import begin_ticks
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.service.app import ServiceApp
 from slackwater.service.definition import Periodic, ServiceDefinition
 from slackwater.service.migrations import migrate
 from slackwater.service.read_after import ConsumedSources
 from slackwater.service.saga_consumer import SagaConsumer
+from slackwater.watermarks.newest import newest_by_topic
 from slackwater.watermarks.record import WATERMARKS
 
 _RING_INTERVAL_S = 0.05
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_MAX_S = 1.0
 _log = logger("service")
 
 
@@ -28,6 +35,7 @@ async def run_service(installation: Installation, name: str) -> None:
     """Run a write service until cancelled."""
     service = installation.manifest.service(name)
     await prepare_service(installation, service)
+    await _settle(installation, service)
     await ServicePart(installation, service).run()
 
 
@@ -36,10 +44,30 @@ async def prepare_service(installation: Installation, service: ServiceDefinition
 
     Those that it only listens to, too: then the order in which parts start does not matter.
     """
-    await installation.database(service.name).transact(
-        lambda connection: migrate(connection, service.migrations)
-    )
+    database = installation.database(service.name)
+    await database.transact(lambda connection: migrate(connection, service.migrations))
+    await database.transact(lambda connection: begin_ticks(connection, service.tables.tick))
     await installation.event_log.create_topics([*service.event_types.topics, WATERMARKS])
+
+
+async def _settle(installation: Installation, service: ServiceDefinition) -> None:
+    """Make sure that source and log hold the same history before anybody is served."""
+    lineage = Lineage(
+        service.name,
+        topics=service.topics,
+        tables=service.tables,
+        session=installation.database(service.name),
+        log=installation.event_log,
+        clock=installation.clock,
+    )
+    for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
+        try:
+            await lineage.settle()
+        except FencedError as error:
+            _log.info("a relay was faster", source=service.name, reason=str(error))
+            await asyncio.sleep(delay_s)
+        else:
+            return
 
 
 class ServicePart:
@@ -56,6 +84,7 @@ class ServicePart:
                 consumer,
                 database=self._database,
                 clock=installation.clock,
+                timelines=Timelines(lambda: newest_by_topic(installation.event_log)),
                 committed=self._committed,
             )
             for consumer in service.consumers

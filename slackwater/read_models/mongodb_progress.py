@@ -27,6 +27,7 @@ from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
     ModelVersion,
+    Place,
     ProgressUpdate,
     ReadModelProgress,
     ReadModelState,
@@ -71,6 +72,7 @@ class MongodbProgressStore:
             model=model,
             fences={partition: found["fence"] for partition, found in claimed.items()},
             positions={partition: found["position"] for partition, found in claimed.items()},
+            timelines=_timelines(claimed),
         )
 
     async def save(self, update: ProgressUpdate) -> None:
@@ -165,7 +167,9 @@ class MongodbProgressStore:
         moves = []
         for partition, position in sorted(update.positions.items()):
             guard = {"fence": claim.fences.get(partition, 0)}
-            change = {"$max": {"position": position}, "$inc": {"events_applied": events}}
+            change: Stored = {"$max": {"position": position}, "$inc": {"events_applied": events}}
+            if partition in update.timelines:
+                change["$set"] = {"timeline": update.timelines[partition]}
             moves.append(UpdateOne(_id(claim.model, partition) | guard, change))
             events = 0  # counted with the first one
         moved = await self._collection.bulk_write(moves, session=session)
@@ -196,14 +200,17 @@ class MongodbProgressStore:
             raise UnknownReadModelError(model)
 
     async def _covers(self, session: Session, model: ModelVersion, before: ModelVersion) -> bool:
-        ahead = await self._positions(session, model)
-        return covers(ahead, await self._positions(session, before))
+        ahead = await self._places(session, model)
+        return covers(ahead, await self._places(session, before))
 
-    async def _positions(self, session: Session, model: ModelVersion) -> dict[TopicPartition, int]:
+    async def _places(self, session: Session, model: ModelVersion) -> dict[TopicPartition, Place]:
         found = self._collection.find(
             _partitions_of(model), session=session, batch_size=_BATCH_SIZE
         )
-        return {_partition(each): each["position"] for each in await found.to_list()}
+        return {
+            _partition(each): Place(each["position"], each.get("timeline"))
+            for each in await found.to_list()
+        }
 
     async def _raise_fences(
         self, session: Session, model: ModelVersion, partitions: Sequence[TopicPartition]
@@ -255,6 +262,15 @@ def _partition(document: Stored) -> TopicPartition:
     return TopicPartition(document["_id"]["topic"], document["_id"]["partition"])
 
 
+def _timelines(documents: Mapping[TopicPartition, Stored]) -> dict[TopicPartition, str]:
+    """Return the timeline of each partition that has one."""
+    return {
+        partition: document["timeline"]
+        for partition, document in documents.items()
+        if "timeline" in document
+    }
+
+
 def _model(document: Stored) -> ModelVersion:
     return ModelVersion(document["_id"]["read_model"], document["_id"]["version"])
 
@@ -298,6 +314,7 @@ def _progress_of(
         state=ReadModelState(stored["state"]),
         reason=stored["reason"],
         positions={_partition(document): document["position"] for document in partitions},
+        timelines=_timelines({_partition(document): document for document in partitions}),
         events_applied=sum(document["events_applied"] for document in (stored, *partitions)),
         written={
             _partition(document): document["written"]

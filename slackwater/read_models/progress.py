@@ -1,8 +1,9 @@
 """Progress: how far a read model has applied the log, and the claims that fence its writers.
 
-Progress is the prefix that has been applied of each partition, never the largest position seen. A
-projector claims its partitions when they are assigned to it; the claim's number is its fence. A
-projector that was replaced still holds an older claim, and the store refuses what it writes.
+Progress is the prefix that has been applied of each partition, never the largest position seen. It
+counts in the timeline that stands beside it, and says nothing of another. A projector claims its
+partitions when they are assigned to it; the claim's number is its fence. A projector that was
+replaced still holds an older claim, and the store refuses what it writes.
 
 A read model may have several versions: one is active, which readers use, and the next may be built
 beside it. Each has progress of its own.
@@ -68,13 +69,18 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelVersion
     fences: dict[TopicPartition, int]
     positions: dict[TopicPartition, int]
+    timelines: dict[TopicPartition, str] = {}
 
 
 class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """New next offsets, valid only while the claim's fences still stand."""
+    """New next offsets, valid only while the claim's fences still stand.
+
+    `timelines` names the timeline of each position; without a name the stored one stays.
+    """
 
     claim: Claim
     positions: Mapping[TopicPartition, int]
+    timelines: Mapping[TopicPartition, str] = {}
     events_applied: int = 0
 
 
@@ -84,6 +90,7 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     Positions only grow, and rows read after `load` has returned hold what it says, and maybe more.
     `written` holds next offsets beyond `positions` whose rows are written and not known to be shown
     yet: they prove nothing, and only tell what is waited for.
+    A partition has no timeline before anything of it was applied.
     """
 
     model: ModelVersion
@@ -91,8 +98,13 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     state: ReadModelState
     reason: str | None
     positions: dict[TopicPartition, int]
+    timelines: dict[TopicPartition, str] = {}
     events_applied: int
     written: dict[TopicPartition, int] = {}
+
+    def has_parted(self, other: ReadModelProgress, at: TopicPartition) -> bool:
+        """Tell whether this version follows a partition in another timeline than `other`."""
+        return at in self.timelines and self.timelines[at] != other.timelines.get(at, "")
 
 
 class ProgressStore(Protocol):
@@ -142,6 +154,9 @@ class ProgressStore(Protocol):
     async def activate(self, model: ModelVersion) -> bool:
         """Let readers use this version from now on, if it has all that the active one has.
 
+        Positions in another timeline than the active version's are not compared: its history is
+        lost, and nobody will ever have it.
+
         Returns:
             False when it has not applied every position that the active version has; nothing is
             changed then. True, and it is active and RUNNING, otherwise.
@@ -179,6 +194,19 @@ def active_entry(entries: Sequence[ReadModelProgress], read_model: str) -> ReadM
     )
 
 
-def covers(ahead: Mapping[TopicPartition, int], behind: Mapping[TopicPartition, int]) -> bool:
-    """Tell whether every position of `behind` is reached by `ahead`."""
-    return all(ahead.get(at, 0) >= position for at, position in behind.items())
+class Place(NamedTuple):
+    """How far a partition is applied, in which timeline."""
+
+    position: int = 0
+    timeline: str | None = None
+
+
+def covers(ahead: Mapping[TopicPartition, Place], behind: Mapping[TopicPartition, Place]) -> bool:
+    """Tell whether `ahead` has reached every position of `behind` but those of lost timelines."""
+    return all(_covers(ahead.get(at, Place()), place) for at, place in behind.items())
+
+
+def _covers(ahead: Place, behind: Place) -> bool:
+    if ahead.timeline is not None and ahead.timeline != (behind.timeline or ""):
+        return True
+    return ahead.position >= behind.position

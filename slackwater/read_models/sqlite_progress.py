@@ -48,6 +48,7 @@ _CREATE_PARTITIONS = """
         partition INTEGER NOT NULL,
         fence INTEGER NOT NULL,
         position INTEGER NOT NULL,
+        timeline TEXT,
         PRIMARY KEY (read_model, version, topic, partition)
     ) WITHOUT ROWID
 """
@@ -61,6 +62,8 @@ _CREATE_WRITTEN = """
         PRIMARY KEY (read_model, version, topic, partition)
     ) WITHOUT ROWID
 """
+_HAS_TIMELINE = "SELECT 1 FROM pragma_table_info('progress_partitions') WHERE name = 'timeline'"
+_ADD_TIMELINE = "ALTER TABLE progress_partitions ADD COLUMN timeline TEXT"
 _REGISTER = """
     INSERT INTO progress_read_models (read_model, version, active, state) VALUES (?, ?, ?, ?)
     ON CONFLICT DO NOTHING
@@ -71,10 +74,11 @@ _CLAIM = """
     INSERT INTO progress_partitions (read_model, version, topic, partition, fence, position)
     VALUES (?, ?, ?, ?, 1, 0)
     ON CONFLICT DO UPDATE SET fence = fence + 1
-    RETURNING fence, position
+    RETURNING fence, position, timeline
 """
 _ADVANCE = """
-    UPDATE progress_partitions SET position = max(position, ?)
+    UPDATE progress_partitions
+    SET position = max(position, ?), timeline = coalesce(?, timeline)
     WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND fence = ?
 """
 _NOTE_WRITTEN = """
@@ -98,6 +102,7 @@ _IS_BEHIND = """
         ON new.read_model = old.read_model AND new.version = ?
         AND new.topic = old.topic AND new.partition = old.partition
     WHERE old.read_model = ? AND old.position > coalesce(new.position, 0)
+        AND (new.timeline IS NULL OR new.timeline = coalesce(old.timeline, ''))
     LIMIT 1
 """
 _ACTIVATE = "UPDATE progress_read_models SET active = (version = ?) WHERE read_model = ?"
@@ -110,11 +115,13 @@ _LOAD_READ_MODELS = """
     SELECT read_model, version, active, state, reason, events_applied FROM progress_read_models
     ORDER BY read_model, version
 """
-_LOAD_POSITIONS = "SELECT read_model, version, topic, partition, position FROM progress_partitions"
 _LOAD_WRITTEN = """
     SELECT read_model, version, topic, partition, written.position FROM progress_written AS written
     JOIN progress_partitions AS shown USING (read_model, version, topic, partition)
     WHERE written.position > shown.position
+"""
+_LOAD_POSITIONS = """
+    SELECT read_model, version, topic, partition, position, timeline FROM progress_partitions
 """
 
 
@@ -198,7 +205,8 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
     claim = update.claim
     for partition, position in update.positions.items():
         fence = claim.fences.get(partition)
-        parameters = (position, *claim.model, *partition, fence)
+        timeline = update.timelines.get(partition)
+        parameters = (position, timeline, *claim.model, *partition, fence)
         if connection.execute(_ADVANCE, parameters).rowcount == 0:
             raise FencedError(
                 f"{claim.model.read_model} no longer owns partition {partition.partition} of "
@@ -212,6 +220,8 @@ def _create_tables(connection: Connection) -> None:
     connection.execute(_CREATE_READ_MODELS)
     connection.execute(_CREATE_PARTITIONS)
     connection.execute(_CREATE_WRITTEN)
+    if not connection.execute(_HAS_TIMELINE).fetchall():  # made before there were any
+        connection.execute(_ADD_TIMELINE)
 
 
 def _register(connection: Connection, model: ModelVersion) -> None:
@@ -224,11 +234,13 @@ def _claim(
     connection: Connection, model: ModelVersion, partitions: Sequence[TopicPartition]
 ) -> Claim:
     _require_registered(connection, model)
-    fences, positions = {}, {}
-    for partition in partitions:
-        [(fence, position)] = connection.execute(_CLAIM, (*model, *partition)).fetchall()
-        fences[partition], positions[partition] = fence, position
-    return Claim(model=model, fences=fences, positions=positions)
+    fences, positions, timelines = {}, {}, {}
+    for at in partitions:
+        [(fence, position, timeline)] = connection.execute(_CLAIM, (*model, *at)).fetchall()
+        fences[at], positions[at] = fence, position
+        if timeline is not None:
+            timelines[at] = timeline
+    return Claim(model=model, fences=fences, positions=positions, timelines=timelines)
 
 
 def _note_written(connection: Connection, update: ProgressUpdate) -> None:
@@ -267,28 +279,30 @@ def _require_registered(connection: Connection, model: ModelVersion) -> None:
 
 
 def _load(connection: Connection) -> list[ReadModelProgress]:
-    positions = _places(connection, _LOAD_POSITIONS)
-    written = _places(connection, _LOAD_WRITTEN)
+    positions: defaultdict[ModelVersion, dict[TopicPartition, int]] = defaultdict(dict)
+    timelines: defaultdict[ModelVersion, dict[TopicPartition, str]] = defaultdict(dict)
+    written: defaultdict[ModelVersion, dict[TopicPartition, int]] = defaultdict(dict)
+    for read_model, version, topic, partition, position, timeline in connection.execute(
+        _LOAD_POSITIONS
+    ):
+        model, at = ModelVersion(read_model, version), TopicPartition(topic, partition)
+        positions[model][at] = position
+        if timeline is not None:
+            timelines[model][at] = timeline
+    for read_model, version, topic, partition, position in connection.execute(_LOAD_WRITTEN):
+        written[ModelVersion(read_model, version)][TopicPartition(topic, partition)] = position
     return [
         ReadModelProgress(
-            model=ModelVersion(read_model, version),
+            model=(model := ModelVersion(read_model, version)),
             active=bool(active),
             state=ReadModelState(state),
             reason=reason,
-            positions=positions[ModelVersion(read_model, version)],
+            positions=positions[model],
+            timelines=timelines[model],
             events_applied=events_applied,
-            written=written[ModelVersion(read_model, version)],
+            written=written[model],
         )
         for read_model, version, active, state, reason, events_applied in connection.execute(
             _LOAD_READ_MODELS
         )
     ]
-
-
-def _places(
-    connection: Connection, query: str
-) -> defaultdict[ModelVersion, dict[TopicPartition, int]]:
-    places: defaultdict[ModelVersion, dict[TopicPartition, int]] = defaultdict(dict)
-    for read_model, version, topic, partition, position in connection.execute(query):
-        places[ModelVersion(read_model, version)][TopicPartition(topic, partition)] = position
-    return places

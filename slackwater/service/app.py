@@ -149,7 +149,7 @@ class ServiceApp:
         return await self._database.transact(work)
 
     def _to_response(self, answer: Answer, tick: Tick) -> Response:
-        source_tick = {"source": self._service.name, "epoch": tick.epoch, "n": tick.n}
+        source_tick = {"source": self._service.name, **tick._asdict()}
         content = msgspec.Raw(answer.content)
         if answer.status == 200:
             repeated = {"recorded_at": answer.recorded_at} if answer.recorded_at else {}
@@ -184,9 +184,7 @@ class ServiceApp:
     def _answer_tick(self, connection: Connection) -> TickAnswer:
         tick = self._read_tick(connection)
         pending = count_unpublished(connection, self._service.tables.events)
-        return TickAnswer(
-            source=self._service.name, epoch=tick.epoch, n=tick.n, pending_events=pending
-        )
+        return TickAnswer(source=self._service.name, **tick._asdict(), pending_events=pending)
 
     def _read_tick(self, connection: Connection) -> Tick:
         return current_tick(connection, self._service.tables.tick)
@@ -207,12 +205,11 @@ async def _read_body(request: Request) -> bytes | None:
 
 
 def _parse_ticks(header: str) -> dict[str, Tick]:
-    """Read `source=epoch.n` pairs, separated by commas."""
+    """Read `source=epoch.n.timeline` pairs, separated by commas."""
     ticks = {}
     for pair in filter(None, (part.strip() for part in header.split(","))):
         source, _, tick = pair.partition("=")
-        epoch, _, n = tick.partition(".")
-        ticks[source] = Tick(int(epoch), int(n))
+        ticks[source] = Tick.from_text(tick)
     return ticks
 
 

@@ -15,13 +15,14 @@ from sqlalchemy import Connection
 from slackwater.database.port import Database
 from slackwater.event_log.port import EventLog, TopicPartition
 from slackwater.freshness.source_track import SourceTrack
+from slackwater.read_models.progress import Place
 from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.watermarks.follower import follow_watermarks
 from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
 _LOOK_INTERVAL_S = 0.02
-_Positions = dict[str, dict[TopicPartition, int]]
+_Places = dict[str, dict[TopicPartition, Place]]
 """By the consumer's name."""
 
 
@@ -81,30 +82,35 @@ class ConsumedSources:
                 await self._changed.wait()
 
     async def _have_passed(self, ticks: Mapping[str, Tick]) -> bool:
-        positions = await self._database.read(self._positions)
-        return all(self._has_passed(source, tick, positions) for source, tick in ticks.items())
+        places = await self._database.read(self._places)
+        return all(self._has_passed(source, tick, places) for source, tick in ticks.items())
 
-    def _positions(self, connection: Connection) -> _Positions:
-        return {consumer.name: consumer.positions(connection) for consumer in self._consumers}
+    def _places(self, connection: Connection) -> _Places:
+        return {consumer.name: consumer.places(connection) for consumer in self._consumers}
 
-    def _has_passed(self, source: str, tick: Tick, positions: _Positions) -> bool:
+    def _has_passed(self, source: str, tick: Tick, places: _Places) -> bool:
         track = self._tracks.get(source)
         if track is None or track.newest_watermark is None:
             return False
         topics = set(track.newest_watermark.offsets)
         return all(
-            self._advance(source, consumer.name, positions[consumer.name], consumed) > tick
+            self._advance(source, consumer.name, places[consumer.name], consumed).is_after(tick)
             for consumer in self._consumers
             if (consumed := topics & set(consumer.topics))
         )
 
     def _advance(
-        self, source: str, consumer: str, positions: dict[TopicPartition, int], topics: set[str]
+        self, source: str, consumer: str, places: Mapping[TopicPartition, Place], topics: set[str]
     ) -> Tick:
         """Return the newest tick reached; the search goes on from the one before."""
-        place = (source, consumer)
-        reached = self._tracks[source].reached(positions, topics, since=self._reached.get(place))
+        pair = (source, consumer)
+        reached = self._tracks[source].reached(
+            {at: place.position for at, place in places.items()},
+            topics,
+            timelines={at: place.timeline for at, place in places.items() if place.timeline},
+            since=self._reached.get(pair),
+        )
         if reached is None:
             return Tick(0, 0)
-        self._reached[place] = reached
+        self._reached[pair] = reached
         return reached

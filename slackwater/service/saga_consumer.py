@@ -1,4 +1,8 @@
-"""Saga steps on the consumer runner: inbox, effect and progress in one local transaction."""
+"""Saga steps on the consumer runner: inbox, effect and progress in one local transaction.
+
+A source that was restored, or whose log was lost, publishes its whole history again. What has been
+handled of it is in the inbox, so a consumer begins again where the new timeline begins.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from slackwater.clock import Clock
 from slackwater.consumer.batch_size import BatchSize
+from slackwater.consumer.timelines import PartedError, Timelines
 from slackwater.database.port import Database
 from slackwater.database.repetition import ContendedError
 from slackwater.errors import FencedError, PoisonousEventError, SlackwaterError
@@ -20,6 +25,7 @@ from slackwater.events.event import Recorded
 from slackwater.logs import bound, logger
 from slackwater.outbox.inbox import handled_before, record_handled
 from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.read_models.progress import Place
 from slackwater.service.definition import Consumer, ServiceDefinition, Step
 
 _BATCH_MAX = 500
@@ -37,12 +43,14 @@ class SagaConsumer:
         *,
         database: Database,
         clock: Clock,
+        timelines: Timelines,
         committed: Callable[[], None],
     ) -> None:
         self._service = service
         self._consumer = consumer
         self._database = database
         self._clock = clock
+        self._timelines = timelines
         self._committed = committed
         self._fences: dict[TopicPartition, int] = {}
         self._handled: dict[TopicPartition, int] = {}
@@ -69,7 +77,13 @@ class SagaConsumer:
             lambda connection: {at: self._claim(connection, at) for at in partitions}
         )
         self._fences = {at: fence for at, (fence, _) in claimed.items()}
-        self._handled = {at: position for at, (_, position) in claimed.items()}
+        places = {at: place for at, (_, place) in claimed.items()}
+        self._handled = {at: place.position for at, place in places.items()}
+        begun = await self._timelines.begun(self._handled, _timelines(places))
+        beginnings = {at: followed.beginning for at, followed in begun.items()}
+        if beginnings:
+            await self._database.transact(lambda connection: self._save(connection, beginnings))
+            self._handled |= beginnings
         return self._handled.copy()
 
     async def handle(self, records: Sequence[Record]) -> None:
@@ -78,11 +92,15 @@ class SagaConsumer:
         What an earlier, failed call had already made durable is left out.
         """
         left = [record for record in records if not self._is_handled(record)]
+        try:
+            admitted = {_place(record) for record in await self._timelines.admit(left)}
+        except PartedError as error:
+            raise FencedError(str(error)) from error  # assigned anew, it begins again
         while left:
             batch = left[: int(self._batch_size)]
             began_s = time.monotonic()
             try:
-                await self._handle_at_once(batch)
+                await self._handle_at_once(batch, admitted)
             except ContendedError:
                 if len(batch) == 1:
                     raise
@@ -91,9 +109,15 @@ class SagaConsumer:
             self._batch_size.took(len(batch), time.monotonic() - began_s)
             left = left[len(batch) :]
 
-    async def _handle_at_once(self, records: Sequence[Record]) -> None:
+    async def _handle_at_once(
+        self, records: Sequence[Record], admitted: Collection[tuple[TopicPartition, int]]
+    ) -> None:
         positions = {record.topic_partition: record.offset + 1 for record in records}
-        events = [recorded for record in records if (recorded := self._decoded(record))]
+        events = [
+            recorded
+            for record in records
+            if _place(record) in admitted and (recorded := self._decoded(record))
+        ]
 
         def work(connection: Connection) -> None:
             if events and self._consumer.lock_first is not None:
@@ -140,18 +164,14 @@ class SagaConsumer:
         with bound(unit.cause):
             _run_step(unit, self._steps[event.type], recorded)
 
-    def positions(self, connection: Connection) -> dict[TopicPartition, int]:
+    def places(self, connection: Connection) -> dict[TopicPartition, Place]:
         """Return how far this consumer has come, in whichever process its instances are."""
         table = self._service.tables.consumer_progress
-        rows = connection.execute(
-            select(table.c.topic, table.c.partition, table.c.position).where(
-                table.c.consumer == self._consumer.name
-            )
-        )
-        return {TopicPartition(row.topic, row.partition): row.position for row in rows}
+        rows = connection.execute(select(table).where(table.c.consumer == self._consumer.name))
+        return {TopicPartition(row.topic, row.partition): _stored_place(row) for row in rows}
 
-    def _claim(self, connection: Connection, at: TopicPartition) -> tuple[int, int]:
-        """Raise the partition's fence; return it with the position."""
+    def _claim(self, connection: Connection, at: TopicPartition) -> tuple[int, Place]:
+        """Raise the partition's fence; return it with the place."""
         table = self._service.tables.consumer_progress
         own = self._own_row(at)
         claimed = connection.execute(update(table).where(*own).values(fence=table.c.fence + 1))
@@ -162,19 +182,21 @@ class SagaConsumer:
                     topic=at.topic,
                     partition=at.partition,
                     position=0,
+                    timeline="",
                     fence=1,
                 )
             )
-        row = connection.execute(select(table.c.fence, table.c.position).where(*own)).one()
-        return row.fence, row.position
+        row = connection.execute(select(table).where(*own)).one()
+        return row.fence, _stored_place(row)
 
     def _save(self, connection: Connection, positions: Mapping[TopicPartition, int]) -> None:
         table = self._service.tables.consumer_progress
+        timelines = self._timelines.of(positions)
         for at, position in positions.items():
             saved = connection.execute(
                 update(table)
                 .where(*self._own_row(at), table.c.fence == self._fences[at])
-                .values(position=position)
+                .values(position=position, timeline=timelines[at])
             )
             if not saved.rowcount:
                 raise FencedError(f"{self._consumer.name} no longer owns {at}; it rejoins")
@@ -186,6 +208,18 @@ class SagaConsumer:
             table.c.topic == at.topic,
             table.c.partition == at.partition,
         )
+
+
+def _stored_place(row: Row[Any]) -> Place:
+    return Place(row.position, row.timeline or None)
+
+
+def _timelines(places: Mapping[TopicPartition, Place]) -> dict[TopicPartition, str]:
+    return {at: place.timeline for at, place in places.items() if place.timeline is not None}
+
+
+def _place(record: Record) -> tuple[TopicPartition, int]:
+    return record.topic_partition, record.offset
 
 
 def _run_step(unit: UnitOfWork, step: Step, recorded: Recorded[Any]) -> None:

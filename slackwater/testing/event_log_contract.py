@@ -71,6 +71,8 @@ from slackwater.testing.event_log_reading import (
     until,
 )
 
+_TRIMMED_S = 90.0
+
 Opener = Callable[[], Awaitable[EventLog]]
 
 
@@ -465,6 +467,24 @@ class EventLogContract(ProcessCases, AdapterContract):
         assert numbers == list(range(numbers[0], 201))
         await subscription.close()
 
+    @holds(Guarantee.WATERMARKS)
+    async def test_the_newest_record_of_a_silent_key_outlives_retention(
+        self, log: EventLog
+    ) -> None:
+        topic = await new_topic(log, partitions=1, retention_records=50, keeps_newest=True)
+        await log.append(
+            [NewRecord(topic=topic, key="silent", value=b"%d" % n) for n in range(3)]
+            + new_records(topic, 5)
+            + [NewRecord(topic=topic, key="busy", value=bytes(10_000)) for _ in range(300)]
+        )
+        async with asyncio.timeout(_TRIMMED_S):
+            while (kept := await _read_up_to_end(log, topic))[0].value == b"0":
+                await asyncio.sleep(0.1)
+                await log.append([NewRecord(topic=topic, key="busy", value=b"")])
+        newest = {record.key: record.value for record in kept}
+        assert newest["silent"] == b"2"
+        assert [newest[f"key {n}"] for n in range(5)] == [b"%d" % n for n in range(5)]
+
     async def test_an_append_wakes_a_poll_in_another_handle_before_its_time_is_up(
         self, open_handle: Opener, log: EventLog, topic: str
     ) -> None:
@@ -534,3 +554,14 @@ class EventLogContract(ProcessCases, AdapterContract):
             await log.end_offsets([unknown])
         with pytest.raises(StructuralError, match=unknown):
             await log.subscribe([unknown], group=None)
+
+
+async def _read_up_to_end(log: EventLog, topic: str) -> list[Record]:
+    """Read a topic of one partition record by record; some may have been trimmed between others."""
+    end = max((await log.end_offsets([topic])).values())
+    subscription = await open_reader(log, topic)
+    records = [await poll_one(subscription)]
+    while records[-1].offset < end - 1:
+        records.append(await poll_one(subscription))
+    await subscription.close()
+    return records

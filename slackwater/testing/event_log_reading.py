@@ -73,10 +73,17 @@ def numbers_of(followers: Sequence[Follower]) -> set[bytes]:
 
 
 async def new_topic(
-    log: EventLog, *, partitions: int = 4, retention_records: int | None = None
+    log: EventLog,
+    *,
+    partitions: int = 4,
+    retention_records: int | None = None,
+    keeps_newest: bool = False,
 ) -> str:
     topic = Topic(
-        name=f"contract.{new_id()}", partitions=partitions, retention_records=retention_records
+        name=f"contract.{new_id()}",
+        partitions=partitions,
+        retention_records=retention_records,
+        keeps_newest=keeps_newest,
     )
     await log.create_topics([topic])
     return topic.name

@@ -36,12 +36,15 @@ SECOND = TopicPartition("things.events", 1)
 _DEADLINE_S = 10
 
 
-def update(claim: Claim, events: int = 0, **positions: int) -> ProgressUpdate:
+def update(
+    claim: Claim, events: int = 0, timeline: str | None = None, **positions: int
+) -> ProgressUpdate:
     """Return an update of the partitions `first` and `second`."""
     partitions = {"first": FIRST, "second": SECOND}
     return ProgressUpdate(
         claim=claim,
         positions={partitions[name]: position for name, position in positions.items()},
+        timelines={} if timeline is None else {partitions[name]: timeline for name in positions},
         events_applied=events,
     )
 
@@ -262,6 +265,57 @@ class ProgressStoreContract(AdapterContract):
         entries = {entry.model: entry.active for entry in await other.load()}
         assert entries == {READ_MODEL: False, NEXT: True}
         assert (await load_one(other, NEXT)).state is ReadModelState.RUNNING
+
+    async def test_a_position_is_kept_with_the_timeline_that_it_counts_in(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        assert claim.timelines == (await load_one(store)).timelines == {}
+        await store.save(update(claim, timeline="one", first=5))
+        await store.save(update(claim, timeline="another", second=0))
+        await store.save(update(claim, first=6))
+        timelines = {FIRST: "one", SECOND: "another"}
+        assert (await load_one(other)).timelines == timelines
+        assert (await other.claim(READ_MODEL, [FIRST, SECOND])).timelines == timelines
+
+    @holds(Guarantee.FENCING)
+    async def test_an_older_claim_changes_no_timeline(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(update(claim, timeline="one", first=5))
+        await other.claim(READ_MODEL, [FIRST, SECOND])
+        with pytest.raises(FencedError):
+            await store.save(update(claim, timeline="late", first=6))
+        assert (await load_one(store)).timelines == {FIRST: "one"}
+
+    async def test_positions_of_a_lost_timeline_hold_no_switch_up(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(update(claim, timeline="lost", first=500))
+        await store.save(update(claim, timeline="same", second=7))
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST, SECOND])
+        await store.save(update(built, timeline="new", first=3))
+        await store.save(update(built, timeline="same", second=6))
+        assert not await store.activate(NEXT)
+        await store.save(update(built, timeline="same", second=7))
+        assert await store.activate(NEXT)
+
+    async def test_a_version_that_follows_nothing_yet_is_not_activated(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(update(claim, timeline="lost", first=5))
+        await store.register(NEXT)
+        await store.claim(NEXT, [FIRST, SECOND])
+        assert not await store.activate(NEXT)
+
+    async def test_a_timeline_is_left_also_where_the_lost_one_had_no_name(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(update(claim, first=5))
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST, SECOND])
+        await store.save(update(built, timeline="new", first=1))
+        assert await store.activate(NEXT)
 
     async def test_a_version_must_be_registered_before_it_is_activated(
         self, store: ProgressStore

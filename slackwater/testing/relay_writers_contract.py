@@ -58,7 +58,7 @@ class RolledBackError(Exception):
 
 
 class StruckLog(LogAround):
-    """Remembers every watermark; fails on demand when records are durable and nobody heard."""
+    """Remembers every claim; fails on demand when records are durable and nobody heard."""
 
     def __init__(self, log: EventLog) -> None:
         super().__init__(log)
@@ -74,7 +74,8 @@ class StruckLog(LogAround):
 
     async def append(self, records: Sequence[NewRecord]) -> list[Place]:
         if records[0].topic == WATERMARKS.name:
-            self.watermarks += [Watermark.from_value(record.value) for record in records]
+            watermarks = [Watermark.from_value(record.value) for record in records]
+            self.watermarks += [watermark for watermark in watermarks if watermark.offsets]
             return await super().append(records)
         places = await super().append(records)
         if self._is_to_strike:

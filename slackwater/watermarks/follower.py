@@ -1,7 +1,7 @@
 """Follows the topic of watermarks and hands each batch on, for ever.
 
-A follower keeps no position: a process that starts reads what is retained. Lost retention only
-means that older watermarks are gone, and the newest one says more than they did.
+A follower keeps no position: a process that starts reads what is retained. One that is slow skips
+what was trimmed meanwhile: the newest watermark of a source stays, and says more than they did.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from slackwater.backoff import backoff
 from slackwater.cancellation import end_if_cancelled
 from slackwater.errors import TransientError
-from slackwater.event_log.errors import LostRetentionError
 from slackwater.event_log.port import Assignment, EventLog, Record
 from slackwater.logs import logger
 from slackwater.watermarks.record import WATERMARKS, Watermark
@@ -26,16 +25,12 @@ _log = logger("watermarks")
 
 async def follow_watermarks(log: EventLog, take: Callable[[Sequence[Watermark]], None]) -> None:
     """Call `take` with every watermark, in order, until cancelled; begin again after trouble."""
-    while True:
-        for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
-            try:
-                await _follow(log, take)
-            except LostRetentionError as error:
-                _log.info("watermarks were trimmed before they were read", reason=str(error))
-                break
-            except TransientError as error:
-                _log.warning("watermarks cannot be read", reason=str(error), in_s=delay_s)
-                await asyncio.sleep(delay_s)
+    for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
+        try:
+            await _follow(log, take)
+        except TransientError as error:
+            _log.warning("watermarks cannot be read", reason=str(error), in_s=delay_s)
+            await asyncio.sleep(delay_s)
 
 
 async def _follow(log: EventLog, take: Callable[[Sequence[Watermark]], None]) -> None:

@@ -18,17 +18,19 @@ from slackwater.testing.relay_contract import (
     LogAround,
     RelayContract,
     Source,
+    has_events_among,
     has_watermarks,
     running,
     until,
 )
+from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
 from tests.postgresql_server import end_connections, own_database, url_of
 
 pytestmark = pytest.mark.engine("postgresql")
 
 
-class TestPostgresqlRelay(RelayContract, RelayWritersContract):
+class TestPostgresqlRelay(RelayContract, RelayLineageContract, RelayWritersContract):
     adapter = PostgresqlDatabase
 
     @pytest.fixture(autouse=True)
@@ -90,7 +92,7 @@ class CuttingLog(LogAround):
         self.ended = 0
 
     async def append(self, records: Sequence[NewRecord]) -> list[tuple[TopicPartition, int]]:
-        if not self.ended:
+        if not self.ended and has_events_among(records):
             self.ended = end_connections(self._directory, "%lease%")
         return await super().append(records)
 

@@ -11,10 +11,11 @@ from slackwater.database.sqlite import SqliteDatabase
 from slackwater.doorbell import Doorbell
 from slackwater.sockets_doorbell import SocketDoorbell
 from slackwater.testing.relay_contract import RelayContract
+from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
 
 
-class TestSqliteRelay(RelayContract, RelayWritersContract):
+class TestSqliteRelay(RelayContract, RelayLineageContract, RelayWritersContract):
     adapter = SqliteDatabase
 
     @asynccontextmanager

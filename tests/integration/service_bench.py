@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
+from slackwater.consumer.timelines import Timelines
 from slackwater.database.port import Database
 from slackwater.event_log.port import Record, TopicPartition
-from slackwater.events.cloudevents import to_headers
+from slackwater.events.cloudevents import TIMELINE_HEADER, to_headers
 from slackwater.events.event import Cause, Recorded
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.outbox.unpublished import to_event
@@ -22,6 +23,7 @@ from slackwater.service.definition import Consumer, Fact, ServiceDefinition
 from slackwater.service.migrations import migrate
 from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.testing.clock import ManualClock
+from slackwater.watermarks.record import Watermark
 
 OpenDatabase = Callable[[str], Database]
 
@@ -52,6 +54,7 @@ class ServiceBench:
         self.service = service
         self.database = database
         self.clock = ManualClock()
+        self.timeline = "first"  # that of all whom it listens to
 
     async def command(
         self, command_name: str, *, key: str | None = None, **fields: Any
@@ -112,6 +115,7 @@ class ServiceBench:
             consumer,
             database=self.database,
             clock=self.clock,
+            timelines=Timelines(self.newest_by_topic),
             committed=lambda: None,
         )
         places = {TopicPartition(recorded.event.topic, partition) for recorded in events}
@@ -119,9 +123,19 @@ class ServiceBench:
         records = []
         for recorded in events:
             at = TopicPartition(recorded.event.topic, partition)
-            records.append(to_record(following[at], recorded, partition))
+            records.append(to_record(following[at], recorded, partition, self.timeline))
             following[at] += 1
         await steps.handle(records)
+
+    async def newest_by_topic(self) -> dict[str, Watermark]:
+        """Say of every topic in which timeline it is, from its offset 0 on."""
+        now = self.clock.now()
+        return {
+            topic.name: Watermark(
+                source="others", timeline=self.timeline, epoch=1, n=1, clock=now, offsets={}
+            )
+            for topic in self.service.event_types.topics
+        }
 
     def _read_events(self, connection: Connection) -> list[Recorded[Any]]:
         table = self.service.tables.events
@@ -139,7 +153,9 @@ class ServiceBench:
         )
 
 
-def to_record(offset: int, recorded: Recorded[Any], partition: int) -> Record:
+def to_record(
+    offset: int, recorded: Recorded[Any], partition: int, timeline: str = "first"
+) -> Record:
     event = recorded.event
     at = TopicPartition(event.topic, partition)
     return Record(
@@ -148,5 +164,5 @@ def to_record(offset: int, recorded: Recorded[Any], partition: int) -> Record:
         offset=offset,
         key=event.partition_key,
         value=event.data,
-        headers=to_headers(event),
+        headers={**to_headers(event), TIMELINE_HEADER: timeline},
     )

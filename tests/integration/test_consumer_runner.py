@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from slackwater.clock import SystemClock
 from slackwater.consumer.runner import ConsumerRunner
@@ -156,7 +157,7 @@ class GatedLog(SqliteEventLog):
 
 async def test_watermarks_trimmed_before_they_were_read_are_skipped(tmp_path: Path) -> None:
     log = GatedLog(tmp_path / "log")
-    await log.create_topics([Topic(name=WATERMARKS.name, partitions=1, retention_records=16)])
+    await log.create_topics([replace(WATERMARKS, retention_records=16)])
     seen: list[int] = []
 
     def take(watermarks: Sequence[Watermark]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.events.orders import OrderCancelled, OrderShipped
@@ -81,6 +81,27 @@ async def test_a_command_sent_again_with_its_key_is_done_once(customers: Service
     assert len(await customers.published()) == 1
     other = await customers.command("create-customer", key="key-1", **{**fields, "name": "Eve"})
     assert other.body["code"] == "IDEMPOTENCY_KEY_PARAMETER_MISMATCH"
+
+
+async def test_what_a_restored_source_publishes_again_is_handled_once(
+    customers: ServiceBench,
+) -> None:
+    ada = await create(customers)
+    first, second = order(1, ada["id"], 300), order(2, ada["id"], 200)
+    await customers.hear(*first)
+    customers.timeline = "after the restore"
+    await customers.hear(*first, *second)
+    assert [fact.data["credit_reserved"] for fact in await customers.facts("customer")] == [
+        money(500)
+    ]
+    assert [recorded.event.version for recorded in await customers.published()] == [1, 2, 3]
+    progress = customers.service.tables.consumer_progress
+    kept = await customers.database.read(
+        lambda connection: connection.execute(
+            select(progress.c.timeline, progress.c.position)
+        ).all()
+    )
+    assert kept == [("after the restore", 2)]
 
 
 async def test_credit_is_reserved_refused_and_released(customers: ServiceBench) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import pytest
 
+from slackwater.consumer.timelines import Timelines
 from slackwater.database.repetition import ContendedError
 from slackwater.errors import TransientError
-from slackwater.event_log.port import Record
+from slackwater.event_log.port import Record, TopicPartition
 from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.testing.clock import ManualClock
 from tests.integration.service_bench import OpenDatabase, ServiceBench, running, to_record
@@ -43,17 +44,20 @@ class Racing(SagaConsumer):
             service.consumers[0],
             database=bench.database,
             clock=ManualClock(),
+            timelines=Timelines(bench.newest_by_topic),
             committed=lambda: None,
         )
         self.sizes: list[int] = []
 
-    async def _handle_at_once(self, records: Sequence[Record]) -> None:
+    async def _handle_at_once(
+        self, records: Sequence[Record], admitted: Collection[tuple[TopicPartition, int]]
+    ) -> None:
         self.sizes.append(len(records))
         if len(records) > WINS_UP_TO:
             raise ContendedError("others were in the way")
         if len(self.sizes) == self.breaks_at:
             raise TransientError("the connection broke")
-        await super()._handle_at_once(records)
+        await super()._handle_at_once(records, admitted)
 
 
 def orders() -> list[Record]:

@@ -67,7 +67,7 @@ class WriteSideDouble:
         if "refused" in result:
             self.refusals[result["refused"]] += 1
             return problem(409, result["refused"], "no")
-        tick = {"source": "inventory", "epoch": 1, "n": self.requests}
+        tick = {"source": "inventory", "epoch": 1, "n": self.requests, "timeline": ""}
         return json_response({"result": result, "tick": tick})
 
     def _execute(self, name: str, body: dict[str, Any]) -> dict[str, Any]:

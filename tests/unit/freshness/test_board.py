@@ -18,18 +18,24 @@ from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
+OLD, NEW = "old", "new"
 MODEL = ReadModel(name="model", topics={"a": ("a",), "b": ("b",)})
 
 
 def progress_of(
-    positions: dict[TopicPartition, int], version: int = 1, state: Any = ReadModelState.RUNNING
+    positions: dict[TopicPartition, int],
+    version: int = 1,
+    state: Any = ReadModelState.RUNNING,
+    timelines: dict[TopicPartition, str] | None = None,
 ) -> ReadModelProgress:
+    """Return an entry whose partitions are of the old timeline unless `timelines` says else."""
     return ReadModelProgress(
         model=ModelVersion("model", version),
         active=True,
         state=state,
         reason=None,
         positions=positions,
+        timelines=dict.fromkeys(positions, OLD) if timelines is None else timelines,
         events_applied=0,
     )
 
@@ -41,19 +47,36 @@ class Fed:
         self.clock = ManualClock()
         self.board = FreshnessBoard([MODEL], self.clock)
 
-    def probe(self, n: int, source: str = "a", epoch: int = 1) -> bool:
+    def probe(self, n: int, source: str = "a", epoch: int = 1, timeline: str = OLD) -> bool:
         sent = Instant(self.clock.monotonic(), self.clock.now())
-        return self.board.on_probe(source, Tick(epoch, n), sent)
+        return self.board.on_probe(source, Tick(epoch, n, timeline), sent)
 
-    def watermark(self, n: int, offset: int = 0, source: str = "a", epoch: int = 1) -> None:
-        offsets = {source: [offset]}
-        self.board.on_watermarks(
-            [Watermark(source=source, epoch=epoch, n=n, clock=self.clock.now(), offsets=offsets)]
+    def watermark(
+        self, n: int, offset: int = 0, source: str = "a", epoch: int = 1, timeline: str = OLD
+    ) -> None:
+        watermark = Watermark(
+            source=source,
+            timeline=timeline,
+            epoch=epoch,
+            n=n,
+            clock=self.clock.now(),
+            offsets={source: [offset]},
         )
+        self.board.on_watermarks([watermark])
 
-    def progress(self, version: int = 1, state: Any = ReadModelState.RUNNING, **at: int) -> None:
+    def progress(
+        self,
+        version: int = 1,
+        state: Any = ReadModelState.RUNNING,
+        timeline: str = OLD,
+        **at: int,
+    ) -> None:
         positions = {TopicPartition(topic, 0): offset for topic, offset in at.items()}
-        self.board.on_progress([progress_of(positions, version, state)])
+        timelines = dict.fromkeys(positions, timeline)
+        self.board.on_progress([progress_of(positions, version, state, timelines)])
+
+    def status(self) -> FreshnessStatus:
+        return self.board.reading("model").status(("a",), self.clock.monotonic(), 1_000)
 
     def bound_ms(self, *sources: str) -> int | None:
         reading = self.board.reading("model")
@@ -143,22 +166,62 @@ def test_ticks_lost_before_they_were_on_disk_heal_by_themselves(fed: Fed) -> Non
 
 def test_a_restored_source_proves_nothing_until_a_rebuild(fed: Fed) -> None:
     fed.clock.advance(ms=10)
-    assert not fed.probe(1)
+    fed.watermark(3, offset=9, epoch=2, timeline=NEW)
+    fed.probe(3, epoch=2, timeline=NEW)
+    fed.watermark(4, offset=9, epoch=2, timeline=NEW)
+    fed.progress(a=99)
+    assert (fed.bound_ms(), fed.status()) == (None, FreshnessStatus.UNKNOWN)
+    fed.progress(version=2, timeline=NEW, a=8)
     assert fed.bound_ms() is None
-    fed.probe(5, epoch=2)
-    fed.watermark(6, offset=1, epoch=2)
-    fed.progress(a=1)
-    assert fed.bound_ms() is None
-    fed.progress(version=2, a=1)
+    fed.progress(version=2, timeline=NEW, a=9)
     assert fed.bound_ms() == 0
 
 
-def test_a_source_restored_into_a_newer_epoch_proves_nothing(fed: Fed) -> None:
-    fed.watermark(5, offset=1)
-    fed.progress(a=1)
-    fed.clock.advance(ms=10)
-    assert not fed.probe(4, epoch=2)
+def test_a_gateway_that_starts_after_a_restore_is_not_taken_in_either() -> None:
+    fed = Fed()
+    fed.probe(200, epoch=2, timeline=NEW)
+    fed.watermark(201, offset=1, epoch=2, timeline=NEW)
+    fed.progress(a=5)
     assert fed.bound_ms() is None
+
+
+def test_what_follows_nothing_yet_is_of_no_other_timeline(fed: Fed) -> None:
+    fed.watermark(3, offset=0, epoch=2, timeline=NEW)
+    fed.clock.advance(ms=10)
+    fed.probe(3, epoch=2, timeline=NEW)
+    fed.watermark(4, offset=0, epoch=2, timeline=NEW)
+    fed.board.on_progress([progress_of({TopicPartition("a", 0): 0}, timelines={})])
+    assert fed.bound_ms() == 0
+
+
+def test_one_partition_of_another_timeline_is_enough_to_prove_nothing(fed: Fed) -> None:
+    fed.watermark(3, offset=0, epoch=2, timeline=NEW)
+    fed.probe(3, epoch=2, timeline=NEW)
+    fed.watermark(4, offset=0, epoch=2, timeline=NEW)
+    positions = {TopicPartition("a", 0): 9, TopicPartition("a", 1): 9}
+    timelines = {TopicPartition("a", 0): NEW, TopicPartition("a", 1): OLD}
+    fed.board.on_progress([progress_of(positions, timelines=timelines)])
+    assert fed.bound_ms() is None
+
+
+def test_a_restored_source_leaves_the_others_as_they_are(fed: Fed) -> None:
+    fed.probe(1, "b")
+    fed.watermark(2, source="b")
+    fed.watermark(9, epoch=2, timeline=NEW)
+    assert (fed.bound_ms("a"), fed.bound_ms("b")) == (None, 0)
+
+
+def test_an_answer_of_another_timeline_than_the_watermarks_moves_no_bound(fed: Fed) -> None:
+    fed.clock.advance(ms=10)
+    assert not fed.probe(2, epoch=2, timeline=NEW)
+    fed.watermark(3, offset=1)
+    assert fed.bound_ms() == 10
+
+
+def test_a_read_model_halted_by_a_restored_source_is_unknown(fed: Fed) -> None:
+    fed.watermark(3, offset=9, epoch=2, timeline=NEW)
+    fed.progress(state=ReadModelState.HALTED, a=1)
+    assert fed.status() is FreshnessStatus.UNKNOWN
 
 
 def test_a_halted_read_model_is_stalled_and_its_bound_grows(fed: Fed) -> None:
@@ -213,9 +276,15 @@ def keyed(fed: Fed, topics: dict[str, int]) -> FreshnessBoard:
 
 def emit(fed: Fed, n: int, **offsets: list[int]) -> None:
     source = "b" if "b" in offsets else "a"
-    fed.board.on_watermarks(
-        [Watermark(source=source, epoch=1, n=n, clock=fed.clock.now(), offsets=dict(offsets))]
+    watermark = Watermark(
+        source=source,
+        timeline=OLD,
+        epoch=1,
+        n=n,
+        clock=fed.clock.now(),
+        offsets=dict(offsets),
     )
+    fed.board.on_watermarks([watermark])
 
 
 def key_in(partition: int, partitions: int) -> str:
@@ -256,9 +325,21 @@ def test_all_partitions_count_when_a_topic_has_another_number_of_them(fed: Fed) 
 def test_a_restored_source_proves_nothing_of_a_key_either(fed: Fed) -> None:
     keyed(fed, {"a": 2, "a2": 2})
     emit(fed, 4, a=[0, 7], a2=[0, 0])
+    fed.progress(a=3)
+    assert bound_of_key(fed, key_in(0, 2)) == 0
+    fed.progress(timeline=NEW, a=3)
+    assert bound_of_key(fed, key_in(0, 2)) is None
+
+
+def test_a_restored_source_that_no_relay_has_looked_at_yet_proves_nothing(fed: Fed) -> None:
+    """It commits what nobody publishes, and its tick stands below one that was claimed."""
+    fed.watermark(4, offset=1)
+    fed.progress(a=1)
     fed.clock.advance(ms=10)
     assert not fed.probe(2)
-    assert bound_of_key(fed, key_in(0, 2)) is None
+    assert not fed.probe(3)
+    assert fed.bound_ms() == 10
+    assert fed.probe(4)
 
 
 def test_what_is_known_of_a_partition_is_computed_once(fed: Fed) -> None:
@@ -284,7 +365,7 @@ def test_a_key_whose_partition_stands_still_for_long_is_found_the_newest_tick(fe
         emit(fed, n, a=[n if n < 300 else 300, n], a2=[0, 0])
     fed.board.on_progress([progress_of({TopicPartition("a", 0): 299})])
     reading = fed.board.reading_of_key("model", key_in(0, 2))
-    assert reading.reaches["a"].reached == Tick(1, 299)
+    assert reading.reaches["a"].reached == Tick(1, 299, OLD)
     fed.board.on_progress([progress_of({TopicPartition("a", 0): 300})])
     reading = fed.board.reading_of_key("model", key_in(0, 2))
-    assert reading.reaches["a"].reached == Tick(1, 499)
+    assert reading.reaches["a"].reached == Tick(1, 499, OLD)

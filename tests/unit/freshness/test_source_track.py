@@ -22,8 +22,17 @@ def at(monotonic_s: float) -> Instant:
     return Instant(monotonic_s, WALL + timedelta(seconds=monotonic_s))
 
 
-def watermark(n: int, *offsets: int, epoch: int = 1, topic: str = "events") -> Watermark:
-    return Watermark(source="s", epoch=epoch, n=n, clock=WALL, offsets={topic: list(offsets)})
+def watermark(
+    n: int, *offsets: int, epoch: int = 1, topic: str = "events", timeline: str = ""
+) -> Watermark:
+    return Watermark(
+        source="s",
+        timeline=timeline,
+        epoch=epoch,
+        n=n,
+        clock=WALL,
+        offsets={topic: list(offsets)},
+    )
 
 
 def positions(*offsets: int) -> dict[TopicPartition, int]:
@@ -80,12 +89,25 @@ def test_old_watermarks_say_nothing_new() -> None:
     assert track.newest_tick == Tick(2, 5)
 
 
-def test_a_tick_is_known_from_when_its_watermark_came() -> None:
+def test_another_timeline_ends_what_was_known() -> None:
     track = SourceTrack()
-    track.add_watermark(watermark(1, 0), received_s=10)
-    track.add_watermark(watermark(2, 0), received_s=20)
-    known = [track.tick_known_at(s) for s in (10, 10.1, 20, 20.1)]
-    assert known == [None, Tick(1, 1), Tick(1, 1), Tick(1, 2)]
+    track.add_probe(Tick(1, 4), at(10))
+    track.add_watermark(watermark(5, 1))
+    track.add_watermark(watermark(1, 1, epoch=2, timeline="new"))
+    assert track.reached(positions(9), ["events"]) is None
+    followed = {TopicPartition("events", 0): "new"}
+    reached = track.reached(positions(9), ["events"], timelines=followed, since=Tick(1, 5))
+    assert reached == Tick(2, 1, "new")
+    assert track.proven(reached) is None
+
+
+def test_an_answer_of_another_timeline_proves_nothing() -> None:
+    track = SourceTrack()
+    assert track.add_probe(Tick(1, 4, "old"), at(9))
+    assert track.add_probe(Tick(1, 1, "new"), at(10))
+    track.add_watermark(watermark(2, 0, timeline="new"))
+    assert not track.add_probe(Tick(9, 9, "old"), at(11))
+    assert track.proven(Tick(1, 2, "new")) == at(10)
 
 
 FEED = st.lists(

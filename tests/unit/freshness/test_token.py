@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +14,9 @@ from slackwater.freshness.token import ConsistencyToken, TokenSigner
 from slackwater.watermarks.tick import Tick
 
 SIGNER = TokenSigner(b"a secret of this test")
-TICKS = st.builds(Tick, st.integers(0, 2**40), st.integers(0, 2**60))
+TICKS = st.builds(
+    Tick, st.integers(0, 2**40), st.integers(0, 2**60), st.sampled_from(["one", "other"])
+)
 SOURCES = st.dictionaries(st.sampled_from(["customers", "orders", "inventory", "s4"]), TICKS)
 TOKENS = st.builds(
     ConsistencyToken,
@@ -66,7 +71,23 @@ def test_merging_demands_what_both_demand(left: ConsistencyToken, right: Consist
     merged = left.merge(right)
     assert merged.ticks.keys() == left.ticks.keys() | right.ticks.keys()
     for token in (left, right):
-        assert all(merged.ticks[source] >= tick for source, tick in token.ticks.items())
+        assert all(merged.ticks[source][:2] >= tick[:2] for source, tick in token.ticks.items())
+
+
+@given(TICKS, TICKS, TICKS)
+def test_what_is_reached_in_one_timeline_meets_no_demand_of_another(
+    left: Tick, right: Tick, reached: Tick
+) -> None:
+    merged = ConsistencyToken(ticks={"s": left}).merge(ConsistencyToken(ticks={"s": right}))
+    meets_both = reached.is_after(left) and reached.is_after(right)
+    assert reached.is_after(merged.ticks["s"]) == meets_both
+    assert not (meets_both and left.timeline != right.timeline)
+
+
+def test_a_token_of_the_format_before_is_refused() -> None:
+    payload = msgspec.msgpack.encode([1, {"customers": [1, 2]}, {}])
+    with pytest.raises(InvalidTokenError, match="is invalid"):
+        SIGNER.decode(base64.urlsafe_b64encode(SIGNER._sign(payload) + payload).decode())
 
 
 @given(TOKENS, TOKENS, TOKENS)

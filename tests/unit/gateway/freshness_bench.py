@@ -264,7 +264,7 @@ class Tide:
     def raise_tick(self, source: str, *, epoch: int | None = None) -> None:
         """Make a tick whose watermark does not come."""
         before = self.ticks[source]
-        self.ticks[source] = Tick(epoch or before.epoch, before.n + 1)
+        self.ticks[source] = before._replace(epoch=epoch or before.epoch, n=before.n + 1)
 
     def publish(self, source: str) -> None:
         """Commit an event and publish it; the next tick claims it."""
@@ -303,9 +303,7 @@ class Tide:
     def _watermark(self, source: str) -> Watermark:
         tick = self.ticks[source]
         offsets = {TOPIC[source]: [self.published[source]]}
-        return Watermark(
-            source=source, epoch=tick.epoch, n=tick.n, clock=self.clock.now(), offsets=offsets
-        )
+        return Watermark(source=source, **tick._asdict(), clock=self.clock.now(), offsets=offsets)
 
     def _progress(self, model: ReadModel) -> ReadModelProgress:
         return ReadModelProgress(

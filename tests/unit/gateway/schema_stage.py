@@ -218,17 +218,17 @@ class ScriptedServices:
         )
 
     def on_command(self, name: str, result: Any, source: str = "orders") -> None:
-        tick = {"source": source, "epoch": 1, "n": 5}
+        tick = {"source": source, "epoch": 1, "n": 5, "timeline": ""}
         self._answers[name] = json_response({"result": result, "tick": tick})
 
     def on_repeat(self, name: str, result: Any, source: str = "orders") -> None:
         """Answer as a service does that has done the command before."""
-        tick = {"source": source, "epoch": 1, "n": 5}
+        tick = {"source": source, "epoch": 1, "n": 5, "timeline": ""}
         answer = {"result": result, "tick": tick, "recorded_at": to_text(NOON)}
         self._answers[name] = json_response(answer)
 
     def on_refusal(self, name: str, code: str, **details: Any) -> None:
-        tick = {"source": "orders", "epoch": 1, "n": 5}
+        tick = {"source": "orders", "epoch": 1, "n": 5, "timeline": ""}
         self._answers[name] = problem(409, code, f"No: {code}.", details=details, tick=tick)
 
     def on_problem(self, name: str, status: int, code: str) -> None:

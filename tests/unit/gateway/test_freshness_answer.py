@@ -319,7 +319,10 @@ async def test_an_object_from_the_source_says_so(bench: Bench) -> None:
 
 async def test_a_restored_source_proves_nothing(bench: Bench) -> None:
     bench.tide.pass_by(10)
-    bench.tide.ticks["customers"] = Tick(1, 1)
+    bench.tide.publish("customers")
+    bench.tide.settle()
+    bench.tide.ticks["customers"] = Tick(2, 1, "restored")
     bench.tide.probe("customers")
+    bench.tide.tick("customers")
     (entry,) = (await bench.told("{ customer { name } }"))["fields"]
     assert entry["status"] == "UNKNOWN"

@@ -149,6 +149,19 @@ async def test_a_tick_that_the_source_has_not_made_is_refused(bench: Bench) -> N
     assert code(await task) == "INVALID_CONSISTENCY_TOKEN"
 
 
+async def test_a_write_of_before_its_source_was_restored_is_refused_with_the_reason(
+    bench: Bench,
+) -> None:
+    bench.tide.ticks["customers"] = Tick(2, 50, "restored")
+    bench.tide.tick("customers")
+    task = await waiting(bench, READ, tokens=[SIGNER.encode(token(customers=1))])
+    bench.tide.pass_by(1)
+    bench.tide.probe("customers")
+    result = await task
+    assert code(result) == "INVALID_CONSISTENCY_TOKEN"
+    assert "customers was restored" in result.errors[0].message
+
+
 async def test_a_tick_that_nobody_can_judge_is_late_and_not_forged(bench: Bench) -> None:
     task = await waiting(bench, READ, tokens=[SIGNER.encode(token(customers=50))])
     bench.tide.pass_by(1_001)

@@ -168,7 +168,7 @@ async def test_a_command_carries_its_cause_and_what_it_must_see(stage: Stage) ->
     assert headers["slackwater-correlation-id"] == "corr-1"
     assert headers["slackwater-actor"] == "tester"
     assert headers["traceparent"] == "00-aa-bb-01"
-    assert headers["slackwater-read-after"] == "inventory=1.7"
+    assert headers["slackwater-read-after"] == "inventory=1.7."
     assert "idempotency-key" not in headers
 
 

@@ -1,0 +1,180 @@
+"""Whether the log holds this source's own history; where it does not, a new timeline begins.
+
+A source that was put back to a backup, and one whose log was lost or is another's, go on as if
+nothing had happened: ticks are raised again that were raised before, and versions are given to
+other events. Whoever has folded the lost history would drop those as old ones. So a relay that
+takes the lead compares, before its first tick:
+
+    take an epoch ──► newest watermark in the log, records behind it ──► our history? ──► lead
+                                                                             │ no
+                          append where it begins ◄── read the log's ends ◄── new timeline, and all
+                                   │                                         events unpublished
+                                   ▼                                         (one transaction)
+                                 lead
+
+A service looks, too, before it serves: else it could hand out tokens in the old timeline, which is
+reached already by read models that hold the lost history.
+
+Died before the append: the log does not know the source's timeline, so the successor begins another
+one. Died after it: the successor finds it and goes on. No event of a timeline is published before
+the record with which it begins is in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from slackwater.clock import Clock
+from slackwater.database.port import Session
+from slackwater.event_log.port import EventLog, Record, TopicPartition
+from slackwater.event_log.reading import read_between
+from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
+from slackwater.logs import logger
+from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.ticks import begin_timeline, current_tick, read_acknowledged, take_epoch
+from slackwater.outbox.unpublished import mark_all_unpublished
+from slackwater.watermarks.newest import newest_watermarks
+from slackwater.watermarks.record import Watermark, by_topic
+from slackwater.watermarks.tick import Tick
+
+_log = logger("relay")
+
+
+class Lead(NamedTuple):
+    """The tick at which a relay begins to lead, where in the log its timeline began, and how far
+    the log has acknowledged what is published.
+    """
+
+    tick: Tick
+    since: dict[str, list[int]]
+    acknowledged: dict[TopicPartition, int]
+
+
+class Lineage:
+    """One source's history and what the log holds of it."""
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        topics: Sequence[str],
+        tables: KernelTables,
+        session: Session,
+        log: EventLog,
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._topics = tuple(topics)
+        self._tables = tables
+        self._session = session
+        self._event_log = log
+        self._clock = clock
+
+    async def take_lead(self) -> Lead:
+        """Begin an epoch, in a new timeline where the histories have parted.
+
+        Raises:
+            FencedError: another relay has taken the lead meanwhile.
+        """
+        held, acknowledged = await self._session.transact(
+            lambda connection: (
+                take_epoch(connection, self._tables.tick),
+                read_acknowledged(connection, self._tables.tick),
+            )
+        )
+        newest = (await newest_watermarks(self._event_log)).get(self._source)
+        reason = await self._parting(held, acknowledged, newest)
+        if reason is not None:
+            held = await self._begin_timeline(held, newest, reason)
+            acknowledged = {}
+        if newest is not None and newest.timeline == held.timeline:
+            return Lead(held, newest.since, acknowledged)
+        return Lead(held, await self._announce(held), acknowledged)
+
+    async def settle(self) -> None:
+        """Begin a new timeline if the histories have parted, and leave any relay's lead alone else.
+
+        Raises:
+            FencedError: a relay has taken the lead meanwhile; look again.
+        """
+        # The log may go on meanwhile: what it acknowledged is read before it, the tick after it.
+        acknowledged = await self._session.read(
+            lambda connection: read_acknowledged(connection, self._tables.tick)
+        )
+        newest = (await newest_watermarks(self._event_log)).get(self._source)
+        tick = await self._session.read(
+            lambda connection: current_tick(connection, self._tables.tick)
+        )
+        next_epoch = tick._replace(epoch=tick.epoch + 1)
+        if await self._parting(next_epoch, acknowledged, newest) is not None:
+            await self.take_lead()
+
+    async def _parting(
+        self, held: Tick, acknowledged: dict[TopicPartition, int], newest: Watermark | None
+    ) -> str | None:
+        """Say what shows that the log's history is not ours; None while nothing does."""
+        if newest is None:
+            return "the log has nothing of it" if held.n else None
+        if newest.timeline != held.timeline:
+            return "the log holds another timeline of it"
+        if newest.epoch >= held.epoch or newest.n > held.n:
+            return f"the log has its tick {newest.tick}, and it has itself not come that far"
+        ends = await self._event_log.end_offsets(self._topics)
+        for promised in (newest.claimed, acknowledged):
+            if any(ends.get(at, 0) < offset for at, offset in promised.items()):
+                return "the log ends before what it had acknowledged"
+        async for records in read_between(self._event_log, newest.claimed, ends):
+            if not await self._knows(records, newest.timeline):
+                return "the log has an event that it does not know itself"
+        return None
+
+    async def _knows(self, records: Sequence[Record], timeline: str) -> bool:
+        """Tell whether the source has these events; late ones of another timeline are void."""
+        ids = {
+            record.headers.get(ID_HEADER, "")
+            for record in records
+            if record.headers.get(TIMELINE_HEADER, "") == timeline
+        }
+        known = await self._session.read(lambda connection: self._known(connection, ids))
+        return known == ids
+
+    def _known(self, connection: Connection, ids: set[str]) -> set[str]:
+        column = self._tables.events.c.id
+        return set(connection.execute(select(column).where(column.in_(ids))).scalars())
+
+    async def _begin_timeline(self, held: Tick, newest: Watermark | None, reason: str) -> Tick:
+        beyond = newest.tick if newest is not None else Tick(0, 0)
+
+        def work(connection: Connection) -> Tick:
+            later = begin_timeline(connection, self._tables.tick, held, beyond=beyond)
+            mark_all_unpublished(connection, self._tables.events)
+            return later
+
+        begun = await self._session.transact(work)
+        _log.error(
+            "the histories of source and log have parted",
+            source=self._source,
+            reason=reason,
+            timeline=begun.timeline,
+            remedy="all its events are published again; then rebuild every read model that it "
+            "feeds (slackwater rebuild NAME), until when their freshness is unknown",
+        )
+        return begun
+
+    async def _announce(self, tick: Tick) -> dict[str, list[int]]:
+        """Append the record with which the timeline begins; return where that is."""
+        since = by_topic(await self._event_log.end_offsets(self._topics), self._topics)
+        beginning = Watermark(
+            source=self._source,
+            timeline=tick.timeline,
+            epoch=tick.epoch,
+            n=tick.n,
+            clock=self._clock.now(),
+            offsets={},
+            since=since,
+        )
+        await self._event_log.append([beginning.to_record()])
+        return since
