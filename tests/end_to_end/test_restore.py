@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from slackwater.event_log.port import TopicPartition
+from slackwater.installation import Installation
+from slackwater.read_models.progress import ModelVersion, ProgressUpdate
+from slackwater.settings import load_settings
 from tests.end_to_end.harness import Running, Store, running, until
 
 pytestmark = pytest.mark.slow
@@ -78,6 +83,19 @@ def _database(data_dir: Path) -> list[Path]:
     return sorted((data_dir / "services").glob("customers.sqlite*"))
 
 
+async def _half_build(data_dir: Path, model: ModelVersion) -> None:
+    """Leave a version behind as a rebuild does that was stopped before the restore."""
+    installation = Installation(load_settings({"data_dir": data_dir}))
+    progress = installation.documents.progress
+    await progress.register(model)
+    [at] = places = [TopicPartition("customers.events", 0)]
+    claim = await progress.claim(model, places)
+    await progress.save(
+        ProgressUpdate(claim=claim, positions={at: 1}, timelines={at: "of before the restore"})
+    )
+    await installation.close()
+
+
 def test_nothing_of_a_restored_source_is_certified_until_it_is_rebuilt(tmp_path: Path) -> None:
     data_dir, backup = tmp_path / "data", tmp_path / "backup"
     with running(data_dir) as installation:
@@ -92,6 +110,7 @@ def test_nothing_of_a_restored_source_is_certified_until_it_is_rebuilt(tmp_path:
     for file in _database(data_dir):
         file.unlink()
     _copy(sorted(backup.iterdir()), data_dir / "services")
+    asyncio.run(_half_build(data_dir, ModelVersion("order_search", 2)))
     with running(data_dir) as installation:
         store = installation.store
         kept = _limit(store, customer, "102.00")
