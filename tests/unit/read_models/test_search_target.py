@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from slackwater.consumer.timelines import Timelines
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import TopicPartition
 from slackwater.manifest import Manifest
@@ -20,6 +21,7 @@ from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.read_models.target import SearchTarget
 from slackwater.testing.doorbell import LocalDoorbell
 from slackwater.testing.search_index_contract import INDEX, entry
+from slackwater.watermarks.record import Watermark
 
 _FIRST = TopicPartition("things", 0)
 _THINGS = ModelVersion("things")
@@ -82,6 +84,10 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not holds():
             await asyncio.sleep(0.005)
+
+
+async def _nothing_known() -> dict[str, Watermark]:
+    return {}
 
 
 async def _position(documents: SqliteDocumentStore) -> int:
@@ -216,8 +222,12 @@ async def test_what_an_earlier_claim_left_pending_does_not_trouble_the_next_one(
     target: SearchTarget,
     progress: ProgressUpdate,
 ) -> None:
-    projection = Manifest().projection("order_search")
-    projector = Projector(projection, target=target, progress=documents.progress)
+    projector = Projector(
+        Manifest().projection("order_search"),
+        target=target,
+        progress=documents.progress,
+        timelines=Timelines(_nothing_known),
+    )
     index.gate.clear()
     await target.commit([entry("a", "Tea")], progress)
     await until(lambda: index.steps == ["write", "refresh"])
