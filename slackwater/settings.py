@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         {}, description="Where the write services are, as JSON; else on this host."
     )
     heartbeat_ms: int = Field(
-        100, ge=10, le=10_000, description="Interval of probes, and of ticks while idle."
+        100, ge=10, le=10_000, description="Interval of probes; each makes an idle relay tick."
     )
     lagging_after_ms: int = Field(
         1_000, ge=100, description="Bound above which a read model counts as LAGGING."

@@ -28,6 +28,7 @@ _ROLE = "relay"
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MAX_S = 2.0
 _STEADY_S = 10.0
+_IDLE_HEARTBEATS = 1.5
 _log = logger("relay")
 
 
@@ -59,7 +60,8 @@ class Relay:
         self._event_log = log
         self._doorbell = doorbell
         self._tick_interval_min_s = tick_interval_min_ms / 1000
-        self._idle_ms = max(0, heartbeat_ms - tick_interval_min_ms)
+        # Longer than a heartbeat: who asks once a heartbeat wakes it, and that one tick will do.
+        self._idle_ms = round(_IDLE_HEARTBEATS * heartbeat_ms)
         self._clock = clock or SystemClock()
 
     async def run(self) -> None:
