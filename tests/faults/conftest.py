@@ -12,13 +12,13 @@ from tests.faults.own_engines import OwnEngines, running_engines
 START_S = 180.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_engines() -> Iterator[OwnEngines]:
     with running_engines() as engines:
         yield engines
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def breakable(
     own_engines: OwnEngines, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
@@ -32,7 +32,7 @@ def breakable(
         installation.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def customers(breakable: Running) -> list[str]:
     """Customers of it who can afford anything."""
     return [breakable.store.create_customer(f"C {n}", limit="1000000.00") for n in range(5)]
