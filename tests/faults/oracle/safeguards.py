@@ -203,8 +203,12 @@ def greater_tick() -> None:
 
 
 def instant_of_sending() -> None:
-    """The instant that counts is that of the answer, which takes its time."""
+    """The instant that counts is that of the answer, which takes its time.
+
+    The check for sources that were put back would notice; it goes by the true instant.
+    """
     init, add_probe = SourceProbe.__init__, SourceTrack.add_probe
+    tick_known_at = SourceTrack._tick_known_at
 
     def wrapped(self: SourceProbe, *arguments: Any, take: Any, **named: Any) -> None:
         def take_late(*answer: Any) -> None:
@@ -212,11 +216,15 @@ def instant_of_sending() -> None:
 
         init(self, *arguments, take=take_late, **named)
 
-    def add_as_of_now(self: SourceTrack, tick: Tick, sent: Instant) -> bool:
+    def add_as_of_the_answer(self: SourceTrack, tick: Tick, sent: Instant) -> bool:
         return add_probe(self, tick, Instant(sent.monotonic_s + LATE_S, sent.wall))
 
+    def known_when_sent(self: SourceTrack, monotonic_s: float) -> Tick | None:
+        return tick_known_at(self, monotonic_s - LATE_S)
+
     SourceProbe.__init__ = wrapped  # type: ignore[method-assign]
-    source_track.SourceTrack.add_probe = add_as_of_now  # type: ignore[method-assign]
+    source_track.SourceTrack.add_probe = add_as_of_the_answer  # type: ignore[method-assign]
+    source_track.SourceTrack._tick_known_at = known_when_sent  # type: ignore[method-assign]
 
 
 def refresh_gate() -> None:
