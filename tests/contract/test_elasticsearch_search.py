@@ -134,13 +134,14 @@ async def test_what_waits_for_the_next_refresh_is_noted_meanwhile(
     stored = things.stored_name(INDEX.name)
     first, second = (ProgressUpdate(claim=claim, positions={_FIRST: at}) for at in (1, 2))
     await target.commit([entry("a", "Coffee")], first)
+    await target.settled()
     rows = [entry("a", "Coffee", version=2)]  # whose refresh comes an interval after the first
-    committing = asyncio.create_task(target.commit(rows, second))
+    await target.commit(rows, second)
     async with asyncio.timeout(10):
         while not (found := (await documents.progress.load())[0]).written:
             await asyncio.sleep(0.01)
     assert (found.positions, found.written) == ({_FIRST: 1}, {_FIRST: 2})
-    await committing
+    await target.settled()
     [found] = await documents.progress.load()
     assert (found.positions, found.written) == ({_FIRST: 2}, {})
     assert (await index.get(stored, ["a"]))["a"].version == 2
