@@ -16,7 +16,6 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.client import Connection
-from benchmarks.loop import CLIENTS, CUSTOMER_WITH_20_ORDERS, settled
+from benchmarks.loop import CUSTOMER_WITH_20_ORDERS, rate, settled
 from benchmarks.record import record
 from tests.end_to_end.harness import Running
 
@@ -38,19 +37,13 @@ QUERIES = {
 
 async def window(port: int, query: str, customer: str, detail: str, seconds: float) -> float:
     """Return the requests a second of clients that ask without a pause."""
-    end_s = time.monotonic() + seconds
 
-    async def client() -> int:
-        connection, count = Connection(port, {"freshness": {"detail": detail}}), 0
-        while time.monotonic() < end_s:
-            answer = await connection.ask(query, {"id": customer})
-            count += 1
-            if "errors" in answer:
-                raise RuntimeError(f"no answer to measure: {answer['errors']}")
-        connection.close()
-        return count
+    async def ask(connection: Connection) -> None:
+        answer = await connection.ask(query, {"id": customer})
+        if "errors" in answer:
+            raise RuntimeError(f"no answer to measure: {answer['errors']}")
 
-    return sum(await asyncio.gather(*(client() for _ in range(CLIENTS)))) / seconds
+    return await rate(port, seconds, ask, {"freshness": {"detail": detail}})
 
 
 async def response_bytes(port: int, query: str, customer: str, detail: str) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,17 @@ def percentiles(values_ms: list[float]) -> dict[str, float]:
     }
 
 
-async def rate(port: int, seconds: float, ask: Callable[[Connection], Awaitable[Any]]) -> float:
+async def rate(
+    port: int,
+    seconds: float,
+    ask: Callable[[Connection], Awaitable[Any]],
+    extensions: Mapping[str, Any] | None = None,
+) -> float:
     """Return how often a second `ask` is answered by clients that ask without a pause."""
     end_s = time.monotonic() + seconds
 
     async def client() -> int:
-        connection, count = Connection(port), 0
+        connection, count = Connection(port, extensions), 0
         while time.monotonic() < end_s:
             await ask(connection)
             count += 1

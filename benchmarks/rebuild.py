@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -33,7 +32,7 @@ async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
     async with volume.traffic(clients):
         before = await volume.sample("rebuilding")
         bounds_ms, lags = [], []
-        building = asyncio.create_task(_slackwater(volume, "rebuild", name, "--json"))
+        building = asyncio.create_task(asyncio.to_thread(volume.command, "rebuild", name, "--json"))
         while not building.done():
             await asyncio.wait([building], timeout=LOOK_S)
             sample = await volume.sample("rebuilding")
@@ -44,7 +43,7 @@ async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
     known_ms = [each for each in bounds_ms if each is not None]
     folded = reports[-1]["events_done"] - reports[0]["events_done"]
     await volume.settle()
-    await _slackwater(volume, "rebuild", name, "--drop-old")
+    await asyncio.to_thread(volume.command, "rebuild", name, "--drop-old")
     return {
         "read_model": name,
         "clients": clients,
@@ -59,25 +58,6 @@ async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
         "looks": len(bounds_ms),
         "lag_events_max": max((each for each in lags if each is not None), default=None),
     }
-
-
-async def _slackwater(volume: Volume, *arguments: str) -> str:
-    """Run a command to its end, and return what it printed."""
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [
-            *(sys.executable, "-m", "slackwater.command_line", *arguments),
-            *("--data-dir", str(volume.data_dir)),
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=volume.environment,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
-    return done.stdout
 
 
 def main() -> None:

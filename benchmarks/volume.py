@@ -55,13 +55,13 @@ class Volume:
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self._samples = folder / "samples.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
-        self.data_dir = folder / "data"
-        self.environment = {
+        data_dir = folder / "data"
+        environment = {
             **os.environ,
             **{f"SLACKWATER_{name.upper()}": each for name, each in settings.items()},
         }
-        self._running = Running(self.data_dir, "--processes", settings=self.environment)
-        installation = Installation(load_settings({**settings, "data_dir": self.data_dir}))
+        self._running = Running(data_dir, "--processes", settings=environment)
+        installation = Installation(load_settings({**settings, "data_dir": data_dir}))
         self._log = installation.event_log
         topics = installation.manifest.topics()
         self._topics = [topic.name for topic in topics if topic != WATERMARKS]
@@ -93,6 +93,14 @@ class Volume:
 
     def verified(self) -> str:
         return self._running.verify(VERIFY_S).stdout
+
+    def command(self, *arguments: str) -> str:
+        """Run another command on the installation; return what it printed."""
+        done = self._running.command(*arguments)
+        if done.returncode != 0:
+            command = " ".join(arguments)
+            raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
 
     def samples(self) -> list[Sample]:
         """Return all that was noted in the folder, by earlier runs too."""

@@ -73,9 +73,6 @@ class _Model:
         In another timeline than its source's a read model proves nothing until it is rebuilt: the
         source hands out versions again that the read model has, and drops as old ones.
         """
-        if self.has_parted(source, track):
-            self.reached[source] = self.proven[source] = None
-            return
         reached = track.reached(
             self.positions,
             self.read_model.topics[source],
@@ -83,8 +80,9 @@ class _Model:
             since=self.reached[source],
         )
         self.reached[source] = reached
-        if reached is not None:
-            self.proven[source] = _newer(self.proven[source], track.proven(reached))
+        self.proven[source] = (
+            _newer(self.proven[source], track.proven(reached)) if reached is not None else None
+        )
 
     def by_key(
         self, source: str, track: SourceTrack, only: Mapping[str, OnePartition]
@@ -100,7 +98,7 @@ class _Model:
     def written(self, source: str, track: SourceTrack) -> Instant | None:
         """Return the newest instant that would be proven if all that is written could be seen."""
         proven = self.proven[source]
-        if self.progress is None or not self.progress.written or self.has_parted(source, track):
+        if self.progress is None or not self.progress.written:
             return proven
         positions, topics = self.positions | self.progress.written, self.read_model.topics[source]
         reached = track.reached(

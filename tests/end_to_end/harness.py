@@ -310,12 +310,19 @@ class Running:
         return pids[name]
 
     def verify(self, timeout_s: float = _VERIFY_S) -> subprocess.CompletedProcess[str]:
+        return self.command("verify", timeout_s=timeout_s)
+
+    def command(
+        self, *arguments: str, timeout_s: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run another command on the same data, with the same settings."""
         return subprocess.run(
             [
                 sys.executable,
-                *("-m", "slackwater.command_line", "verify"),
+                *("-m", "slackwater.command_line", *arguments),
                 *("--data-dir", str(self.data_dir)),
             ],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

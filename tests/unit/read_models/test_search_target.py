@@ -86,6 +86,15 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+async def _commit_and_hold(
+    index: _RecordingIndex, target: SearchTarget, progress: ProgressUpdate
+) -> None:
+    """Commit a row, and keep its refresh from ending until the gate is opened."""
+    index.gate.clear()
+    await target.commit([entry("a", "Tea")], progress)
+    await until(lambda: index.steps == ["write", "refresh"])
+
+
 async def _nothing_known() -> dict[str, Watermark]:
     return {}
 
@@ -148,9 +157,7 @@ async def test_folding_goes_on_while_a_refresh_is_waited_for(
     target: SearchTarget,
     progress: ProgressUpdate,
 ) -> None:
-    index.gate.clear()
-    await target.commit([entry("a", "Tea")], progress)
-    await until(lambda: index.steps == ["write", "refresh"])
+    await _commit_and_hold(index, target, progress)
     await target.commit([entry("b", "Tea")], replace(progress, positions={_FIRST: 8}))
     await target.commit([], replace(progress, positions={_FIRST: 9}))
     assert index.steps == ["write", "refresh", "write"]
@@ -167,9 +174,7 @@ async def test_what_is_written_during_a_refresh_is_not_covered_by_it(
     target: SearchTarget,
     progress: ProgressUpdate,
 ) -> None:
-    index.gate.clear()
-    await target.commit([entry("a", "Tea")], progress)
-    await until(lambda: index.steps == ["write", "refresh"])
+    await _commit_and_hold(index, target, progress)
     await target.commit([entry("b", "Tea")], replace(progress, positions={_FIRST: 8}))
     saved = []
     save = documents.progress.save
@@ -207,9 +212,7 @@ async def test_what_is_abandoned_is_never_saved(
     target: SearchTarget,
     progress: ProgressUpdate,
 ) -> None:
-    index.gate.clear()
-    await target.commit([entry("a", "Tea")], progress)
-    await until(lambda: index.steps == ["write", "refresh"])
+    await _commit_and_hold(index, target, progress)
     await target.abandon()
     index.gate.set()
     await target.settled()
@@ -228,9 +231,7 @@ async def test_what_an_earlier_claim_left_pending_does_not_trouble_the_next_one(
         progress=documents.progress,
         timelines=Timelines(_nothing_known),
     )
-    index.gate.clear()
-    await target.commit([entry("a", "Tea")], progress)
-    await until(lambda: index.steps == ["write", "refresh"])
+    await _commit_and_hold(index, target, progress)
     assert await projector.assigned([_FIRST]) == {_FIRST: 0}
     index.gate.set()
     claim = await documents.progress.claim(_THINGS, [_FIRST])
