@@ -18,7 +18,7 @@ from tests.engines import on_all_engines
 from tests.faults.ledger import Ledger, Traffic
 from tests.faults.own_engines import OwnEngines
 
-AWAY_S = float(os.environ.get("AWAY_S", "20"))
+AWAY_S = float(os.environ.get("AWAY_S", "10"))
 ANSWER_S = 15.0
 CAUGHT_UP_S = 180.0
 GROWTH_BYTES_MAX = 150_000_000

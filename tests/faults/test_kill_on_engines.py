@@ -25,7 +25,7 @@ ROUNDS = int(os.environ.get("KILL_ROUNDS", "5"))
 SEED = int(os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(10**6))))
 KINDS = ("relay", "service", "projector", "gateway")
 VICTIMS = (*KINDS, *NAMES)
-ORDERS_A_SECOND = 15.0
+ORDERS_A_SECOND = 8.0
 BACK_S = 90.0
 SETTLED_S = 240.0
 

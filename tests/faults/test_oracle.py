@@ -19,10 +19,10 @@ from tests.faults.oracle.faults import faults_of
 from tests.faults.oracle.safeguards import SAFEGUARDS
 from tests.faults.oracle.tokens import TokenTally
 from tests.faults.oracle.verdicts import Tally, Verdict
-from tests.faults.oracle.watch import Plan, watching
+from tests.faults.oracle.watch import Plan, watching, writes_a_second
 
 SEED = int(os.environ.get("ORACLE_SEED", str(secrets.randbelow(10**6))))
-REQUESTS = int(os.environ.get("ORACLE_REQUESTS", "1500"))
+REQUESTS = int(os.environ.get("ORACLE_REQUESTS", "500"))
 TIMEOUT_S = 600
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIMEOUT_S)]
@@ -72,7 +72,12 @@ def watched(folder: Path, plan: Plan, *, engines: bool = False) -> tuple[Tally, 
 def test_no_bound_is_violated_and_no_token_missed_under_any_fault(
     tmp_path: Path, engines: bool
 ) -> None:
-    plan = Plan(seed=SEED, requests=REQUESTS, faults=faults_of(engines=engines))
+    plan = Plan(
+        seed=SEED,
+        requests=REQUESTS,
+        writes_a_second=writes_a_second(engines=engines),
+        faults=faults_of(engines=engines),
+    )
     tally, tokens = watched(tmp_path, plan, engines=engines)
     assert tally.violations == []
     assert (tally.uncovered, tally.phantoms) == (0, 0)
@@ -99,7 +104,8 @@ def test_the_oracle_finds_out_when_a_safeguard_is_off(tmp_path: Path, name: str)
     scenario = SCENARIOS[name]
     plan = Plan(
         seed=SEED,
-        requests=4 * REQUESTS,
+        requests=12 * REQUESTS,
+        writes_a_second=writes_a_second(engines=scenario.engines),
         faults=scenario.faults,
         safeguards_off=[name],
         switches_on=scenario.switches_on,

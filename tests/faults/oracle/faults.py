@@ -203,10 +203,11 @@ async def killed_gateway(stage: Stage) -> None:
 
 
 async def _killed(stage: Stage, kind: str) -> None:
-    """Kill a part; the window lasts until it is there again, and some more."""
+    """Kill a part; the window lasts until there are answers again, and some more."""
     name, pid = await stage.part_of(kind)
     _signal(pid, signal.SIGKILL)
     await _until(lambda: stage.parts_of(kind).get(name, pid) != pid)
+    await asyncio.to_thread(stage.running.wait_ready)
     await asyncio.sleep(2 * WINDOW_S)
 
 
