@@ -11,12 +11,12 @@ position can become visible later. On PostgreSQL one can; follow the event log t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 
 from slackwater.database.port import Database
@@ -25,9 +25,9 @@ from slackwater.errors import StructuralError, WrongVersionError
 from slackwater.events.event import EventBody, Recorded
 from slackwater.events.types import EventTypes
 from slackwater.outbox.relay import outbox_bell
+from slackwater.outbox.row import to_event
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
-from slackwater.outbox.unpublished import to_event
 
 _BATCH_MAX = 500
 _LOOK_INTERVAL_MS = 100
@@ -54,6 +54,28 @@ class EventStore:
         self._event_types = event_types
         self._source = source
         self._aggregate_type = aggregate_type
+        # Built once: building a statement costs more than executing it.
+        events = self._events
+        self._newest_version = select(func.max(events.c.version)).where(
+            events.c.aggregatetype == aggregate_type,
+            events.c.aggregateid == bindparam("stream_id"),
+        )
+        self._streams = (
+            select(events)
+            .where(
+                events.c.aggregatetype == aggregate_type,
+                events.c.aggregateid.in_(bindparam("stream_ids", expanding=True)),
+            )
+            .order_by(events.c.aggregateid, events.c.version)
+        )
+        self._stream = (
+            select(events)
+            .where(
+                events.c.aggregatetype == aggregate_type,
+                events.c.aggregateid == bindparam("stream_id"),
+            )
+            .order_by(events.c.version)
+        )
 
     def append(
         self,
@@ -62,8 +84,8 @@ class EventStore:
         expected_version: int,
         bodies: Sequence[EventBody],
         partition_key: str,
-    ) -> int:
-        """Append events behind `expected_version` (0: the stream is new); return the new version.
+    ) -> list[Recorded[Any]]:
+        """Append events behind `expected_version` (0: the stream is new), and return them.
 
         Raises:
             WrongVersionError: the stream is at another version.
@@ -71,17 +93,15 @@ class EventStore:
         actual = self.version(unit.connection, stream_id)
         if actual != expected_version:
             raise WrongVersionError(stream_id, expected_version, actual)
-        for version, body in enumerate(bodies, start=expected_version + 1):
+        return [
             self._add(unit, stream_id, version, body, partition_key)
-        return expected_version + len(bodies)
+            for version, body in enumerate(bodies, start=expected_version + 1)
+        ]
 
     def version(self, connection: Connection, stream_id: str) -> int:
         """Return the version of the stream's newest event, 0 where there is no stream."""
-        newest = select(func.max(self._events.c.version)).where(
-            self._events.c.aggregatetype == self._aggregate_type,
-            self._events.c.aggregateid == stream_id,
-        )
-        return connection.execute(newest).scalar_one() or 0
+        newest = connection.execute(self._newest_version, {"stream_id": stream_id})
+        return newest.scalar_one() or 0
 
     def load(
         self,
@@ -96,10 +116,10 @@ class EventStore:
         `as_of` ends it before the first event recorded later, so that a clock that was set back
         cannot tear a hole into the past.
         """
-        query = self._of_streams([stream_id])
+        query = self._stream
         if up_to_version is not None:
             query = query.where(self._events.c.version <= up_to_version)
-        history = self._read(connection, query)
+        history = self._read(connection, query, {"stream_id": stream_id})
         if as_of is None:
             return history
         return list(takewhile(lambda recorded: recorded.event.time <= as_of, history))
@@ -109,7 +129,8 @@ class EventStore:
     ) -> dict[str, list[Recorded[Any]]]:
         """Return several streams, each in version order; unknown ones are left out."""
         streams: defaultdict[str, list[Recorded[Any]]] = defaultdict(list)
-        for recorded in self._read(connection, self._of_streams(stream_ids)):
+        asked = {"stream_ids": list(stream_ids)}
+        for recorded in self._read(connection, self._streams, asked):
             streams[recorded.event.aggregate_id].append(recorded)
         return dict(streams)
 
@@ -179,25 +200,19 @@ class EventStore:
 
     def _add(
         self, unit: UnitOfWork, stream_id: str, version: int, body: EventBody, partition_key: str
-    ) -> None:
+    ) -> Recorded[Any]:
         try:
-            unit.add(body, aggregate_id=stream_id, version=version, partition_key=partition_key)
+            return unit.add(
+                body, aggregate_id=stream_id, version=version, partition_key=partition_key
+            )
         except IntegrityError as error:
             # Another writer was between our look and our insert: the version is taken.
             raise WrongVersionError(stream_id, version - 1, version) from error
 
-    def _of_streams(self, stream_ids: Sequence[str]) -> Select[Any]:
-        table = self._events
-        return (
-            select(table)
-            .where(
-                table.c.aggregatetype == self._aggregate_type, table.c.aggregateid.in_(stream_ids)
-            )
-            .order_by(table.c.aggregateid, table.c.version)
-        )
-
-    def _read(self, connection: Connection, query: Select[Any]) -> list[Recorded[Any]]:
+    def _read(
+        self, connection: Connection, query: Select[Any], asked: Mapping[str, Any]
+    ) -> list[Recorded[Any]]:
         return [
             self._event_types.decode(to_event(row, self._source))
-            for row in connection.execute(query)
+            for row in connection.execute(query, asked)
         ]

@@ -22,6 +22,7 @@ from sqlalchemy import (
     false,
     insert,
     select,
+    update,
 )
 
 _INFRASTRUCTURE = {"infrastructure": True}
@@ -143,6 +144,13 @@ class KernelTables:
         # Built once: building a statement costs more than executing it.
         self.insert_event = insert(self.events)
         self.insert_handled = insert(self.inbox)
+        progress = self.consumer_progress
+        self.update_consumer_progress = update(progress).where(
+            progress.c.consumer == bindparam("of_consumer"),
+            progress.c.topic == bindparam("of_topic"),
+            progress.c.partition == bindparam("of_partition"),
+            progress.c.fence == bindparam("of_fence"),
+        )
         self.select_handled = select(self.inbox.c.event_id).where(
             self.inbox.c.consumer == bindparam("consumer"),
             self.inbox.c.event_id.in_(bindparam("event_ids", expanding=True)),

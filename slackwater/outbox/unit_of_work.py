@@ -16,13 +16,15 @@ from sqlalchemy import ClauseElement, Connection, Engine, Table, event
 from sqlalchemy.sql.dml import UpdateBase
 
 from slackwater.errors import SlackwaterError
-from slackwater.events.event import Cause, EventBody
+from slackwater.events.event import Cause, Event, EventBody, Recorded
 from slackwater.events.types import EventTypes
 from slackwater.ids import new_id
 from slackwater.logs import logger
+from slackwater.outbox.row import to_row
 from slackwater.outbox.tables import KernelTables, is_infrastructure
 
 T = TypeVar("T")
+BodyT = TypeVar("BodyT", bound=EventBody)
 
 _STATE_CHANGED = "slackwater_state_changed"
 _log = logger("unit of work")
@@ -39,6 +41,7 @@ class UnitOfWork:
         self,
         connection: Connection,
         *,
+        source: str,
         tables: KernelTables,
         event_types: EventTypes,
         cause: Cause,
@@ -47,33 +50,33 @@ class UnitOfWork:
         self.connection = connection
         self.cause = cause
         self.now = now
+        self._source = source
         self._tables = tables
         self._event_types = event_types
         self._added = 0
 
-    def add(self, body: EventBody, *, aggregate_id: str, version: int, partition_key: str) -> None:
+    def add(
+        self, body: BodyT, *, aggregate_id: str, version: int, partition_key: str
+    ) -> Recorded[BodyT]:
         """Add the event that makes its aggregate `version`; it is published after the commit."""
         event_type = self._event_types.of_body(type(body))
-        self.connection.execute(
-            self._tables.insert_event,
-            {
-                "id": new_id(),
-                "topic": event_type.topic.name,
-                "aggregatetype": event_type.aggregate_type,
-                "aggregateid": aggregate_id,
-                "version": version,
-                "type": event_type.name,
-                "schemaversion": event_type.schema_version,
-                "partitionkey": partition_key,
-                "payload": msgspec.json.encode(body),
-                "recorded_at": self.now.isoformat(),
-                "correlationid": self.cause.correlation_id,
-                "causationid": self.cause.causation_id,
-                "actor": self.cause.actor,
-                "traceparent": self.cause.traceparent,
-            },
+        event = Event(
+            id=new_id(),
+            source=self._source,
+            topic=event_type.topic.name,
+            type=event_type.name,
+            schema_version=event_type.schema_version,
+            aggregate_type=event_type.aggregate_type,
+            aggregate_id=aggregate_id,
+            version=version,
+            partition_key=partition_key,
+            time=self.now,
+            data=msgspec.json.encode(body),
+            cause=self.cause,
         )
+        self.connection.execute(self._tables.insert_event, to_row(event))
         self._added += 1
+        return Recorded(event, body)
 
     @contextmanager
     def without_event(self, reason: str) -> Iterator[None]:

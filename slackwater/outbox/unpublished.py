@@ -11,14 +11,14 @@ the counter only then. (A sequence whose `CACHE` was raised would break that; ou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, Table, false, func, select, true, update
+from sqlalchemy import Connection, Table, false, func, select, true, update
 
 from slackwater.event_log.port import NewRecord
 from slackwater.events.cloudevents import to_headers
-from slackwater.events.event import Cause, Event
+from slackwater.events.event import Event
+from slackwater.outbox.row import to_event
 
 _REPUBLISHED_MAX = 50_000
 
@@ -68,29 +68,6 @@ def mark_all_unpublished(connection: Connection, table: Table) -> None:
             .where(table.c.position.between(first + 1, first + _REPUBLISHED_MAX))
             .values(published=False)
         )
-
-
-def to_event(row: Row[Any], source: str) -> Event:
-    """Read the envelope from a row of a table of events."""
-    return Event(
-        id=row.id,
-        source=source,
-        topic=row.topic,
-        type=row.type,
-        schema_version=row.schemaversion,
-        aggregate_type=row.aggregatetype,
-        aggregate_id=row.aggregateid,
-        version=row.version,
-        partition_key=row.partitionkey,
-        time=datetime.fromisoformat(row.recorded_at),
-        data=row.payload,
-        cause=Cause(
-            correlation_id=row.correlationid,
-            causation_id=row.causationid,
-            actor=row.actor,
-            traceparent=row.traceparent,
-        ),
-    )
 
 
 def _to_record(event: Event) -> NewRecord:

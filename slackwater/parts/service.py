@@ -16,7 +16,6 @@ from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.relay import outbox_bell
 from slackwater.outbox.ticks import begin_ticks
-from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.service.app import ServiceApp
 from slackwater.service.definition import Periodic, ServiceDefinition
 from slackwater.service.migrations import migrate
@@ -132,14 +131,11 @@ class ServicePart:
         now = self._installation.clock.now()
         if not await self._database.read(lambda connection: periodic.due(connection, now)):
             return
+        cause = Cause.start(actor=f"{self._service.name}.{periodic.name}")
         await self._database.transact(
-            lambda connection: UnitOfWork(
-                connection,
-                tables=self._service.tables,
-                event_types=self._service.event_types,
-                cause=Cause.start(actor=f"{self._service.name}.{periodic.name}"),
-                now=now,
-            ).run(periodic.work)
+            lambda connection: self._service.unit_of_work(connection, cause=cause, now=now).run(
+                periodic.work
+            )
         )
         self._committed()
 

@@ -30,7 +30,6 @@ from slackwater.http.problems import json_response, problem
 from slackwater.ids import new_id
 from slackwater.logs import bound, logger
 from slackwater.outbox.ticks import current_tick
-from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.outbox.unpublished import count_unpublished
 from slackwater.service.commands import Answer, CommandType, execute
 from slackwater.service.definition import InvalidQueryError, Query, ServiceDefinition
@@ -106,13 +105,7 @@ class ServiceApp:
         self, command: CommandType, body: msgspec.Struct, key: str | None, cause: Cause
     ) -> Response:
         def work(connection: Connection) -> Answer:
-            unit = UnitOfWork(
-                connection,
-                tables=self._service.tables,
-                event_types=self._service.event_types,
-                cause=cause,
-                now=self._clock.now(),
-            )
+            unit = self._service.unit_of_work(connection, cause=cause, now=self._clock.now())
             return execute(unit, self._service.tables, command, body, key)
 
         with bound(cause):

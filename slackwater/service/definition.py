@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, MetaData
 
 from slackwater.errors import SlackwaterError
-from slackwater.events.event import EventBody, Recorded
+from slackwater.events.event import Cause, EventBody, Recorded
 from slackwater.events.types import EventTypes
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
@@ -126,3 +126,14 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
     periodic: tuple[Periodic, ...] = ()
     facts: Callable[[Connection], Iterator[Fact]]
     invariants: Callable[[Connection], list[str]] = _nothing_to_violate
+
+    def unit_of_work(self, connection: Connection, *, cause: Cause, now: datetime) -> UnitOfWork:
+        """Return what a command or step of this service works with; for one transaction."""
+        return UnitOfWork(
+            connection,
+            source=self.name,
+            tables=self.tables,
+            event_types=self.event_types,
+            cause=cause,
+            now=now,
+        )

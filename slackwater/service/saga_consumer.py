@@ -154,13 +154,7 @@ class SagaConsumer:
 
     def _handle_one(self, connection: Connection, recorded: Recorded[Any]) -> None:
         event = recorded.event
-        unit = UnitOfWork(
-            connection,
-            tables=self._service.tables,
-            event_types=self._service.event_types,
-            cause=event.caused(),
-            now=self._clock.now(),
-        )
+        unit = self._service.unit_of_work(connection, cause=event.caused(), now=self._clock.now())
         with bound(unit.cause):
             _run_step(unit, self._steps[event.type], recorded)
 
@@ -190,14 +184,17 @@ class SagaConsumer:
         return row.fence, _stored_place(row)
 
     def _save(self, connection: Connection, positions: Mapping[TopicPartition, int]) -> None:
-        table = self._service.tables.consumer_progress
         timelines = self._timelines.of(positions)
         for at, position in positions.items():
-            saved = connection.execute(
-                update(table)
-                .where(*self._own_row(at), table.c.fence == self._fences[at])
-                .values(position=position, timeline=timelines[at])
-            )
+            place = {
+                "of_consumer": self._consumer.name,
+                "of_topic": at.topic,
+                "of_partition": at.partition,
+                "of_fence": self._fences[at],
+                "position": position,
+                "timeline": timelines[at],
+            }
+            saved = connection.execute(self._service.tables.update_consumer_progress, place)
             if not saved.rowcount:
                 raise FencedError(f"{self._consumer.name} no longer owns {at}; it rejoins")
 

@@ -15,6 +15,7 @@ from slackwater.events.types import EventTypes
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
 
+SOURCE = "counting"
 COUNTER = "counter"
 COUNTERS = Topic(name="counting.events", partitions=3)
 
@@ -40,6 +41,7 @@ def unit_of_work(connection: Connection) -> UnitOfWork:
     """Return a unit of work of the counting domain."""
     return UnitOfWork(
         connection,
+        source=SOURCE,
         tables=tables,
         event_types=event_types,
         cause=Cause.start(),

@@ -62,7 +62,7 @@ from slackwater.outbox.relay import Relay
 from slackwater.testing import counting
 async def main():
     await Relay(
-        "counting",
+        counting.SOURCE,
         topics=[counting.COUNTERS.name],
         tables=counting.tables,
         database=database,
@@ -83,7 +83,7 @@ class Source:
 
     def leader(self, *, log: EventLog | None = None, session: Session | None = None) -> Leader:
         return Leader(
-            "counting",
+            counting.SOURCE,
             topics=[counting.COUNTERS.name],
             tables=counting.tables,
             session=session or self.database,
@@ -93,7 +93,7 @@ class Source:
 
     def lineage(self) -> Lineage:
         return Lineage(
-            "counting",
+            counting.SOURCE,
             topics=[counting.COUNTERS.name],
             tables=counting.tables,
             session=self.database,
@@ -103,7 +103,7 @@ class Source:
 
     def relay(self, *, log: EventLog | None = None, heartbeat_ms: int = 100) -> Relay:
         return Relay(
-            "counting",
+            counting.SOURCE,
             topics=[counting.COUNTERS.name],
             tables=counting.tables,
             database=self.database,
@@ -380,7 +380,7 @@ class RelayContract(AdapterContract):
         async with running(source.relay(heartbeat_ms=_LONG_MS)):
             await until(lambda: has_watermarks(source))
             await other.raise_counter("c1")
-            other.doorbell.ring(outbox_bell("counting"))
+            other.doorbell.ring(outbox_bell(counting.SOURCE))
             await until(lambda: has_events(source, 1))
 
     async def test_relays_of_one_source_take_turns_and_do_not_fight(

@@ -20,7 +20,6 @@ from sqlalchemy import text
 from slackwater.event_log.port import Record
 from slackwater.events.event import Cause
 from slackwater.installation import Installation
-from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.parts.projector import run_projector
 from slackwater.read_models.documents import Document, RowWrite
 from slackwater.read_models.progress import ModelVersion, ProgressUpdate
@@ -261,12 +260,8 @@ def _cancel_without_release(data_dir: Path, order_id: str) -> None:
 
     async def cancel(installation: Installation) -> None:
         await installation.database("orders").transact(
-            lambda connection: UnitOfWork(
-                connection,
-                tables=orders_service.tables,
-                event_types=orders_service.event_types,
-                cause=Cause.start(),
-                now=datetime.now(UTC),
+            lambda connection: orders_service.unit_of_work(
+                connection, cause=Cause.start(), now=datetime.now(UTC)
             ).run(lambda unit: command.handle(unit, command.body(order_id=order_id)))
         )
 

@@ -16,8 +16,8 @@ from slackwater.database.port import Database
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.events.cloudevents import TIMELINE_HEADER, to_headers
 from slackwater.events.event import Cause, Recorded
+from slackwater.outbox.row import to_event
 from slackwater.outbox.unit_of_work import UnitOfWork
-from slackwater.outbox.unpublished import to_event
 from slackwater.service.commands import execute
 from slackwater.service.definition import Consumer, Fact, ServiceDefinition
 from slackwater.service.migrations import migrate
@@ -144,13 +144,8 @@ class ServiceBench:
         return [types.decode(to_event(row, self.service.name)) for row in rows]
 
     def _unit(self, connection: Connection) -> UnitOfWork:
-        return UnitOfWork(
-            connection,
-            tables=self.service.tables,
-            event_types=self.service.event_types,
-            cause=Cause.start(actor="tester"),
-            now=self.clock.now(),
-        )
+        cause = Cause.start(actor="tester")
+        return self.service.unit_of_work(connection, cause=cause, now=self.clock.now())
 
 
 def to_record(

@@ -41,11 +41,13 @@ class Store:
     async def append(
         self, stream: str, expected: int, bodies: Sequence[EventBody], at: datetime = START
     ) -> int:
-        return await self.database.transact(
+        """Append events; return the version that the stream has reached by them."""
+        appended = await self.database.transact(
             lambda connection: self.streams.append(
                 self._unit(connection, at), stream, expected, bodies, "customer-1"
             )
         )
+        return appended[-1].event.version
 
     async def load(self, stream: str, **bounds: object) -> list[int]:
         """Return the versions of a stream."""
@@ -57,6 +59,7 @@ class Store:
     def _unit(self, connection: Connection, at: datetime) -> UnitOfWork:
         return UnitOfWork(
             connection,
+            source="orders",
             tables=self.tables,
             event_types=event_types,
             cause=Cause.start(),

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.pool import StaticPool
 
 from slackwater.events.event import Cause, Recorded
+from slackwater.outbox.row import to_event
 from slackwater.outbox.unit_of_work import UnitOfWork, watch_state_changes
-from slackwater.outbox.unpublished import to_event
 from slackwater.service.definition import Fact, ServiceDefinition
 from tests.unit.given_events import NOW
 
@@ -86,10 +86,4 @@ class ServiceInMemory:
         return gaps + self.service.invariants(self.connection)
 
     def _unit(self) -> UnitOfWork:
-        return UnitOfWork(
-            self.connection,
-            tables=self.service.tables,
-            event_types=self.service.event_types,
-            cause=Cause.start(),
-            now=self.now,
-        )
+        return self.service.unit_of_work(self.connection, cause=Cause.start(), now=self.now)

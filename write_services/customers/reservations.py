@@ -10,9 +10,13 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from write_services.customers.tables import credit_reservation as table
+
+_SELECT = select(table).where(table.c.order_id == bindparam("of_order"))
+_INSERT = insert(table)
+_UPDATE = update(table).where(table.c.order_id == bindparam("of_order"))
 
 
 class ReservationState(StrEnum):
@@ -34,7 +38,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(connection: Connection, order_id: str) -> Reservation | None:
-    row = connection.execute(select(table).where(table.c.order_id == order_id)).one_or_none()
+    row = connection.execute(_SELECT, {"of_order": order_id}).one_or_none()
     if row is None:
         return None
     return Reservation(
@@ -46,10 +50,8 @@ def find(connection: Connection, order_id: str) -> Reservation | None:
 
 
 def insert_reservation(connection: Connection, reservation: Reservation) -> None:
-    connection.execute(insert(table).values(**msgspec.structs.asdict(reservation)))
+    connection.execute(_INSERT, msgspec.structs.asdict(reservation))
 
 
 def mark_released(connection: Connection, order_id: str) -> None:
-    connection.execute(
-        update(table).where(table.c.order_id == order_id).values(state=ReservationState.RELEASED)
-    )
+    connection.execute(_UPDATE, {"of_order": order_id, "state": ReservationState.RELEASED})

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, exists, func, select
 
 from contracts.events import event_types
 from contracts.events.inventory import PRODUCT, ProductAdded, ProductRestocked
-from slackwater.outbox.unpublished import to_event
+from slackwater.outbox.row import to_event
 from slackwater.service.definition import Fact
 from write_services.inventory.products import to_product
 from write_services.inventory.reservations import ReservationState

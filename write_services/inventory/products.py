@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from contracts.events.inventory import ProductAdded
 from contracts.money import Money
@@ -14,25 +14,26 @@ from write_services.inventory import domain
 from write_services.inventory.domain import Product, StockEvent
 from write_services.inventory.tables import product as table
 
+_SELECT_MANY = select(table).where(table.c.sku.in_(bindparam("skus", expanding=True)))
+# One order of taking locks for everybody, so that no two orders wait for each other.
+_LOCK = _SELECT_MANY.order_by(table.c.sku).with_for_update()
+_UPDATE = update(table).where(table.c.sku == bindparam("of_product"))
+
 
 def find(connection: Connection, sku: str) -> Product | None:
-    row = connection.execute(select(table).where(table.c.sku == sku)).one_or_none()
-    return to_product(row) if row is not None else None
+    return next(iter(find_many(connection, [sku])), None)
 
 
 def find_many(connection: Connection, skus: Sequence[str]) -> list[Product]:
     """Return those products that exist, in the order asked for."""
-    rows = connection.execute(select(table).where(table.c.sku.in_(skus)))
+    rows = connection.execute(_SELECT_MANY, {"skus": list(skus)})
     found = {row.sku: to_product(row) for row in rows}
     return [found[sku] for sku in skus if sku in found]
 
 
 def lock(connection: Connection, skus: Collection[str]) -> dict[str, Product]:
     """Return products that nobody else can change until the commit."""
-    # One order of taking locks for everybody, so that no two orders wait for each other.
-    rows = connection.execute(
-        select(table).where(table.c.sku.in_(skus)).order_by(table.c.sku).with_for_update()
-    )
+    rows = connection.execute(_LOCK, {"skus": list(skus)})
     return {row.sku: to_product(row) for row in rows}
 
 
@@ -58,9 +59,12 @@ def change_stock(unit: UnitOfWork, product: Product, event: StockEvent) -> Produ
     """Change a product as the event says, and add the event."""
     changed = domain.apply(product, event)
     unit.connection.execute(
-        update(table)
-        .where(table.c.sku == product.sku)
-        .values(stock_available=changed.stock_available, version=changed.version)
+        _UPDATE,
+        {
+            "of_product": product.sku,
+            "stock_available": changed.stock_available,
+            "version": changed.version,
+        },
     )
     unit.add(event, aggregate_id=changed.sku, version=changed.version, partition_key=changed.sku)
     return changed

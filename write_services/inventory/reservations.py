@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from contracts.events.inventory import StockRefused, StockReleased, StockReserved, StockShipped
 from slackwater.outbox.unit_of_work import UnitOfWork
@@ -21,6 +21,19 @@ from write_services.inventory.tables import stock_reservation as table
 from write_services.inventory.tables import stock_reservation_line as line
 
 _NOTHING: Quantities = MappingProxyType({})
+
+_SELECT = select(table).where(table.c.order_id == bindparam("of_order"))
+_INSERT = insert(table)
+_UPDATE = update(table).where(table.c.order_id == bindparam("of_order"))
+_SELECT_LINES = (
+    select(line.c.sku, line.c.quantity)
+    .where(line.c.order_id == bindparam("of_order"))
+    .order_by(line.c.sku)
+)
+_SELECT_SKUS = (
+    select(line.c.sku).where(line.c.order_id.in_(bindparam("order_ids", expanding=True))).distinct()
+)
+_INSERT_LINE = insert(line)
 
 
 class ReservationState(StrEnum):
@@ -43,7 +56,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(connection: Connection, order_id: str) -> Reservation | None:
-    row = connection.execute(select(table).where(table.c.order_id == order_id)).one_or_none()
+    row = connection.execute(_SELECT, {"of_order": order_id}).one_or_none()
     if row is None:
         return None
     return Reservation(
@@ -55,16 +68,13 @@ def find(connection: Connection, order_id: str) -> Reservation | None:
 
 
 def quantities_of(connection: Connection, order_id: str) -> dict[str, int]:
-    rows = connection.execute(
-        select(line.c.sku, line.c.quantity).where(line.c.order_id == order_id).order_by(line.c.sku)
-    )
+    rows = connection.execute(_SELECT_LINES, {"of_order": order_id})
     return {row.sku: row.quantity for row in rows}
 
 
 def skus_of(connection: Connection, order_ids: Collection[str]) -> set[str]:
     """Return the products that any of these orders has reserved."""
-    rows = connection.execute(select(line.c.sku).where(line.c.order_id.in_(order_ids)).distinct())
-    return set(rows.scalars())
+    return set(connection.execute(_SELECT_SKUS, {"order_ids": list(order_ids)}).scalars())
 
 
 def open_reservation(
@@ -78,7 +88,7 @@ def open_reservation(
     insert_reservation(unit.connection, reservation)
     lines = [{"order_id": order_id, "sku": sku, "quantity": n} for sku, n in quantities.items()]
     if lines:
-        unit.connection.execute(insert(line), lines)
+        unit.connection.execute(_INSERT_LINE, lines)
     unit.add(
         answer,
         aggregate_id=order_id,
@@ -95,11 +105,8 @@ def close_reservation(
 ) -> None:
     """Move a reservation to its last state, with the event that tells of it."""
     version = reservation.version + 1
-    unit.connection.execute(
-        update(table)
-        .where(table.c.order_id == reservation.order_id)
-        .values(state=state, version=version)
-    )
+    closed = {"of_order": reservation.order_id, "state": state, "version": version}
+    unit.connection.execute(_UPDATE, closed)
     unit.add(
         event,
         aggregate_id=reservation.order_id,
@@ -109,4 +116,4 @@ def close_reservation(
 
 
 def insert_reservation(connection: Connection, reservation: Reservation) -> None:
-    connection.execute(insert(table).values(**msgspec.structs.asdict(reservation)))
+    connection.execute(_INSERT, msgspec.structs.asdict(reservation))

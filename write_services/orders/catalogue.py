@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from contracts.events.inventory import ProductAdded
 from contracts.money import Money
@@ -20,9 +20,11 @@ from write_services.orders.tables import catalogue as table
 
 catalogue = Consumer("catalogue")
 
+_SELECT = select(table).where(table.c.sku.in_(bindparam("skus", expanding=True)))
+
 
 def read_entries(connection: Connection, skus: Collection[str]) -> dict[str, CatalogueEntry]:
-    rows = connection.execute(select(table).where(table.c.sku.in_(skus)))
+    rows = connection.execute(_SELECT, {"skus": list(skus)})
     return {
         row.sku: CatalogueEntry(
             sku=row.sku,

@@ -43,10 +43,7 @@ def place_order(unit: UnitOfWork, command: WantedOrder) -> OrderAnswer | Refusal
     placed = pricing.place(command, catalogue, deadline=deadline_from(unit.now))
     if isinstance(placed, Refusal):
         return placed
-    order = order_book.write(
-        unit, new_id(), [placed], customer_id=command.customer_id, expected_version=0
-    )
-    return OrderAnswer(order=order.document)
+    return OrderAnswer(order=order_book.place(unit, new_id(), placed).document)
 
 
 def cancel_order(unit: UnitOfWork, command: CancelOrder) -> OrderAnswer | Refusal:

@@ -64,6 +64,18 @@ def fold(history: Iterable[Recorded[Any]]) -> Order | None:
     return order
 
 
+def placed(recorded: Recorded[OrderPlaced]) -> Order:
+    """Return the order as its first event makes it."""
+    return _apply(None, recorded)
+
+
+def changed(order: Order, further: Iterable[Recorded[Any]]) -> Order:
+    """Return the order as further events make it."""
+    for recorded in further:
+        order = _apply(order, recorded)
+    return order
+
+
 def agree_credit(order: Order) -> list[EventBody]:
     processing = order.document.processing
     if not order.is_pending or processing.credit is not SagaStep.WAITING:

@@ -19,8 +19,9 @@ from slackwater.freshness.probe import SourceProbe
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.outbox import leader as leading
 from slackwater.outbox.leader import Leader
+from slackwater.outbox.row import to_event
 from slackwater.outbox.ticks import current_tick
-from slackwater.outbox.unpublished import Unpublished, _to_record, to_event
+from slackwater.outbox.unpublished import Unpublished, _to_record
 from slackwater.read_models import fold as folding
 from slackwater.read_models.projection import Guard, Rows
 from slackwater.read_models.showing import Showing

@@ -18,7 +18,6 @@ from slackwater.errors import SlackwaterError, TransientError, UnknownOutcomeErr
 from slackwater.events.event import Cause
 from slackwater.installation import Installation
 from slackwater.outbox.relay import outbox_bell
-from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.service.commands import execute
 from tests.faults.oracle.registers import Bracket, Commit, Register
 
@@ -68,13 +67,8 @@ class WriteSide:
         body = msgspec.convert(fields, command.body)
 
         def work(connection: Connection) -> Any:
-            unit = UnitOfWork(
-                connection,
-                tables=service.tables,
-                event_types=service.event_types,
-                cause=Cause.start(actor="oracle"),
-                now=self._installation.clock.now(),
-            )
+            now = self._installation.clock.now()
+            unit = service.unit_of_work(connection, cause=Cause.start(actor="oracle"), now=now)
             answer = execute(unit, service.tables, command, body, None)
             if held_s:
                 time.sleep(held_s)  # on a thread of the database's; the transaction stays open
