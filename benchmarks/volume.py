@@ -1,12 +1,14 @@
 """Sends many events through the whole loop, from outside, and watches rates and memory.
 
-    python benchmarks/volume.py --events 1000000 --folder /var/tmp/volume [--engines] [--record]
+    python benchmarks/volume.py --events 1000000 --folder /var/tmp/volume [--customers 500]
+                                [--engines] [--record]
 
 Clients place orders through the gateway without a pause until the log holds so many events; then
 they stop, the read models catch up, and `slackwater verify` compares them with the services. What
 was seen is appended to `samples.jsonl` in the folder as it is seen; the same command goes on where
-an earlier one was stopped. `--engines` uses those that the environment names, as `make engines`
-prints it; else everything is embedded. Each part is a process of its own.
+an earlier one was stopped. A customer's document carries its orders, so fewer customers make larger
+documents. `--engines` uses those that the environment names, as `make engines` prints it; else
+everything is embedded. Each part is a process of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +41,7 @@ from tests.engines import NAMES, engine_url
 
 STATUS = "{ readModels { name status lagEvents maxStalenessMs } }"
 CLIENTS = 12
-CUSTOMERS = 500
+LIMIT = "100000000.00"
 PRODUCTS = 50
 SAMPLE_S = 10.0
 READY_S = 180.0
@@ -66,18 +69,18 @@ class Volume:
         topics = installation.manifest.topics()
         self._topics = [topic.name for topic in topics if topic != WATERMARKS]
 
-    async def run(self, events_wanted: int) -> None:
+    async def run(self, events_wanted: int, customers: int) -> None:
         """Place orders until the log holds so many events, and let the read models catch up."""
-        await self.ready()
+        await self.ready(customers)
         async with self.traffic(CLIENTS):
             while (await self.sample("placing"))["events"] < events_wanted:  # noqa: ASYNC110
                 await asyncio.sleep(SAMPLE_S)
         await self.settle()
 
-    async def ready(self) -> None:
-        """Wait until the installation answers, and see to it that there is something to order."""
+    async def ready(self, customers: int = 0) -> None:
+        """Wait until the installation answers, and create what the first run needs."""
         await asyncio.to_thread(self._running.wait_ready, READY_S)
-        self._customers = await asyncio.to_thread(self._filled)
+        self._customers = await asyncio.to_thread(self._filled, customers)
 
     @asynccontextmanager
     async def traffic(self, clients: int) -> AsyncIterator[None]:
@@ -106,14 +109,16 @@ class Volume:
         """Return all that was noted in the folder, by earlier runs too."""
         return [json.loads(line) for line in self._samples.read_text().splitlines()]
 
-    def _filled(self) -> list[str]:
+    def _filled(self, customers: int) -> list[str]:
         """Return customers who can afford anything; the first run creates them, and products."""
         stored = self._samples.with_name("customers.json")
         if not stored.exists():
             store = self._running.store
             for number in range(PRODUCTS):
                 store.add_product(f"V{number}", stock=100_000_000, wait=number == PRODUCTS - 1)
-            ids = [store.create_customer(f"V {n}", limit="100000000.00") for n in range(CUSTOMERS)]
+            names = [f"V {n}" for n in range(customers)]
+            with ThreadPoolExecutor(CLIENTS) as clients:
+                ids = [*clients.map(lambda name: store.create_customer(name, limit=LIMIT), names)]
             stored.write_text(json.dumps(ids))
         ids = json.loads(stored.read_text())
         return list(ids)
@@ -209,11 +214,12 @@ def storage_settings(*, engines: bool) -> dict[str, str]:
 def main() -> None:
     parser = installation_options(__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--customers", type=int, default=500)
     options = parser.parse_args()
     settings = storage_settings(engines=options.engines)
     volume = Volume(options.folder, settings)
     try:
-        asyncio.run(volume.run(options.events))
+        asyncio.run(volume.run(options.events, options.customers))
         verified = volume.verified()
     finally:
         volume.stop()
