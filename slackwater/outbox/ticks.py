@@ -6,9 +6,10 @@ Whoever takes a new epoch fences off every relay before: a tick is raised only i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import msgspec
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Select, Table, Update, bindparam, insert, select, update
 
 from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
@@ -20,8 +21,8 @@ _decoder = msgspec.json.Decoder(list[tuple[str, int, int]])
 
 def current_tick(connection: Connection, table: Table) -> Tick:
     """Return the tick as this snapshot shows it; (0, 0) before any relay has started."""
-    row = connection.execute(select(table.c.epoch, table.c.n, table.c.timeline)).one_or_none()
-    return Tick(row.epoch, row.n, row.timeline) if row is not None else Tick(0, 0)
+    row = connection.execute(_select_tick(table)).one_or_none()
+    return Tick(*row) if row is not None else Tick(0, 0)
 
 
 def begin_ticks(connection: Connection, table: Table) -> None:
@@ -67,7 +68,7 @@ def keep_acknowledged(
 ) -> None:
     """Remember it with the marks: a log that ends before was lost or restored."""
     listed = [(*at, offset) for at, offset in offsets.items()]
-    connection.execute(update(table).values(acknowledged=_encoder.encode(listed)))
+    connection.execute(_keep_acknowledged(table), {"listed": _encoder.encode(listed)})
 
 
 def raise_tick(connection: Connection, table: Table, epoch: int) -> Tick:
@@ -76,12 +77,10 @@ def raise_tick(connection: Connection, table: Table, epoch: int) -> Tick:
     Raises:
         FencedError: another relay has taken a newer epoch.
     """
-    raised = connection.execute(
-        update(table).where(table.c.epoch == epoch).values(n=table.c.n + 1)
-    ).rowcount
-    if not raised:
+    raised = connection.execute(_raise_tick(table), {"held": epoch}).one_or_none()
+    if raised is None:
         raise _fenced(epoch)
-    return current_tick(connection, table)
+    return Tick(*raised)
 
 
 def require_epoch(connection: Connection, table: Table, epoch: int) -> None:
@@ -103,8 +102,36 @@ def hold_epoch(connection: Connection, table: Table, epoch: int) -> None:
     Raises:
         FencedError: another relay has taken a newer epoch.
     """
-    connection.execute(select(table.c.id).with_for_update(read=True)).all()
+    connection.execute(_lock(table)).all()
     require_epoch(connection, table, epoch)
+
+
+# Built once: several are executed at every heartbeat, and building one costs more than that.
+
+
+@cache
+def _select_tick(table: Table) -> Select[int, int, str]:
+    return select(table.c.epoch, table.c.n, table.c.timeline)
+
+
+@cache
+def _raise_tick(table: Table) -> Update:
+    return (
+        update(table)
+        .where(table.c.epoch == bindparam("held"))
+        .values(n=table.c.n + 1)
+        .returning(table.c.epoch, table.c.n, table.c.timeline)
+    )
+
+
+@cache
+def _keep_acknowledged(table: Table) -> Update:
+    return update(table).values(acknowledged=bindparam("listed"))
+
+
+@cache
+def _lock(table: Table) -> Select[int]:
+    return select(table.c.id).with_for_update(read=True)
 
 
 def _fenced(epoch: int) -> FencedError:

@@ -11,9 +11,21 @@ the counter only then. (A sequence whose `CACHE` was raised would break that; ou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, false, func, select, true, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    false,
+    func,
+    select,
+    true,
+    update,
+)
 
 from slackwater.event_log.port import NewRecord
 from slackwater.events.cloudevents import to_headers
@@ -34,28 +46,24 @@ def read_unpublished(
     connection: Connection, table: Table, source: str, *, limit: int
 ) -> list[Unpublished]:
     """Return the oldest unpublished events; those of one aggregate are in version order."""
-    rows = connection.execute(
-        select(table).where(table.c.published == false()).order_by(table.c.position).limit(limit)
-    )
+    rows = connection.execute(_select_oldest(table), {"most": limit})
     return [Unpublished(row.position, _to_record(to_event(row, source))) for row in rows]
 
 
 def last_unpublished(connection: Connection, table: Table) -> int | None:
     """Return the greatest position of an event that waits; None when none does."""
-    statement = select(func.max(table.c.position)).where(table.c.published == false())
-    last: int | None = connection.execute(statement).scalar_one()
+    last: int | None = connection.execute(_select_last(table)).scalar_one()
     return last
 
 
 def count_unpublished(connection: Connection, table: Table) -> int:
     """Return how many events wait for publishing."""
-    count = select(func.count()).select_from(table).where(table.c.published == false())
-    return connection.execute(count).scalar_one()
+    return connection.execute(_count(table)).scalar_one()
 
 
 def mark_published(connection: Connection, table: Table, positions: Sequence[int]) -> None:
     """Remember that the log has acknowledged these events."""
-    connection.execute(update(table).where(table.c.position.in_(positions)).values(published=True))
+    connection.execute(_mark(table), {"positions": list(positions)})
 
 
 def mark_all_unpublished(connection: Connection, table: Table) -> None:
@@ -68,6 +76,31 @@ def mark_all_unpublished(connection: Connection, table: Table) -> None:
             .where(table.c.position.between(first + 1, first + _REPUBLISHED_MAX))
             .values(published=False)
         )
+
+
+# Built once: several are executed at every heartbeat, and building one costs more than that.
+
+
+@cache
+def _select_oldest(table: Table) -> Select[Any]:
+    waiting = select(table).where(table.c.published == false())
+    return waiting.order_by(table.c.position).limit(bindparam("most"))
+
+
+@cache
+def _mark(table: Table) -> Update:
+    marked = table.c.position.in_(bindparam("positions", expanding=True))
+    return update(table).where(marked).values(published=true())
+
+
+@cache
+def _select_last(table: Table) -> Select[Any]:
+    return select(func.max(table.c.position)).where(table.c.published == false())
+
+
+@cache
+def _count(table: Table) -> Select[int]:
+    return select(func.count()).select_from(table).where(table.c.published == false())
 
 
 def _to_record(event: Event) -> NewRecord:
