@@ -4,8 +4,9 @@ A ring is a transaction of its own beside those that committed the news. Inside 
 be lost, but transactions that notify commit one after another, in the whole server: the flush that
 many could share would be done for each. What a lost ring costs is one heartbeat.
 
-One connection listens. When it was lost, every listener is woken once another one listens, because
-rings may have been missed in between.
+One connection listens, from the first listener on: a process that only rings is not woken by what
+others ring. When it was lost, every listener is woken once another one listens, because rings may
+have been missed in between.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class PostgresqlDoorbell:
         self._local = LocalDoorbell()
         self._closing = threading.Event()
         self._ringer = _Ringer(url)
-        self._thread = threading.Thread(target=self._hear, name="doorbell", daemon=True)
-        self._thread.start()
+        self._starting = threading.Lock()
+        self._hearing: threading.Thread | None = None
 
     def ring(self, name: str) -> None:
         if not self._closing.is_set():
@@ -49,13 +50,23 @@ class PostgresqlDoorbell:
             self._ringer.ring(_payload_of(name))
 
     def listen(self, name: str) -> LocalListener:
-        return self._local.listen(_payload_of(name))
+        listener = self._local.listen(_payload_of(name))
+        self._begin_to_hear()
+        return listener
 
     def close(self) -> None:
-        self._closing.set()
+        with self._starting:
+            self._closing.set()
         self._ringer.close()
-        self._thread.join(_JOIN_S)
+        if self._hearing is not None:
+            self._hearing.join(_JOIN_S)
         self._local.close()
+
+    def _begin_to_hear(self) -> None:
+        with self._starting:
+            if self._hearing is None and not self._closing.is_set():
+                self._hearing = threading.Thread(target=self._hear, name="doorbell", daemon=True)
+                self._hearing.start()
 
     def _hear(self) -> None:
         """Listen until closed; whatever is lost is found again."""

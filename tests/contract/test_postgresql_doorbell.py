@@ -33,6 +33,7 @@ def url(place: Path) -> Iterator[str]:
 @pytest.fixture
 async def bell(url: str, place: Path) -> AsyncIterator[PostgresqlDoorbell]:
     with closing(PostgresqlDoorbell(url)) as doorbell:
+        doorbell.listen("anything")
         await until_listening(place, 1)
         yield doorbell
 
@@ -42,6 +43,7 @@ async def other(
     url: str, place: Path, bell: PostgresqlDoorbell
 ) -> AsyncIterator[PostgresqlDoorbell]:
     with closing(PostgresqlDoorbell(url)) as doorbell:
+        doorbell.listen("anything")
         await until_listening(place, 2)
         yield doorbell
 
@@ -65,6 +67,17 @@ def listening(place: Path) -> int:
 
 class TestPostgresqlDoorbell(DoorbellContract):
     adapter = PostgresqlDoorbell
+
+
+async def test_who_only_rings_is_not_woken_by_the_rings_of_others(
+    bell: PostgresqlDoorbell, url: str, place: Path
+) -> None:
+    listener = bell.listen("log/a")
+    await quiet(listener)
+    with closing(PostgresqlDoorbell(url)) as ringing:
+        ringing.ring("log/a")
+        assert await listener.wait(timeout_ms=DEADLINE_MS)
+        assert await asyncio.to_thread(listening, place) == 1
 
 
 async def test_every_listener_is_woken_after_the_connection_was_lost(
