@@ -30,7 +30,7 @@ from slackwater.event_log.partitioner import partition_of
 from slackwater.event_log.port import EventLogCapability, NewRecord, Topic, TopicPartition
 
 _HEARTBEAT_MS = 500
-_FETCH_WAIT_MAX_MS = 250
+_FETCH_WAIT_MAX_MS = 500
 _FETCH_BYTES_MAX = 8 << 20
 _PARTITION_FETCH_BYTES_MAX = 1 << 20
 _NEVER_MS = (1 << 31) - 1
