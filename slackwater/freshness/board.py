@@ -211,7 +211,9 @@ class FreshnessBoard:
         return self.snapshot()[read_model]
 
     def reading_of_key(self, read_model: str, key: str) -> Reading:
-        """Return what is known of one document; take it before reading it by its key.
+        """Return what is known of one document, or of a list of what has one partition key.
+
+        Take it before reading by the key.
 
         Where another partition than the key's is behind, or another key is parked, this says more
         than `reading`. It is computed once for all keys of a partition that are not parked, until
@@ -231,7 +233,7 @@ class FreshnessBoard:
                     source: self._reach_of_key(model, source, only, holes)
                     for source in reading.reaches
                 },
-                of_document=True,
+                of_document=holes.have_document(key),
             )
         return self._by_key[place]
 

@@ -82,7 +82,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """A read model's freshness, taken before its data is read.
 
-    The data may be newer than this says, never older. One `of_document` tells of a single document.
+    The data may be newer than this says, never older. One `of_document` tells of a single document
+    of which something is parked.
     """
 
     read_model: str

@@ -43,6 +43,16 @@ class Holes:
         found = [*self._anywhere, *self._by_document.get(document, ())]
         return Holes(self._read_model, found)
 
+    def have_document(self, document: str) -> bool:
+        """Tell whether the document itself may lack something, and not only a list that is by it.
+
+        A list of what has one partition key is named by that key, as a document is by its id.
+        """
+        return any(
+            hole.documents is None or document in hole.documents or self._is_keyed(hole)
+            for hole in self._holes
+        )
+
     def of_source(self, source: str) -> tuple[Hole, ...]:
         """Return those that lack events of a source."""
         topics = self._read_model.topics[source]
