@@ -33,10 +33,12 @@ class LookUp(msgspec.Struct, frozen=True, kw_only=True):
     """The argument that names the document which a field looks up.
 
     `key_of` returns the document's key for an argument's value and the type that is wanted; None
-    where the value names nothing of that type.
+    where the value names nothing of that type. With `within` the argument is an input object, and
+    one of its fields is the value: the partition key of all that a list holds.
     """
 
     argument: str
+    within: str | None = None
     key_of: Callable[[str, str], str | None]
 
 

@@ -114,6 +114,12 @@ RELAY_EVENTS = _counter("slackwater_relay_events", "Events published and marked.
 PROJECTOR_EVENTS = _counter(
     "slackwater_projector_events", "Events applied; duplicates are not counted.", "read_model"
 )
+PROJECTOR_POISON = _counter(
+    "slackwater_projector_poisonous_events",
+    "Events that could not be applied and were parked, without those that wait behind them.",
+    "read_model",
+    "error",
+)
 PROJECTOR_BATCH = _histogram(
     "slackwater_projector_batch_seconds",
     "How long it takes to load, fold and store a batch; with search, to refresh, too.",

@@ -27,7 +27,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """What one `@freshness` asks for.
 
     A demand is judged when readings are pinned, before data is read. What the answer then says also
-    counts the time that answering took.
+    counts the time that answering took. `allow_holes` accepts that something of a list is parked;
+    a document that is parked itself it does not accept.
     """
 
     max_staleness_ms: int
@@ -37,8 +38,13 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_met(self, reading: Reading, sources: tuple[str, ...], now_s: float) -> bool:
         """Tell whether a reading is fresh enough; without a proven bound it is not."""
-        bound_ms = reading.staleness_ms(sources, now_s)  # no read model reports holes yet
+        bound_ms = self.bound_ms(reading, sources, now_s)
         return bound_ms is not None and bound_ms <= self.max_staleness_ms
+
+    def bound_ms(self, reading: Reading, sources: tuple[str, ...], now_s: float) -> int | None:
+        """Return the bound that counts for this demand; None where none is proven."""
+        accepts = self.allow_holes and not reading.of_document
+        return reading.staleness_ms(sources, now_s, except_holes=accepts)
 
 
 def demand_of(directive: DirectiveNode, variables: VariableValues | None = None) -> Demand:

@@ -143,5 +143,5 @@ def _judge(
         demand=demand,
         reading=reading,
         sources=sources,
-        bound_ms=reading.staleness_ms(sources, now_s),
+        bound_ms=demand.bound_ms(reading, sources, now_s),
     )

@@ -1,7 +1,8 @@
 """Look-ups by key: which documents an operation reads by a key that is known before it is executed.
 
 All events of such a document are in one partition of each topic that is keyed by it, so what is
-proven of it need not wait for the other partitions.
+proven of it need not wait for the other partitions. And what is parked of another key is no hole of
+it, nor of a list that is filtered by a partition key.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 from graphql import (
     ArgumentNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     StringValueNode,
     ValueNode,
@@ -34,12 +36,18 @@ class LookedUp(msgspec.Struct, frozen=True, kw_only=True):
         value: Any = self.value.value if isinstance(self.value, StringValueNode) else None
         if isinstance(self.value, VariableNode):
             value = variables.get(self.value.name.value)
+        if isinstance(value, Mapping):
+            value = value.get(self.look_up.within)
         return self.look_up.key_of(value, self.type_name) if isinstance(value, str) else None
 
 
 def value_given(look_up: LookUp, arguments: tuple[ArgumentNode, ...] | None) -> ValueNode | None:
     """Return the value of the argument that names the document, if it is there."""
-    return next((one.value for one in arguments or () if one.name.value == look_up.argument), None)
+    named = (one.value for one in arguments or () if one.name.value == look_up.argument)
+    value = next(named, None)
+    if look_up.within is not None and isinstance(value, ObjectValueNode):
+        return next((one.value for one in value.fields if one.name.value == look_up.within), None)
+    return value
 
 
 def keys_of(

@@ -103,7 +103,12 @@ class OperationFreshness:
         return self._pinned()[read_model]
 
     async def settled_reading(
-        self, info: Info[Any, Any], *, read_model: str, sources: tuple[str, ...]
+        self,
+        info: Info[Any, Any],
+        *,
+        read_model: str,
+        sources: tuple[str, ...],
+        key: str | None = None,
     ) -> Reading:
         """Return the reading of a read model that the plan did not foresee for this field.
 
@@ -113,10 +118,14 @@ class OperationFreshness:
         """
         keys = keys_of(info.path)
         if read_model not in self._read:
-            await self.required.wait_elsewhere(keys, read_model, sources)
+            await self.required.wait_elsewhere(keys, read_model, sources, key)
             if read_model not in self._read:  # nothing of it has been read yet
                 self._renew(read_model)
         reading = self.reading(read_model)
+        if key is not None:
+            of_key = self.board.reading_of_key(read_model, key)
+            # Data is read from the version that is pinned.
+            reading = of_key if of_key.version == reading.version else reading
         self.required.judge_elsewhere(keys, reading)
         return reading
 
@@ -142,7 +151,9 @@ class OperationFreshness:
             sources=sources,
             served_from=served_from,
             complete=complete,
-            reading=reading if served_from is ServedFrom.CACHE else self._known(read_model),
+            reading=reading
+            if reading is not None or served_from is ServedFrom.CACHE
+            else self._known(read_model),
             asked=self._asked(asked_s) if served_from is ServedFrom.SOURCE else None,
         )
         self.records.add(steps_of(info.path), serving)

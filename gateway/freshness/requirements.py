@@ -91,8 +91,12 @@ class Requirements:
             )
         await self._wait_for_demands(asked_s)
 
-    async def wait_elsewhere(self, keys: Keys, read_model: str, sources: tuple[str, ...]) -> None:
+    async def wait_elsewhere(
+        self, keys: Keys, read_model: str, sources: tuple[str, ...], key: str | None = None
+    ) -> None:
         """Wait in the same way for a read model that answers a field in place of the declared one.
+
+        With a key, for what it has of that.
 
         Raises:
             StaleRead: the writes of the token are not reflected in time.
@@ -100,9 +104,10 @@ class Requirements:
         places, asked_s = self._under(keys), self._clock.monotonic()
         if not any(prefers_source(place, self._demands) for place in places):
             pairs = [(read_model, source) for source in sources]
-            await self._read_after.wait(pairs, asked_s, timeout_ms=TIMEOUT_MS)
+            of_key = {pair: {key} for pair in pairs} if key is not None else {}
+            await self._read_after.wait(pairs, asked_s, timeout_ms=TIMEOUT_MS, keys=of_key)
         origin = read_model, sources
-        wanted = [(self._demands[one.demand or 0], origin, None) for one in places]
+        wanted = [(self._demands[one.demand or 0], origin, key) for one in places]
         await wait_until_met(wanted, self._board, self._clock, asked_s)
 
     async def wait_for_event(self) -> None:

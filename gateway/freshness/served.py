@@ -30,13 +30,19 @@ class RequestFreshness(Protocol):
         ...
 
     async def settled_reading(
-        self, info: Info[Any, Any], *, read_model: str, sources: tuple[str, ...]
+        self,
+        info: Info[Any, Any],
+        *,
+        read_model: str,
+        sources: tuple[str, ...],
+        key: str | None = None,
     ) -> Reading:
         """Return the reading of a read model that this field was not declared to come from.
 
         Await it before that read model's data is read, ask `asks_source` again, which may have
         changed by it, and call `served` afterwards. It waits as
-        the operation waited for what it declares: for tokens, and for demands with WAIT.
+        the operation waited for what it declares: for tokens, and for demands with WAIT. With the
+        partition key of all that is read, it tells of that key; hand it on to `served`.
 
         Raises:
             StaleRead: the read model does not reflect the writes of the tokens in time.
@@ -73,7 +79,7 @@ class RequestFreshness(Protocol):
         For a read model, `reading(read_model)` must have been called before its data was read. For
         a write service, `asked_s` is `now_s()` from before it was asked (left out: the beginning of
         the operation). For a cache, `reading` is the one taken when the value was loaded: a hit
-        never renews it. What is not complete has no bound.
+        never renews it; for a read model, the one of a key. What is not complete has no bound.
 
         Raises:
             StaleRead: so served, the field is staler than a demand allows or misses a write.

@@ -93,7 +93,10 @@ _NOBODY = SourceFacts(source="", as_of=None, max_staleness_ms=None)
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is proven of one serving; the worst over its sources."""
+    """What is proven of one serving; the worst over its sources.
+
+    `stale_except_holes_ms` bounds all but what is parked (`holes`, for example by `hole_error`).
+    """
 
     read_model: str | None
     sources: tuple[SourceFacts, ...]
@@ -104,7 +107,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     served_from: ServedFrom
     limited_by: FreshnessLimit | None
+    stale_except_holes_ms: int | None
     holes: int = 0
+    hole_error: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,7 +142,7 @@ def facts_of(
             _source_facts(reach, now_s, explain=explain)
             for reach in serving.reading.of(serving.sources)
         )
-        return _of_reading(serving, serving.reading, sources, lagging_after_ms)
+        return _of_reading(serving, serving.reading, sources, now_s, lagging_after_ms)
     return _unknown(serving)
 
 
@@ -153,29 +158,37 @@ def worst_of(facts: Facts, others: list[Facts]) -> Facts:
         status=worst([one.status for one in every]),
         complete=all(one.complete for one in every),
         limited_by=limiting.limited_by,
+        stale_except_holes_ms=_greatest([one.stale_except_holes_ms for one in every]),
         holes=max(one.holes for one in every),
+        hole_error=next((one.hole_error for one in every if one.hole_error), None),
     )
 
 
 def _of_reading(
-    serving: Serving, reading: Reading, sources: tuple[SourceFacts, ...], lagging_after_ms: int
+    serving: Serving,
+    reading: Reading,
+    sources: tuple[SourceFacts, ...],
+    now_s: float,
+    lagging_after_ms: int,
 ) -> Facts:
     worst_source = max(sources, key=lambda one: one.badness, default=_NOBODY)
     bound_ms = worst_source.max_staleness_ms
     proven = reading.proven(serving.sources)
     lag_events = reading.lag_events(serving.sources)
+    holes = reading.holes(serving.sources)
     return Facts(
         read_model=serving.read_model,
         sources=sources,
         as_of=proven.wall if proven is not None else None,
         max_staleness_ms=bound_ms,
         lag_events=lag_events if lag_events is None or lag_events <= INT_MAX else None,
-        status=reading.meaning(
-            bound_ms, proven=proven is not None, lagging_after_ms=lagging_after_ms
-        ),
+        status=reading.meaning(bound_ms, serving.sources, lagging_after_ms=lagging_after_ms),
         complete=True,
         served_from=serving.served_from,
         limited_by=worst_source.limited_by,
+        stale_except_holes_ms=reading.staleness_ms(serving.sources, now_s, except_holes=True),
+        holes=holes,
+        hole_error=hole.error if (hole := reading.hole(serving.sources)) is not None else None,
     )
 
 
@@ -205,6 +218,7 @@ def _of_source(serving: Serving, asked: Instant, now_s: float) -> Facts:
         complete=True,
         served_from=serving.served_from,
         limited_by=None,
+        stale_except_holes_ms=bound_ms,
     )
 
 
@@ -222,6 +236,7 @@ def _unknown(serving: Serving) -> Facts:
         complete=serving.complete,
         served_from=serving.served_from,
         limited_by=None,
+        stale_except_holes_ms=None,
     )
 
 

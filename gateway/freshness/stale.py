@@ -44,12 +44,14 @@ class Stale(msgspec.Struct, frozen=True, kw_only=True):
         return StaleRead(message, extensions=self._facts())
 
     def _facts(self) -> dict[str, Any]:
+        holes = self.reading.holes(self.sources)
         return {
             "readModel": self.reading.read_model,
             "sources": list(self.sources),
             "demandedMs": self.demand.max_staleness_ms,
             "reachedMs": self.bound_ms,
             "onStale": self.demand.on_stale.value,
+            **({"holes": holes} if holes else {}),
         }
 
 

@@ -97,7 +97,7 @@ class _Answer:
             "asOf": time_of(facts.as_of),
         }
         if facts.holes:
-            told["staleExceptHolesMs"] = facts.max_staleness_ms
+            told["staleExceptHolesMs"] = facts.stale_except_holes_ms
         if self._freshness.asked.explain:
             told["limitedBy"] = facts.limited_by
             told["sources"] = [_source_told(source) for source in facts.sources]
@@ -145,6 +145,12 @@ class _Answer:
             "complete": facts.complete,
             "servedFrom": facts.served_from.value,
         }
+        if facts.holes:
+            said |= {
+                "holes": facts.holes,
+                "staleExceptHolesMs": facts.stale_except_holes_ms,
+                "reason": facts.hole_error,
+            }
         if self._freshness.asked.explain and facts.limited_by is not None:
             said["limitedBy"] = facts.limited_by.value
         return said

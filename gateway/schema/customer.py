@@ -107,8 +107,8 @@ class Customer(Node):
         page = _page_within(recent, first, after, status) if recent is not None else None
         if page is not None:
             return page
-        await info.context.freshness.settled_reading(
-            info, read_model=ORDERS_MODEL.name, sources=("orders",)
+        reading = await info.context.freshness.settled_reading(
+            info, read_model=ORDERS_MODEL.name, sources=("orders",), key=self.document["id"]
         )
         if info.context.freshness.asks_source(info):
             return await self._order_page_from_source(info, first, after, status)
@@ -119,6 +119,7 @@ class Customer(Node):
             read_model=ORDERS_MODEL.name,
             sources=("orders",),
             served_from=ServedFrom.READ_MODEL,
+            reading=reading,
         )
         return page
 

@@ -49,12 +49,26 @@ CUSTOMER_BY_ID = msgspec.structs.replace(
 PRODUCT_BY_SKU = msgspec.structs.replace(
     PRODUCT, looks_up=LookUp(argument="sku", key_of=lambda sku, _: sku)
 )
-ORDER_NOW_OR_THEN = msgspec.structs.replace(ORDER, source_if=("asOf",))
+ORDER_NOW_OR_THEN = msgspec.structs.replace(
+    ORDER,
+    source_if=("asOf",),
+    looks_up=LookUp(argument="id", key_of=lambda id_, _: key_if(id_, "Order")),
+)
 
 
 def _listed(projection: Projection) -> Projection:
     """A list of a read model: no write service can answer it."""
     return msgspec.structs.replace(projection, source_answers=False)
+
+
+ORDERS_LISTED = msgspec.structs.replace(
+    _listed(ORDER),
+    looks_up=LookUp(
+        argument="filter",
+        within="customerId",
+        key_of=lambda id_, _: key_if(id_, "Customer"),
+    ),
+)
 
 
 @strawberry.type
@@ -101,7 +115,7 @@ class Query:
         key = key_of(id, "Order")
         return await (_find_order(info, key) if as_of is None else _past(info, key, as_of))
 
-    @strawberry.field(description="Orders, newest first.", **reads(_listed(ORDER)))
+    @strawberry.field(description="Orders, newest first.", **reads(ORDERS_LISTED))
     async def orders(
         self,
         info: Info,

@@ -90,6 +90,12 @@ def _table(lags: Sequence[Lag]) -> Table:
             each.limited_by or _UNKNOWN,
             each.tick or _UNKNOWN,
         )
-    halted = {each.read_model: each.reason for each in lags if each.reason is not None}
-    table.caption = "\n".join(f"{name} is halted: {reason}" for name, reason in halted.items())
+    reasons = {each.read_model: _trouble(each) for each in lags if each.reason is not None}
+    table.caption = "\n".join(reasons.values())
     return table
+
+
+def _trouble(lag: Lag) -> str:
+    if lag.holes:
+        return f"{lag.read_model} has parked {lag.holes:,} keys of {lag.source}: {lag.reason}"
+    return f"{lag.read_model} is halted: {lag.reason}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from slackwater.clock import Clock
 from slackwater.event_log.port import OnePartition, TopicPartition
 from slackwater.freshness.bound import Instant, Reach, Reading
+from slackwater.freshness.holes import Holes, passed
 from slackwater.freshness.limit import Stages, relaying
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.read_models.progress import (
@@ -39,7 +41,11 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Model:
-    """A read model's progress, and the newest tick of each source that it has reached."""
+    """A read model's progress, and the newest tick of each source that it has reached.
+
+    `reached` and `proven` hold for all but what is parked; `reached_by_all` and `proven_of_all` end
+    where the first hole begins.
+    """
 
     def __init__(self, read_model: ReadModel) -> None:
         self.read_model = read_model
@@ -47,6 +53,9 @@ class _Model:
         self.building: ReadModelProgress | None = None
         self.reached: dict[str, Tick | None] = dict.fromkeys(read_model.sources)
         self.proven: dict[str, Instant | None] = dict.fromkeys(read_model.sources)
+        self.reached_by_all: dict[str, Tick | None] = dict.fromkeys(read_model.sources)
+        self.proven_of_all: dict[str, Instant | None] = dict.fromkeys(read_model.sources)
+        self.holes = Holes(read_model)
 
     @property
     def version(self) -> int:
@@ -65,7 +74,10 @@ class _Model:
         if _went_back(self.positions, progress.positions):
             self.reached = dict.fromkeys(self.reached)
             self.proven = dict.fromkeys(self.proven)
+            self.reached_by_all = dict.fromkeys(self.reached)
+            self.proven_of_all = dict.fromkeys(self.proven)
         self.progress = progress
+        self.holes = Holes(self.read_model, progress.holes)
 
     def advance(self, source: str, track: SourceTrack) -> None:
         """Find the newest tick reached, and the newest instant that it proves.
@@ -83,16 +95,24 @@ class _Model:
         self.proven[source] = (
             _newer(self.proven[source], track.proven(reached)) if reached is not None else None
         )
+        self._advance_to_holes(source, track)
 
     def by_key(
-        self, source: str, track: SourceTrack, only: Mapping[str, OnePartition]
+        self, source: str, track: SourceTrack, only: Mapping[str, OnePartition], holes: Holes
     ) -> tuple[Tick | None, Instant | None]:
-        """Find the tick reached, and the instant proven, if of some topics one partition counts."""
-        reached, proven = self.reached[source], self.proven[source]
+        """Find the tick reached, and the instant proven, if of some topics one partition counts.
+
+        Nothing beyond the holes counts.
+        """
+        found = holes.of_source(source)
+        if found:
+            reached, proven = self.reached_by_all[source], self.proven_of_all[source]
+        else:
+            reached, proven = self.reached[source], self.proven[source]
         if self.has_parted(source, track):
             return reached, proven
-        topics = self.read_model.topics[source]
-        by_key = track.reached_in(self.positions, topics, only, since=reached)
+        positions, topics = passed(self.positions, found), self.read_model.topics[source]
+        by_key = track.reached_in(positions, topics, only, since=reached)
         return by_key, _newer(proven, track.proven(by_key)) if by_key is not None else proven
 
     def written(self, source: str, track: SourceTrack) -> Instant | None:
@@ -105,6 +125,20 @@ class _Model:
             positions, topics, timelines=self.timelines, since=self.reached[source]
         )
         return _newer(proven, track.proven(reached)) if reached is not None else proven
+
+    def _advance_to_holes(self, source: str, track: SourceTrack) -> None:
+        holes, reached = self.holes.of_source(source), self.reached[source]
+        if not holes or reached is None:
+            self.reached_by_all[source], self.proven_of_all[source] = reached, self.proven[source]
+            return
+        by_all, proven = self.reached_by_all[source], self.proven_of_all[source]
+        by_all = track.reached_in(
+            passed(self.positions, holes), self.read_model.topics[source], {}, since=by_all
+        )
+        self.reached_by_all[source] = by_all
+        self.proven_of_all[source] = (
+            _newer(proven, track.proven(by_all)) if by_all is not None else None
+        )
 
     def has_parted(self, source: str, track: SourceTrack) -> bool:
         """Tell whether something is folded of a history that the source has left."""
@@ -126,7 +160,7 @@ class FreshnessBoard:
         self._pending: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._snapshot: Mapping[str, Reading] | None = None
-        self._by_key: dict[tuple[str, tuple[OnePartition, ...]], Reading] = {}
+        self._by_key: dict[tuple[Any, ...], Reading] = {}
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -177,23 +211,29 @@ class FreshnessBoard:
         return self.snapshot()[read_model]
 
     def reading_of_key(self, read_model: str, key: str) -> Reading:
-        """Return what is known of one document; take it before reading it by its key.
+        """Return what is known of one document, or of a list of what has one partition key.
 
-        Where another partition than the key's is behind, this says more than `reading`. It is
-        computed once for all keys of a partition until something changes.
+        Take it before reading by the key.
+
+        Where another partition than the key's is behind, or another key is parked, this says more
+        than `reading`. It is computed once for all keys of a partition that are not parked, until
+        something changes.
         """
         model, reading = self._models[read_model], self.reading(read_model)
-        if not any(self._is_behind(model, source) for source in model.reached):
+        is_behind = any(self._is_behind(model, source) for source in model.reached)
+        if not is_behind and not model.holes:
             return reading
         only = model.read_model.partitions_of(key)
-        place = read_model, tuple(only.values())
+        holes = model.holes.of_document(key) if model.holes else model.holes
+        place = read_model, tuple(only.values()), holes.places
         if place not in self._by_key:
             self._by_key[place] = replace(
                 reading,
                 reaches={
-                    source: self._reach_of_key(model, reach, only)
-                    for source, reach in reading.reaches.items()
+                    source: self._reach_of_key(model, source, only, holes)
+                    for source in reading.reaches
                 },
+                of_document=holes.have_document(key),
             )
         return self._by_key[place]
 
@@ -269,32 +309,49 @@ class FreshnessBoard:
         changed.set()
 
     def _reach(self, model: _Model, source: str) -> Reach:
-        track = self._tracks[source]
+        known = model.reached_by_all[source], model.proven_of_all[source]
+        return self._reach_with(model, source, model.holes, *known)
+
+    def _reach_of_key(
+        self, model: _Model, source: str, only: Mapping[str, OnePartition], holes: Holes
+    ) -> Reach:
+        known = model.by_key(source, self._tracks[source], only, holes)
+        return self._reach_with(model, source, holes, *known)
+
+    def _reach_with(
+        self,
+        model: _Model,
+        source: str,
+        holes: Holes,
+        reached: Tick | None,
+        proven: Instant | None,
+    ) -> Reach:
+        track, found = self._tracks[source], holes.of_source(source)
         return Reach(
             source=source,
-            proven=model.proven[source],
-            reached=model.reached[source],
+            proven=proven,
+            reached=reached,
             lag_events=self._lag_events(model, source, track),
-            stages=self._stages(model, source, track),
+            stages=self._stages(model, source, track, has_hole=bool(found)),
             has_parted=model.has_parted(source, track),
+            holes=sum(hole.keys for hole in found),
+            hole=found[0] if found else None,
+            proven_except_holes=model.proven[source],
         )
 
     def _is_behind(self, model: _Model, source: str) -> bool:
         newest = self._tracks[source].newest_watermark
         return newest is not None and model.reached[source] != newest.tick
 
-    def _reach_of_key(self, model: _Model, reach: Reach, only: Mapping[str, OnePartition]) -> Reach:
-        reached, proven = model.by_key(reach.source, self._tracks[reach.source], only)
-        return replace(reach, reached=reached, proven=proven)
-
     def _lag_events(self, model: _Model, source: str, track: SourceTrack) -> int | None:
         if track.newest_watermark is None:
             return None
         topics = model.read_model.topics[source]
         unpublished = self._pending.get(source, 0)
-        return unpublished + track.newest_watermark.missing(model.positions, topics)
+        parked = sum(hole.letters for hole in model.holes.of_source(source))
+        return unpublished + track.newest_watermark.missing(model.positions, topics) + parked
 
-    def _stages(self, model: _Model, source: str, track: SourceTrack) -> Stages:
+    def _stages(self, model: _Model, source: str, track: SourceTrack, *, has_hole: bool) -> Stages:
         probe, watermark = track.newest_probe, track.newest_watermark
         claimed = watermark.tick if watermark is not None else None
         state = model.progress.state if model.progress is not None else None
@@ -303,7 +360,7 @@ class FreshnessBoard:
             claimed_s=_monotonic_s(track.proven(claimed) if claimed is not None else None),
             written_s=_monotonic_s(model.written(source, track)),
             relaying=relaying(track.newest_tick, claimed, self._pending.get(source, 0)),
-            is_halted=state is ReadModelState.HALTED,
+            has_hole=has_hole or state is ReadModelState.HALTED,
             heartbeat_s=self._heartbeat_s,
         )
 

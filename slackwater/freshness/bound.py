@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from slackwater.freshness.limit import FreshnessLimit, Stages
+from slackwater.read_models.dead_letters import Hole
 from slackwater.watermarks.tick import Tick
 
 INT_MAX = 2**31 - 1
@@ -45,6 +46,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     Everything of the source that was visible at `proven` is reflected; without it nothing is known.
     `reached` is the newest tick before which everything is reflected. One that `has_parted` holds a
     history that its source has left: nothing will be known until the read model is rebuilt.
+    `hole` is one of as many `holes`: what is parked of the source. They count in all of this, but
+    for `proven_except_holes`, which is proven of everything that is not parked.
     """
 
     source: str
@@ -53,24 +56,34 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     lag_events: int | None
     stages: Stages | None = None
     has_parted: bool = False
+    holes: int = 0
+    hole: Hole | None = None
+    proven_except_holes: Instant | None = None
+
+    @property
+    def proven_elsewhere(self) -> Instant | None:
+        """The newest instant that is proven of what is in no hole."""
+        return self.proven_except_holes if self.holes else self.proven
 
     def limited_by(self, now_s: float) -> FreshnessLimit | None:
         """Name the stage that keeps the bound from being smaller; None where nothing is known."""
         proven_s = self.proven.monotonic_s if self.proven is not None else None
         return self.stages.limit(proven_s, now_s) if self.stages is not None else None
 
-    def staleness_ms(self, now_s: float) -> int | None:
+    def staleness_ms(self, now_s: float, *, except_holes: bool = False) -> int | None:
         """Return the bound at `now_s`, rounded up; None where none is known or it fits no Int."""
-        if self.proven is None:
+        proven = self.proven_elsewhere if except_holes else self.proven
+        if proven is None:
             return None
-        bound_ms = elapsed_ms(self.proven.monotonic_s, now_s)
+        bound_ms = elapsed_ms(proven.monotonic_s, now_s)
         return bound_ms if bound_ms <= INT_MAX else None
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """A read model's freshness, taken before its data is read.
 
-    The data may be newer than this says, never older.
+    The data may be newer than this says, never older. One `of_document` tells of a single document
+    of which something is parked.
     """
 
     read_model: str
@@ -78,14 +91,27 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     reaches: dict[str, Reach]
     halt_reason: str | None
     rebuilding: bool
+    of_document: bool = False
 
     def of(self, sources: tuple[str, ...]) -> tuple[Reach, ...]:
         """Return what is known of the given sources: of one that feeds it not, nothing."""
         return tuple(self.reaches.get(source) or _unknown(source) for source in sources)
 
-    def staleness_ms(self, sources: tuple[str, ...], now_s: float) -> int | None:
+    def holes(self, sources: tuple[str, ...]) -> int:
+        """Return how many keys of the sources are parked."""
+        return sum(reach.holes for reach in self.of(sources))
+
+    def hole(self, sources: tuple[str, ...]) -> Hole | None:
+        """Return one of the holes, if there are any."""
+        return next((reach.hole for reach in self.of(sources) if reach.hole is not None), None)
+
+    def staleness_ms(
+        self, sources: tuple[str, ...], now_s: float, *, except_holes: bool = False
+    ) -> int | None:
         """Return the worst bound over the sources; None when one of them has none."""
-        bounds = [reach.staleness_ms(now_s) for reach in self.of(sources)]
+        bounds = [
+            reach.staleness_ms(now_s, except_holes=except_holes) for reach in self.of(sources)
+        ]
         known = [bound for bound in bounds if bound is not None]
         return max(known) if known and len(known) == len(bounds) else None
 
@@ -108,22 +134,27 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     ) -> FreshnessStatus:
         """Return what the bound over the sources means."""
         bound_ms = self.staleness_ms(sources, now_s)
-        proven = self.proven(sources) is not None
-        return self.meaning(bound_ms, proven=proven, lagging_after_ms=lagging_after_ms)
+        return self.meaning(bound_ms, sources, lagging_after_ms=lagging_after_ms)
 
     def meaning(
-        self, bound_ms: int | None, *, proven: bool, lagging_after_ms: int
+        self, bound_ms: int | None, sources: tuple[str, ...], *, lagging_after_ms: int
     ) -> FreshnessStatus:
-        """Return what a bound of this read model means; a proven one that is None fits no Int."""
+        """Return what a bound over the sources means; a proven one that is None fits no Int."""
+        proven = self._is_proven(sources)
         if self.halt_reason is not None:
             return FreshnessStatus.STALLED if proven else FreshnessStatus.UNKNOWN
         if self.rebuilding:
             return FreshnessStatus.REBUILDING
         if not proven:
             return FreshnessStatus.UNKNOWN
-        if bound_ms is None:
+        if bound_ms is None or self.holes(sources):
             return FreshnessStatus.STALLED
         return FreshnessStatus.LAGGING if bound_ms > lagging_after_ms else FreshnessStatus.LIVE
+
+    def _is_proven(self, sources: tuple[str, ...]) -> bool:
+        """Tell whether anything is proven; holes do not take that away."""
+        reaches = self.of(sources)
+        return bool(reaches) and all(reach.proven_elsewhere is not None for reach in reaches)
 
 
 def elapsed_ms(since_s: float, now_s: float) -> int:

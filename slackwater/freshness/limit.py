@@ -35,14 +35,15 @@ class Stages(msgspec.Struct, frozen=True, kw_only=True):
 
     `probed_s` is when the source was asked last; `claimed_s` and `written_s` are the instants that
     the newest watermark, and what is written, would prove. `relaying` is what stands between
-    `probed_s` and `claimed_s`: OUTBOX or LOG.
+    `probed_s` and `claimed_s`: OUTBOX or LOG. `has_hole` tells that the read model was halted, or
+    that something of it is parked.
     """
 
     probed_s: float | None
     claimed_s: float | None
     written_s: float | None
     relaying: FreshnessLimit
-    is_halted: bool
+    has_hole: bool
     heartbeat_s: float
 
     def limit(self, proven_s: float | None, now_s: float) -> FreshnessLimit:
@@ -51,7 +52,7 @@ class Stages(msgspec.Struct, frozen=True, kw_only=True):
         A tick that is greater than the probe's takes two heartbeats while nothing happens: those
         are not the relay's. So in a system at rest it is PROBE.
         """
-        if self.is_halted:
+        if self.has_hole:
             return FreshnessLimit.HOLE
         waited = _HEARTBEATS_OF_A_CLAIM * self.heartbeat_s
         steps = (

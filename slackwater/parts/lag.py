@@ -32,8 +32,10 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
     limited_by: FreshnessLimit | None
     tick: str | None
     """The newest tick of the source that the read model has reached: epoch and count."""
+    holes: int
+    """How many keys of the source are parked."""
     reason: str | None
-    """Why the read model is halted, where it is."""
+    """Why the read model is halted, or one of the keys parked."""
 
 
 @asynccontextmanager
@@ -70,5 +72,6 @@ def _lags(installation: Installation, readings: Iterable[Reading]) -> Iterable[L
                 lag_events=reach.lag_events,
                 limited_by=reach.limited_by(now_s),
                 tick=str(reach.reached) if reach.reached is not None else None,
-                reason=reading.halt_reason,
+                holes=reach.holes,
+                reason=reading.halt_reason or (reach.hole.reason if reach.hole else None),
             )

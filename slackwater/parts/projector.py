@@ -25,7 +25,7 @@ _log = logger("projector")
 async def run_projector(installation: Installation, name: str) -> None:
     """Project into the version that readers use until cancelled.
 
-    A poisonous event halts the read model visibly; after a rebuild the new version is gone on with.
+    After a rebuild the new version is gone on with.
     """
     while True:
         model = await prepare_active(installation, name)
@@ -86,6 +86,7 @@ def projector_of(
         target=target,
         progress=installation.documents.progress,
         timelines=Timelines(lambda: newest_by_topic(log)),
+        clock=installation.clock,
         running=running,
     )
 

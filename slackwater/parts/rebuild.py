@@ -4,10 +4,11 @@
                         ▲ stopped: goes on from its own progress                          │
                         └─ projectors take over, one batch later ◄────────────────────────┘
 
-The switch is one step in the store, which refuses it while a position is missing: whatever a reader
-saw before it, the same reader sees after it. What was built is kept when the rebuild is stopped, so
-a second start goes on. Where a source was restored, positions of the lost history are nobody's aim
-any more: there, what the log holds is.
+The switch is one step in the store, which refuses it while a position is missing, or while a key is
+parked of which the version in use has more: whatever a reader saw before it, the same reader sees
+after it. What was built is kept when the rebuild is stopped, so a second start goes on, unless
+something of it is parked. Where a source was restored, positions of the lost history are nobody's
+aim any more: there, what the log holds is.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from slackwater.errors import SlackwaterError, StructuralError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.installation import Installation
 from slackwater.parts.projector import create_topics, projector_of, runner_of, target_of
+from slackwater.read_models.dead_letters import lacks_no_more
 from slackwater.read_models.progress import (
     ModelVersion,
     ProgressStore,
     ReadModelProgress,
     ReadModelState,
+    left_timelines,
 )
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.versions import active_version, versions_of
@@ -40,7 +43,7 @@ _NEAR_EVENTS = 500
 
 
 class RebuildHaltedError(SlackwaterError):
-    """An event cannot be projected; mend the projection and run the rebuild again."""
+    """The new version lacks what the one in use has; mend the projection and run it again."""
 
 
 class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +108,7 @@ async def rebuild(installation: Installation, name: str) -> AsyncIterator[Rebuil
     """Build the next version and switch to it; yield how far it is, last of all `active`.
 
     Raises:
-        RebuildHaltedError: an event cannot be projected.
+        RebuildHaltedError: an event cannot be projected that the version in use has.
     """
     projection = installation.manifest.projection(name)
     model = await _next_version(installation, name)
@@ -143,12 +146,12 @@ async def drop_left_versions(installation: Installation, name: str) -> list[int]
 
 
 async def _next_version(installation: Installation, name: str) -> ModelVersion:
-    """Return the version that is being built, or begin one."""
+    """Return the version that is being built, or begin one; one with holes is begun anew."""
     progress = installation.documents.progress
     await active_version(progress, name)
     newest = (await versions_of(progress, name))[-1]
     if not newest.active:
-        if await _is_of_the_newest_timelines(installation, newest):
+        if not newest.holes and await _is_of_the_newest_timelines(installation, newest):
             return newest.model
         await target_of(installation, newest.model).drop()
         await progress.forget(newest.model)
@@ -180,10 +183,11 @@ async def _reports(
         ends = await installation.event_log.end_offsets(_topics(installation, model))
         report = _report(built, ends, speed)
         await switch.try_now()
-        if builder.halt_reason is not None:
+        trouble = builder.halt_reason or _lacking(built, active)
+        if trouble is not None and not switch.done.is_set():
             raise RebuildHaltedError(
-                f"version {model.version} of {model.read_model} cannot be built: "
-                f"{builder.halt_reason}; the version in use is untouched"
+                f"version {model.version} of {model.read_model} cannot be built: {trouble}; "
+                "the version in use is untouched"
             )
         if building.done():
             building.result()
@@ -234,6 +238,17 @@ def _is_near(
         else:
             missing += max(0, active.positions.get(at, 0) - done)
     return missing <= _NEAR_EVENTS
+
+
+def _lacking(built: ReadModelProgress, active: ReadModelProgress) -> str | None:
+    """Say what is parked in the version that is built and not in the one in use."""
+    if lacks_no_more(built.holes, active.holes, left_timelines(built, active)):
+        return None
+    return next(
+        hole.reason
+        for hole in built.holes
+        if not lacks_no_more([hole], active.holes, left_timelines(built, active))
+    )
 
 
 async def _built_and_active(

@@ -1,7 +1,7 @@
 """Folds a batch of events into rows, each event exactly once.
 
 Versions are contiguous: the next one is applied, one that is not newer is a duplicate and dropped,
-and a missing one stops the projection. "The newer wins" would lose what came between.
+and behind a missing one nothing of the aggregate is. "The newer wins" would lose what came between.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ class MissingVersionError(PoisonousEventError):
 
 
 def refs_of(projection: Projection, events: Iterable[Event]) -> set[Ref]:
-    """Return every row that folding these events may need."""
+    """Return every row that folding these events may need.
+
+    Raises:
+        PoisonousEventError: an event does not say which.
+    """
     refs: set[Ref] = set()
     for event in events:
         guard = projection.guard_of(event)
         if guard is not None:
-            refs.update((guard.row(event), *guard.touches(event)))
+            refs.update(_refs(guard, event))
     return refs
 
 
@@ -48,12 +52,23 @@ def _fold_one(projection: Projection, rows: Rows, event: Event) -> bool:
         except SlackwaterError:
             raise
         except Exception as error:  # a rule is pure: whatever it raises, it will raise again
-            raise PoisonousEventError(
-                f"event {event.id} of type {event.type} ({event.aggregate_type} "
-                f"{event.aggregate_id}) cannot be projected: {error!r}; mend the projection"
-            ) from error
+            raise _unprojectable(event, error) from error
     rows.set_version(guard.row(event), event.version)
     return True
+
+
+def _refs(guard: Guard, event: Event) -> tuple[Ref, ...]:
+    try:
+        return guard.row(event), *guard.touches(event)
+    except Exception as error:  # pure as a rule
+        raise _unprojectable(event, error) from error
+
+
+def _unprojectable(event: Event, error: Exception) -> PoisonousEventError:
+    return PoisonousEventError(
+        f"event {event.id} of type {event.type} ({event.aggregate_type} {event.aggregate_id}) "
+        f"cannot be projected: {error!r}; mend the projection"
+    )
 
 
 def _is_next(rows: Rows, guard: Guard, event: Event) -> bool:

@@ -19,8 +19,10 @@ from pymongo.errors import DuplicateKeyError
 
 from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
+from slackwater.read_models.dead_letters import Hole, lacks_no_more
 from slackwater.read_models.mongodb_changes import MongodbChanges
 from slackwater.read_models.mongodb_database import MongodbDatabase, Session, Stored
+from slackwater.read_models.mongodb_dead_letters import MongodbDeadLetters, MongodbParking
 from slackwater.read_models.mongodb_errors import not_replicated
 from slackwater.read_models.mongodb_holders import MongodbHolders, number_of
 from slackwater.read_models.progress import (
@@ -33,6 +35,7 @@ from slackwater.read_models.progress import (
     ReadModelState,
     UnknownReadModelError,
     covers,
+    has_left,
 )
 
 _COLLECTION = "progress"
@@ -47,6 +50,7 @@ class MongodbProgressStore:
         self._collection = database.collection(_COLLECTION)
         self._changes = MongodbChanges(database, self._collection)
         self._holders = MongodbHolders(database, self._collection)
+        self._dead_letters = MongodbDeadLetters(database)
 
     async def register(self, model: ModelVersion) -> None:
         await self._insert(_pointer(model), {"active": model.version})
@@ -85,6 +89,10 @@ class MongodbProgressStore:
         async with self._holders.session(update.claim.model) as session:
             await self._database.transaction(work, within=session)
 
+    async def holes(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> list[Hole]:
+        async with self._database.session() as session:
+            return await self._dead_letters.holes_in(session, model, partitions)
+
     async def note_written(self, update: ProgressUpdate) -> None:
         claim = update.claim
         notes = [
@@ -120,7 +128,9 @@ class MongodbProgressStore:
             await self._collection.update_many(
                 _partitions_of(before), {"$inc": {"fence": 1}}, session=session
             )
-            activated = await self._covers(session, model, before)
+            activated = await self._covers(session, model, before) and await self._lacks_no_more(
+                session, model, before
+            )
             if not activated:
                 raise _NotYetError
             change = {"$set": {"active": model.version}}
@@ -138,6 +148,7 @@ class MongodbProgressStore:
                 raise ActiveVersionError(model)
             await self._collection.delete_many(_partitions_of(model), session=session)
             await self._collection.delete_one(_id(model), session=session)
+            await self._dead_letters.forget(session, model)
 
         await self._database.transaction(work)
 
@@ -148,8 +159,13 @@ class MongodbProgressStore:
             documents = await found.to_list()
             if session.operation_time is None:
                 raise not_replicated("it gives no operation time")
+            # Positions first and holes second: every hole that a position has passed is seen.
+            holes = {
+                model: await self._dead_letters.listed(session, model)
+                for model in sorted(_with_holes(documents))
+            }
             self._database.witness(session.operation_time)
-        return _progress(documents)
+        return _progress(documents, holes)
 
     async def wait_for_change(self, *, timeout_ms: int) -> None:
         await self._changes.wait(timeout_ms=timeout_ms)
@@ -159,15 +175,20 @@ class MongodbProgressStore:
 
         Raises:
             FencedError: a partition was not claimed, or was claimed by somebody else since.
+            ConflictError: of a key that events are parked behind, nothing is parked any more.
         """
         claim, events = update.claim, update.events_applied
+        parking = MongodbParking()
+        if update.parked:
+            parking = await self._dead_letters.parking(session, claim.model, update.parked)
         if not update.positions:
             await self._count_events(session, claim.model, events)
             return
         moves = []
         for partition, position in sorted(update.positions.items()):
             guard = {"fence": claim.fences.get(partition, 0)}
-            change: Stored = {"$max": {"position": position}, "$inc": {"events_applied": events}}
+            counts = {"events_applied": events, "holes": parking.holes_begun(partition)}
+            change: Stored = {"$max": {"position": position}, "$inc": counts}
             if partition in update.timelines:
                 change["$set"] = {"timeline": update.timelines[partition]}
             moves.append(UpdateOne(_id(claim.model, partition) | guard, change))
@@ -175,6 +196,7 @@ class MongodbProgressStore:
         moved = await self._collection.bulk_write(moves, session=session)
         if moved.matched_count < len(moves):
             raise _fenced(update)
+        await self._dead_letters.park(session, claim.model, parking)
 
     async def close(self) -> None:
         """Stop listening; the database belongs to whoever opened it."""
@@ -202,6 +224,17 @@ class MongodbProgressStore:
     async def _covers(self, session: Session, model: ModelVersion, before: ModelVersion) -> bool:
         ahead = await self._places(session, model)
         return covers(ahead, await self._places(session, before))
+
+    async def _lacks_no_more(
+        self, session: Session, model: ModelVersion, before: ModelVersion
+    ) -> bool:
+        new, old = await self._places(session, model), await self._places(session, before)
+        left = {at for at, place in new.items() if has_left(place, old.get(at, Place()))}
+        return lacks_no_more(
+            await self._dead_letters.listed(session, model),
+            await self._dead_letters.listed(session, before),
+            left,
+        )
 
     async def _places(self, session: Session, model: ModelVersion) -> dict[TopicPartition, Place]:
         found = self._collection.find(
@@ -283,7 +316,13 @@ def _fenced(update: ProgressUpdate) -> FencedError:
     )
 
 
-def _progress(documents: Sequence[Stored]) -> list[ReadModelProgress]:
+def _with_holes(documents: Sequence[Stored]) -> set[ModelVersion]:
+    return {_model(document) for document in documents if document.get("holes")}
+
+
+def _progress(
+    documents: Sequence[Stored], holes: Mapping[ModelVersion, tuple[Hole, ...]]
+) -> list[ReadModelProgress]:
     active: dict[str, int] = {}
     models: dict[ModelVersion, Stored] = {}
     partitions: defaultdict[ModelVersion, list[Stored]] = defaultdict(list)
@@ -300,13 +339,19 @@ def _progress(documents: Sequence[Stored]) -> list[ReadModelProgress]:
             models[model],
             partitions[model],
             active=active.get(model.read_model) == model.version,
+            holes=holes.get(model, ()),
         )
         for model in sorted(models)
     ]
 
 
 def _progress_of(
-    model: ModelVersion, stored: Stored, partitions: Sequence[Stored], *, active: bool
+    model: ModelVersion,
+    stored: Stored,
+    partitions: Sequence[Stored],
+    *,
+    active: bool,
+    holes: tuple[Hole, ...],
 ) -> ReadModelProgress:
     return ReadModelProgress(
         model=model,
@@ -321,4 +366,5 @@ def _progress_of(
             for document in partitions
             if document.get("written", 0) > document["position"]
         },
+        holes=holes,
     )

@@ -19,6 +19,7 @@ import msgspec
 
 from slackwater.errors import StructuralError
 from slackwater.event_log.port import TopicPartition
+from slackwater.read_models.dead_letters import DeadLetter, Hole
 
 FIRST_VERSION = 1
 
@@ -75,13 +76,16 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """New next offsets, valid only while the claim's fences still stand.
 
-    `timelines` names the timeline of each position; without a name the stored one stays.
+    `timelines` names the timeline of each position; without a name the stored one stays. `parked`
+    holds events that are passed without being applied, in the order of their offsets; they become
+    durable together with the positions, and once, however often they are saved.
     """
 
     claim: Claim
     positions: Mapping[TopicPartition, int]
     timelines: Mapping[TopicPartition, str] = {}
     events_applied: int = 0
+    parked: tuple[DeadLetter, ...] = ()
 
 
 class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +95,8 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     `written` holds next offsets beyond `positions` whose rows are written and not known to be shown
     yet: they prove nothing, and only tell what is waited for.
     A partition has no timeline before anything of it was applied.
+    `holes` is what the positions have passed without applying it. Where there are very many, the
+    last ones are told of together (`Hole.keys`); none is left out.
     """
 
     model: ModelVersion
@@ -101,6 +107,7 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     timelines: dict[TopicPartition, str] = {}
     events_applied: int
     written: dict[TopicPartition, int] = {}
+    holes: tuple[Hole, ...] = ()
 
     def has_parted(self, other: ReadModelProgress, at: TopicPartition) -> bool:
         """Tell whether this version follows a partition in another timeline than `other`."""
@@ -126,11 +133,16 @@ class ProgressStore(Protocol):
         ...
 
     async def save(self, update: ProgressUpdate) -> None:
-        """Store new positions.
+        """Store new positions, and with them what is parked.
 
         Raises:
             FencedError: a partition was claimed by somebody else since.
+            ConflictError: of a key that events are parked behind, nothing is parked any more.
         """
+        ...
+
+    async def holes(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> list[Hole]:
+        """Return every hole of a version in these partitions, one a key."""
         ...
 
     async def note_written(self, update: ProgressUpdate) -> None:
@@ -154,11 +166,12 @@ class ProgressStore(Protocol):
     async def activate(self, model: ModelVersion) -> bool:
         """Let readers use this version from now on, if it has all that the active one has.
 
+        Of a key that is parked in this version, the active one must not have applied more.
         Positions in another timeline than the active version's are not compared: its history is
         lost, and nobody will ever have it.
 
         Returns:
-            False when it has not applied every position that the active version has; nothing is
+            False when it has not applied everything that the active version has; nothing is
             changed then. True, and it is active and RUNNING, otherwise.
 
         Raises:
@@ -167,7 +180,7 @@ class ProgressStore(Protocol):
         ...
 
     async def forget(self, model: ModelVersion) -> None:
-        """Remove the progress of a version that is not active.
+        """Remove the progress and the dead letters of a version that is not active.
 
         Raises:
             ActiveVersionError: readers use it.
@@ -194,6 +207,11 @@ def active_entry(entries: Sequence[ReadModelProgress], read_model: str) -> ReadM
     )
 
 
+def left_timelines(new: ReadModelProgress, old: ReadModelProgress) -> set[TopicPartition]:
+    """Return the partitions that `new` follows in another timeline than `old`."""
+    return {at for at in new.timelines if new.has_parted(old, at)}
+
+
 class Place(NamedTuple):
     """How far a partition is applied, in which timeline."""
 
@@ -206,7 +224,12 @@ def covers(ahead: Mapping[TopicPartition, Place], behind: Mapping[TopicPartition
     return all(_covers(ahead.get(at, Place()), place) for at, place in behind.items())
 
 
+def has_left(ahead: Place, behind: Place) -> bool:
+    """Tell whether `ahead` counts in another timeline than `behind`, whose history is lost."""
+    return ahead.timeline is not None and ahead.timeline != (behind.timeline or "")
+
+
 def _covers(ahead: Place, behind: Place) -> bool:
-    if ahead.timeline is not None and ahead.timeline != (behind.timeline or ""):
+    if has_left(ahead, behind):
         return True
     return ahead.position >= behind.position

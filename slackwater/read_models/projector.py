@@ -4,6 +4,14 @@ Rows and progress are written as one (documents), or progress strictly after the
 (search), while folding goes on. A crash in between folds the same events again, and their versions
 make that harmless. Events of another timeline than the one that is followed are never folded: the
 projection halts.
+
+    batch ─► fold ─► commit ─► next batch
+               │        │ refused
+               └─ poison┴─► each half by itself ─► … ─► the one event, parked with the progress
+
+A poisonous event is found by halving its batch, so that every other event is applied in its turn.
+What comes later of its key is parked behind it. Only an event without a key halts the projection:
+nobody knows what must wait behind it.
 """
 
 from __future__ import annotations
@@ -13,12 +21,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from slackwater import metrics
+from slackwater.clock import Clock
 from slackwater.consumer.timelines import PartedError, Timelines
-from slackwater.errors import StructuralError
+from slackwater.errors import ConflictError, PoisonousEventError, StructuralError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.events.cloudevents import from_headers
-from slackwater.read_models.documents import Row
+from slackwater.logs import logger
+from slackwater.read_models.dead_letters import DeadLetter
+from slackwater.read_models.documents import Row, RowWrite
 from slackwater.read_models.fold import fold, refs_of
+from slackwater.read_models.parking import LETTERS_MAX, Parking
 from slackwater.read_models.progress import (
     Claim,
     ProgressStore,
@@ -27,6 +39,8 @@ from slackwater.read_models.progress import (
 )
 from slackwater.read_models.projection import Projection, Ref, Rows
 from slackwater.read_models.target import Target
+
+_log = logger("projector")
 
 
 class Projector:
@@ -39,14 +53,20 @@ class Projector:
         target: Target,
         progress: ProgressStore,
         timelines: Timelines,
+        clock: Clock,
         running: ReadModelState = ReadModelState.RUNNING,
+        letters_max: int = LETTERS_MAX,
     ) -> None:
+        """`letters_max` bounds how many events of each partition are parked."""
         self._projection = projection
         self._target = target
         self._progress = progress
         self._timelines = timelines
+        self._clock = clock
         self._running = running
+        self._letters_max = letters_max
         self._claim: Claim | None = None
+        self._parking: Parking | None = None
 
     async def assigned(
         self, partitions: Collection[TopicPartition]
@@ -54,6 +74,7 @@ class Projector:
         model = self._target.model
         await self._target.abandon()
         self._claim = await self._progress.claim(model, sorted(partitions))
+        self._parking = None
         await self._progress.set_state(model, self._running)
         with self._remedy():
             begun = await self._timelines.assigned(self._claim.positions, self._claim.timelines)
@@ -72,20 +93,59 @@ class Projector:
         metrics.PROJECTOR_EVENTS.labels(read_model).inc(applied)
 
     async def _apply(self, claim: Claim, records: Sequence[Record]) -> int:
+        """Apply records in their order and park what is poisonous; return how many were new."""
+        try:
+            return await self._apply_together(claim, records)
+        except PoisonousEventError as error:
+            if len(records) == 1:
+                await self._park(claim, records[0], error)
+                return 0
+        half = len(records) // 2
+        before = await self._apply(claim, records[:half])
+        return before + await self._apply(claim, records[half:])
+
+    async def _apply_together(self, claim: Claim, records: Sequence[Record]) -> int:
+        parking = await self._parking_of(claim)
         with self._remedy():
             admitted = await self._timelines.admit(records)
-        events = [from_headers(record.topic, record.headers, record.value) for record in admitted]
+        behind = [parking.letter(record) for record in admitted if parking.holds(record)]
+        events = [
+            from_headers(record.topic, record.headers, record.value)
+            for record in admitted
+            if not parking.holds(record)
+        ]
         rows = Rows(await self._load(refs_of(self._projection, events)))
         applied = fold(self._projection, rows, events)
-        await self._target.commit(
-            rows.writes(),
-            self._update(
-                claim,
-                {record.topic_partition: record.offset + 1 for record in records},
-                events_applied=applied,
-            ),
-        )
+        positions = {record.topic_partition: record.offset + 1 for record in records}
+        update = self._update(claim, positions, events_applied=applied, parked=behind)
+        await self._commit(rows.writes(), update)
         return applied
+
+    async def _park(self, claim: Claim, record: Record, error: PoisonousEventError) -> None:
+        if not record.key:
+            raise error
+        letter = (await self._parking_of(claim)).letter(record, error)
+        positions = {record.topic_partition: record.offset + 1}
+        await self._commit([], self._update(claim, positions, parked=[letter]))
+        read_model = self._target.model.read_model
+        metrics.PROJECTOR_POISON.labels(read_model, letter.error).inc()
+        _log.error("event parked", read_model=read_model, key=record.key, reason=str(error))
+
+    async def _commit(self, rows: Sequence[RowWrite], update: ProgressUpdate) -> None:
+        parking = await self._parking_of(update.claim)
+        parking.check_room(update.parked)
+        try:
+            await self._target.commit(rows, update)
+        except ConflictError:
+            self._parking = None  # somebody may have closed a hole
+            raise
+        parking.take(update.parked)
+
+    async def _parking_of(self, claim: Claim) -> Parking:
+        if self._parking is None:
+            holes = await self._progress.holes(claim.model, tuple(claim.fences))
+            self._parking = Parking(self._projection, holes, self._clock, self._letters_max)
+        return self._parking
 
     async def halted(self, reason: str) -> None:
         await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)
@@ -95,13 +155,19 @@ class Projector:
         self._running = ReadModelState.RUNNING
 
     def _update(
-        self, claim: Claim, positions: Mapping[TopicPartition, int], *, events_applied: int = 0
+        self,
+        claim: Claim,
+        positions: Mapping[TopicPartition, int],
+        *,
+        events_applied: int = 0,
+        parked: Sequence[DeadLetter] = (),
     ) -> ProgressUpdate:
         return ProgressUpdate(
             claim=claim,
             positions=positions,
             timelines=self._timelines.of(positions),
             events_applied=events_applied,
+            parked=tuple(parked),
         )
 
     @contextmanager

@@ -13,6 +13,8 @@ from typing import TypeVar
 from slackwater.doorbell import Doorbell, Listener
 from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
+from slackwater.read_models import sqlite_dead_letters
+from slackwater.read_models.dead_letters import Hole, lacks_no_more
 from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
@@ -21,6 +23,8 @@ from slackwater.read_models.progress import (
     ReadModelProgress,
     ReadModelState,
     UnknownReadModelError,
+    active_entry,
+    left_timelines,
 )
 from slackwater.sqlite.driver import Connection
 from slackwater.sqlite.file import SqliteFile
@@ -151,6 +155,12 @@ class SqliteProgressStore:
         await self._write(lambda connection: advance(connection, update))
         self.announce()
 
+    async def holes(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> list[Hole]:
+        await self.create_tables()
+        return await self._file.read(
+            lambda connection: sqlite_dead_letters.holes_in(connection, model, partitions)
+        )
+
     async def note_written(self, update: ProgressUpdate) -> None:
         await self._write(lambda connection: _note_written(connection, update))
         self.announce()
@@ -201,6 +211,7 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
 
     Raises:
         FencedError: a partition was not claimed, or was claimed by somebody else since.
+        ConflictError: of a key that events are parked behind, nothing is parked any more.
     """
     claim = update.claim
     for partition, position in update.positions.items():
@@ -212,6 +223,7 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
                 f"{claim.model.read_model} no longer owns partition {partition.partition} of "
                 f"{partition.topic}; stop writing and claim it anew"
             )
+    sqlite_dead_letters.park(connection, claim.model, update.parked)
     if update.events_applied:
         connection.execute(_COUNT_EVENTS, (update.events_applied, *claim.model))
 
@@ -220,6 +232,7 @@ def _create_tables(connection: Connection) -> None:
     connection.execute(_CREATE_READ_MODELS)
     connection.execute(_CREATE_PARTITIONS)
     connection.execute(_CREATE_WRITTEN)
+    sqlite_dead_letters.create_tables(connection)
     if not connection.execute(_HAS_TIMELINE).fetchall():  # made before there were any
         connection.execute(_ADD_TIMELINE)
 
@@ -261,9 +274,20 @@ def _activate(connection: Connection, model: ModelVersion) -> bool:
     _require_registered(connection, model)
     if connection.execute(_IS_BEHIND, (model.version, model.read_model)).fetchall():
         return False
+    if not _lacks_no_more(connection, model):
+        return False
     connection.execute(_ACTIVATE, (model.version, model.read_model))
     _set_state(connection, model, ReadModelState.RUNNING, None)
     return True
+
+
+def _lacks_no_more(connection: Connection, model: ModelVersion) -> bool:
+    entries = _load(connection)
+    active = active_entry(entries, model.read_model)
+    new = next(entry for entry in entries if entry.model == model)
+    return active is None or lacks_no_more(
+        new.holes, active.holes, but_of=left_timelines(new, active)
+    )
 
 
 def _forget(connection: Connection, model: ModelVersion) -> None:
@@ -271,6 +295,7 @@ def _forget(connection: Connection, model: ModelVersion) -> None:
         raise ActiveVersionError(model)
     for statement in _FORGET:
         connection.execute(statement, model)
+    sqlite_dead_letters.forget(connection, model)
 
 
 def _require_registered(connection: Connection, model: ModelVersion) -> None:
@@ -301,6 +326,7 @@ def _load(connection: Connection) -> list[ReadModelProgress]:
             timelines=timelines[model],
             events_applied=events_applied,
             written=written[model],
+            holes=sqlite_dead_letters.listed_holes(connection, model),
         )
         for read_model, version, active, state, reason, events_applied in connection.execute(
             _LOAD_READ_MODELS

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
-from slackwater.errors import FencedError, StructuralError
-from slackwater.event_log.port import TopicPartition
+from slackwater.errors import ConflictError, FencedError, StructuralError
+from slackwater.event_log.port import Record, TopicPartition
+from slackwater.read_models.dead_letters import HOLES_LISTED_MAX, DeadLetter, Hole
 from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
@@ -47,6 +50,32 @@ def update(
         timelines={} if timeline is None else {partitions[name]: timeline for name in positions},
         events_applied=events,
     )
+
+
+def letter(
+    offset: int, key: str = "k", *, error: str | None = "Broken", at: TopicPartition = FIRST
+) -> DeadLetter:
+    """Return a letter that lacks document `d` and a document named like its offset."""
+    record = Record(
+        topic=at.topic,
+        partition=at.partition,
+        offset=offset,
+        key=key,
+        value=b"\x00\xff",
+        headers={"ce.id": "$schlimm: 💥"},
+    )
+    return DeadLetter(
+        record=record,
+        documents=("d", f"d{offset}"),
+        error=error,
+        reason=f"{error} at {offset}" if error else None,
+        parked_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def parking(claim: Claim, position: int, *letters: DeadLetter) -> ProgressUpdate:
+    """Return an update of the partition `first` that parks letters."""
+    return replace(update(claim, first=position), parked=letters)
 
 
 async def load_one(store: ProgressStore, model: ModelVersion = READ_MODEL) -> ReadModelProgress:
@@ -339,6 +368,133 @@ class ProgressStoreContract(AdapterContract):
     ) -> None:
         with pytest.raises(ActiveVersionError):
             await store.forget(READ_MODEL)
+
+    @holds(Guarantee.ATOMICITY)
+    async def test_what_is_parked_is_a_hole_of_its_key(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        assert (await load_one(store)).holes == ()
+        await store.save(parking(claim, 8, letter(5), letter(7, error=None)))
+        hole = Hole(
+            at=FIRST,
+            key="k",
+            offset=5,
+            last_offset=7,
+            letters=2,
+            documents=("d", "d5", "d7"),
+            error="Broken",
+            reason="Broken at 5",
+        )
+        loaded = await load_one(other)
+        assert (loaded.positions[FIRST], loaded.holes) == (8, (hole,))
+        assert await other.holes(READ_MODEL, [FIRST, SECOND]) == [hole]
+        assert await other.holes(READ_MODEL, [SECOND]) == []
+
+    async def test_a_hole_grows_with_what_waits_behind_it(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(parking(claim, 6, letter(5)))
+        await store.save(parking(claim, 10, letter(8, error=None), letter(9, "l")))
+        holes = {hole.key: hole for hole in (await load_one(store)).holes}
+        assert (holes["k"].offset, holes["k"].last_offset, holes["k"].letters) == (5, 8, 2)
+        assert (holes["l"].offset, holes["l"].last_offset, holes["l"].letters) == (9, 9, 1)
+
+    async def test_a_letter_that_is_parked_again_is_parked_once(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(parking(claim, 0, letter(5), letter(7, error=None)))
+        before = await load_one(store)
+        await store.save(parking(claim, 0, letter(5), letter(7, error=None)))
+        assert await load_one(store) == before
+        assert before.positions[FIRST] == 0
+        await store.save(parking(claim, 9, letter(7, error=None), letter(8, error=None)))
+        [hole] = (await load_one(store)).holes
+        assert (hole.letters, hole.last_offset) == (3, 8)
+
+    @holds(Guarantee.FENCING)
+    async def test_an_older_claim_parks_nothing(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await other.claim(READ_MODEL, [FIRST])
+        with pytest.raises(FencedError):
+            await store.save(parking(claim, 6, letter(5)))
+        assert (await load_one(store)).holes == ()
+
+    async def test_nothing_waits_behind_a_key_that_is_not_parked(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        with pytest.raises(ConflictError):
+            await store.save(parking(claim, 6, letter(5, error=None)))
+        loaded = await load_one(store)
+        assert (loaded.positions[FIRST], loaded.holes) == (0, ())
+
+    async def test_what_concerns_very_many_documents_concerns_any(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        waiting = [letter(offset, error=None) for offset in range(6, 200)]
+        await store.save(parking(claim, 200, letter(5), *waiting))
+        [hole] = (await load_one(store)).holes
+        assert (hole.letters, hole.documents) == (195, None)
+
+    async def test_of_very_many_holes_the_last_are_told_of_together(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        keys = HOLES_LISTED_MAX + 5
+        letters = [letter(offset, f"k{offset:06}") for offset in range(3, keys + 3)]
+        for first in range(0, keys, 500):
+            batch = letters[first : first + 500]
+            await store.save(parking(claim, batch[-1].record.offset + 1, *batch))
+        *listed, rest = (await load_one(store)).holes
+        assert len(listed) == HOLES_LISTED_MAX
+        assert (rest.at, rest.key, rest.keys, rest.offset) == (FIRST, None, 5, 3)
+        assert len(await store.holes(READ_MODEL, [FIRST])) == keys
+
+    async def test_each_version_parks_by_itself_and_is_forgotten_with_it(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST])
+        await store.save(parking(built, 6, letter(5)))
+        assert (await load_one(store)).holes == ()
+        assert len((await load_one(store, NEXT)).holes) == 1
+        await store.forget(NEXT)
+        await store.register(NEXT)
+        await store.claim(NEXT, [FIRST])
+        assert (await load_one(store, NEXT)).holes == ()
+        assert await store.holes(NEXT, [FIRST]) == []
+
+    @pytest.mark.parametrize(
+        ("before", "after"), [(None, 5), (6, 5)], ids=["it was not parked", "it was parked later"]
+    )
+    async def test_a_version_is_not_activated_that_has_less_of_a_key(
+        self, store: ProgressStore, claim: Claim, before: int | None, after: int
+    ) -> None:
+        parked = [letter(before)] if before is not None else []
+        await store.save(parking(claim, 7, *parked))
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST, SECOND])
+        await store.save(parking(built, 7, letter(after)))
+        assert not await store.activate(NEXT)
+        assert (await load_one(store)).active
+
+    @pytest.mark.parametrize("after", [(), (5,), (6,)])
+    async def test_a_version_is_activated_that_has_as_much_of_each_key(
+        self, store: ProgressStore, claim: Claim, after: tuple[int, ...]
+    ) -> None:
+        await store.save(parking(claim, 7, letter(5)))
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST, SECOND])
+        await store.save(parking(built, 7, *(letter(offset) for offset in after)))
+        assert await store.activate(NEXT)
+
+    async def test_holes_in_a_new_timeline_hold_no_switch_up(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(update(claim, timeline="lost", first=5))
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST, SECOND])
+        await store.save(replace(parking(built, 3, letter(2)), timelines={FIRST: "new"}))
+        assert await store.activate(NEXT)
 
     @pytest.mark.parametrize("change", ["save", "note_written", "set_state", "register"])
     async def test_a_change_wakes_whoever_waits_on_another_handle(

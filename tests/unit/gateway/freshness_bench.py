@@ -20,6 +20,7 @@ from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard
 from slackwater.freshness.bound import Instant
 from slackwater.freshness.token import ConsistencyToken, TokenSigner
+from slackwater.read_models.dead_letters import Hole
 from slackwater.read_models.progress import ModelVersion, ReadModelProgress, ReadModelState
 from slackwater.read_models.read_model import ReadModel
 from slackwater.testing.clock import ManualClock
@@ -248,6 +249,7 @@ class Tide:
         self.written: dict[str, dict[TopicPartition, int]] = {model.name: {} for model in MODELS}
         self.pending = dict.fromkeys(TOPIC, 0)
         self.states = {model.name: ReadModelState.RUNNING for model in MODELS}
+        self.holes: dict[str, tuple[Hole, ...]] = {model.name: () for model in MODELS}
 
     def probe(self, *sources: str) -> None:
         """Ask the sources for their ticks, and hear the answers at once."""
@@ -280,6 +282,23 @@ class Tide:
         """Let a projector write whatever is published, which a refresh has not shown yet."""
         self.written[read_model] = self._all()
         self._follow()
+
+    def park(self, read_model: str, source: str, key: str, *documents: str) -> None:
+        """Let a projector park the event that is published next, and hear of it."""
+        offset = self.published[source]
+        hole = Hole(
+            at=TopicPartition(TOPIC[source], 0),
+            key=key,
+            offset=offset,
+            last_offset=offset,
+            letters=1,
+            documents=documents,
+            error="UndecodableEventError",
+            reason="it cannot be decoded",
+        )
+        self.holes[read_model] = (*self.holes[read_model], hole)
+        self.publish(source)
+        self.apply()
 
     def halt(self, read_model: str) -> None:
         self.states[read_model] = ReadModelState.HALTED
@@ -314,6 +333,7 @@ class Tide:
             positions=self.applied[model.name],
             events_applied=sum(self.applied[model.name].values()),
             written=self.written[model.name],
+            holes=self.holes[model.name],
         )
 
 
@@ -352,13 +372,16 @@ class Context:
 
     async def orders(self, info: Info, customer_id: str) -> OrderConnection:
         if customer_id in self.pages_elsewhere:
-            await self.freshness.settled_reading(info, read_model="orders", sources=("orders",))
+            reading = await self.freshness.settled_reading(
+                info, read_model="orders", sources=("orders",), key=customer_id
+            )
             if not self.freshness.asks_source(info):
                 self.freshness.served(
                     info,
                     read_model="orders",
                     sources=("orders",),
                     served_from=ServedFrom.READ_MODEL,
+                    reading=reading,
                 )
         if self.freshness.asks_source(info):
             self.from_source(info, "orders")

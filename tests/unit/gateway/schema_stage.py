@@ -182,7 +182,12 @@ class RecordedFreshness:
         return True
 
     async def settled_reading(
-        self, info: strawberry.Info[Any, Any], *, read_model: str, sources: tuple[str, ...]
+        self,
+        info: strawberry.Info[Any, Any],
+        *,
+        read_model: str,
+        sources: tuple[str, ...],
+        key: str | None = None,
     ) -> Reading:
         if read_model in self.too_stale:
             self.to_source.add(".".join(str(key) for key in info.path.as_list()))

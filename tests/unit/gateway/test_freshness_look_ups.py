@@ -146,7 +146,7 @@ LOOK_UPS = [
     ("customer(id: $id) { name }", ["k"]),
     (f'customer(id: "{ORDER}") {{ name }}', [None]),
     ('customer(id: "none") { name }', [None]),
-    (f'order(id: "{ORDER}") {{ customer {{ name }} }}', []),
+    (f'order(id: "{ORDER}") {{ customer {{ name }} }}', ["k"]),
     ("customers { edges { node { name } } }", []),
     ("products { edges { node { sku } } }", []),
     ('search(text: "x") { edges { node { ... on Customer { name } } } }', []),
@@ -154,7 +154,7 @@ LOOK_UPS = [
 
 
 @pytest.mark.parametrize(("selection", "keys"), LOOK_UPS)
-def test_the_store_looks_up_customers_and_products_by_their_keys(
+def test_the_store_looks_up_customers_orders_and_products_by_their_keys(
     selection: str, keys: list[str | None]
 ) -> None:
     document = parse(f"query ($id: ID) {{ {selection} }}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from slackwater.clock import SystemClock
 from slackwater.consumer.timelines import Timelines
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import TopicPartition
@@ -230,6 +231,7 @@ async def test_what_an_earlier_claim_left_pending_does_not_trouble_the_next_one(
         target=target,
         progress=documents.progress,
         timelines=Timelines(_nothing_known),
+        clock=SystemClock(),
     )
     await _commit_and_hold(index, target, progress)
     assert await projector.assigned([_FIRST]) == {_FIRST: 0}

@@ -1,0 +1,206 @@
+"""Dead letters and holes in MongoDB, beside the progress that passes them.
+
+A key's hole is one document, which every transaction that parks something of the key rewrites: two
+of them, or one that parks and one that closes the hole, are in each other's way, and the later one
+is done again. A partition's progress says whether there are any holes, so that progress alone is
+read as long as there are none.
+
+Ids are text that begins with the place, from the read model to the partition: what is of one place
+is a range of the index.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pymongo import ReplaceOne
+
+from slackwater.event_log.port import TopicPartition
+from slackwater.read_models.dead_letters import (
+    HOLES_LISTED_MAX,
+    DeadLetter,
+    Hole,
+    grown,
+    together,
+)
+from slackwater.read_models.mongodb_database import MongodbDatabase, Session, Stored
+from slackwater.read_models.progress import ModelVersion
+from slackwater.read_models.query import prefix_range
+
+_HOLES = "progress_holes"
+_LETTERS = "dead_letters"
+_BATCH_SIZE = 10_000
+
+
+@dataclass
+class MongodbParking:
+    """What one transaction parks: holes that are new, holes that have grown, and new letters."""
+
+    begun: list[Hole] = field(default_factory=list)
+    grown: list[Hole] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+    def holes_begun(self, at: TopicPartition) -> int:
+        """Count the holes of a partition that are new."""
+        return sum(hole.at == at for hole in self.begun)
+
+
+class MongodbDeadLetters:
+    """The collections `progress_holes` and `dead_letters`."""
+
+    def __init__(self, database: MongodbDatabase) -> None:
+        self._holes = database.collection(_HOLES)
+        self._letters = database.collection(_LETTERS)
+
+    async def parking(
+        self, session: Session, model: ModelVersion, letters: Sequence[DeadLetter]
+    ) -> MongodbParking:
+        """Return what is to be written so that letters are kept with the holes of their keys.
+
+        Raises:
+            ConflictError: of a key that a letter waits behind, nothing is parked.
+        """
+        by_key: defaultdict[tuple[TopicPartition, str], list[DeadLetter]] = defaultdict(list)
+        for letter in letters:
+            by_key[letter.record.topic_partition, letter.record.key].append(letter)
+        known = await self._known(session, [_id(model, *place) for place in by_key])
+        parking = MongodbParking()
+        for place, parked in by_key.items():
+            before = known.get(place)
+            hole, added = grown(before, parked)
+            if added:
+                (parking.begun if before is None else parking.grown).append(hole)
+                parking.letters += added
+        return parking
+
+    async def park(self, session: Session, model: ModelVersion, parking: MongodbParking) -> None:
+        """Write it; in the same transaction, after the fences were compared."""
+        if parking.begun:
+            await self._holes.insert_many(
+                [_stored_hole(model, hole) for hole in parking.begun], session=session
+            )
+        if parking.grown:
+            stored = [_stored_hole(model, hole) for hole in parking.grown]
+            writes = [ReplaceOne({"_id": each["_id"]}, each) for each in stored]
+            await self._holes.bulk_write(writes, session=session)
+        if parking.letters:
+            letters = [_letter(model, letter) for letter in parking.letters]
+            await self._letters.insert_many(letters, session=session)
+
+    async def holes_in(
+        self, session: Session, model: ModelVersion, partitions: Sequence[TopicPartition]
+    ) -> list[Hole]:
+        """Return every hole of these partitions."""
+        holes = []
+        for at in partitions:
+            found = self._holes.find(_under(model, *at), session=session, batch_size=_BATCH_SIZE)
+            holes += [_hole(document) for document in await found.to_list()]
+        return holes
+
+    async def listed(self, session: Session, model: ModelVersion) -> tuple[Hole, ...]:
+        """Return the holes of a version; of very many, the last ones together."""
+        found = self._holes.find(
+            _under(model),
+            sort=[("_id", 1)],
+            limit=HOLES_LISTED_MAX + 1,
+            session=session,
+            batch_size=_BATCH_SIZE,
+        )
+        listed = [_hole(document) for document in await found.to_list()]
+        if len(listed) <= HOLES_LISTED_MAX:
+            return tuple(listed)
+        del listed[HOLES_LISTED_MAX:]
+        return (*listed, *together(listed, await self._counted(session, model)))
+
+    async def forget(self, session: Session, model: ModelVersion) -> None:
+        """Remove what a version has parked."""
+        await self._holes.delete_many(_under(model), session=session)
+        await self._letters.delete_many(_under(model), session=session)
+
+    async def _known(
+        self, session: Session, ids: Sequence[str]
+    ) -> dict[tuple[TopicPartition, str | None], Hole]:
+        found = self._holes.find(
+            {"_id": {"$in": list(ids)}}, session=session, batch_size=_BATCH_SIZE
+        )
+        holes = [_hole(document) for document in await found.to_list()]
+        return {(hole.at, hole.key): hole for hole in holes}
+
+    async def _counted(
+        self, session: Session, model: ModelVersion
+    ) -> dict[TopicPartition, tuple[int, int]]:
+        group = {
+            "_id": {"topic": "$topic", "partition": "$partition"},
+            "keys": {"$sum": 1},
+            "offset": {"$min": "$offset"},
+        }
+        counted = await self._holes.aggregate(
+            [{"$match": _under(model)}, {"$group": group}], session=session
+        )
+        return {
+            TopicPartition(**each["_id"]): (each["keys"], each["offset"]) async for each in counted
+        }
+
+
+def _id(model: ModelVersion, at: TopicPartition, key: str) -> str:
+    return f"{_place(*model, *at)}{key}"
+
+
+def _place(*names: str | int) -> str:
+    return "".join(f"{name}/" for name in names)
+
+
+def _under(model: ModelVersion, *place: str | int) -> Stored:
+    """Match everything of a version, or of a partition of it."""
+    first, behind = prefix_range(_place(*model, *place))
+    return {"_id": {"$gte": first, "$lt": behind}}
+
+
+def _stored_hole(model: ModelVersion, hole: Hole) -> Stored:
+    assert hole.key is not None
+    return {
+        "_id": _id(model, hole.at, hole.key),
+        "topic": hole.at.topic,
+        "partition": hole.at.partition,
+        "key": hole.key,
+        "offset": hole.offset,
+        "last_offset": hole.last_offset,
+        "letters": hole.letters,
+        "documents": list(hole.documents) if hole.documents is not None else None,
+        "error": hole.error,
+        "reason": hole.reason,
+    }
+
+
+def _hole(stored: Stored) -> Hole:
+    documents = stored["documents"]
+    return Hole(
+        at=TopicPartition(stored["topic"], stored["partition"]),
+        key=stored["key"],
+        offset=stored["offset"],
+        last_offset=stored["last_offset"],
+        letters=stored["letters"],
+        documents=tuple(documents) if documents is not None else None,
+        error=stored["error"],
+        reason=stored["reason"],
+    )
+
+
+def _letter(model: ModelVersion, letter: DeadLetter) -> Stored:
+    record = letter.record
+    place = _id(model, record.topic_partition, record.key)
+    return {
+        "_id": f"{place}/{record.offset:019}",
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": record.key,
+        "value": record.value,
+        "headers": [[name, text] for name, text in record.headers.items()],
+        "documents": list(letter.documents) if letter.documents is not None else None,
+        "error": letter.error,
+        "reason": letter.reason,
+        "parked_at": letter.parked_at.isoformat(),
+    }

@@ -1,0 +1,96 @@
+"""Parking: which keys of its partitions a projector has parked, and what must wait behind them.
+
+A key is the partition key of an event, within one topic: the log orders nothing beyond that, and
+all of it may change the same document. So once one event of a key is parked, every later one of
+that key and topic is parked behind it, whatever aggregate it is of.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from slackwater.clock import Clock
+from slackwater.errors import PoisonousEventError, StructuralError
+from slackwater.event_log.port import Record, TopicPartition
+from slackwater.events.cloudevents import from_headers
+from slackwater.read_models.dead_letters import DeadLetter, Hole
+from slackwater.read_models.fold import refs_of
+from slackwater.read_models.projection import Projection
+
+LETTERS_MAX = 100_000
+"""How many events of one partition are parked at most, before its projection halts."""
+
+
+class ParkingFullError(StructuralError):
+    """As many events of a partition are parked as are kept; mend what parks them."""
+
+    def __init__(self, read_model: str, at: TopicPartition, letters_max: int) -> None:
+        self.topic_partition = at
+        super().__init__(
+            f"{letters_max} events of {at.topic}[{at.partition}] are parked, and no more are kept; "
+            f"mend what parks them and run `slackwater rebuild {read_model}`"
+        )
+
+
+class Parking:
+    """Of one projector, for the partitions that are assigned to it."""
+
+    def __init__(
+        self,
+        projection: Projection,
+        holes: Iterable[Hole],
+        clock: Clock,
+        letters_max: int = LETTERS_MAX,
+    ) -> None:
+        """Begin with what the store holds of the partitions, loaded after they were claimed."""
+        self._projection = projection
+        self._clock = clock
+        self._letters_max = letters_max
+        self._first: dict[tuple[TopicPartition, str], int] = {}
+        self._letters: Counter[TopicPartition] = Counter()
+        for hole in holes:
+            assert hole.key is not None
+            self._first[hole.at, hole.key] = hole.offset
+            self._letters[hole.at] += hole.letters
+
+    def holds(self, record: Record) -> bool:
+        """Tell whether a record must wait behind one of its key that is parked."""
+        first = self._first.get((record.topic_partition, record.key)) if self._first else None
+        return first is not None and record.offset >= first
+
+    def letter(self, record: Record, error: PoisonousEventError | None = None) -> DeadLetter:
+        """Return the letter of a record: of a poisonous one, or of one that waits behind it."""
+        return DeadLetter(
+            record=record,
+            documents=self._documents(record),
+            error=type(error).__name__ if error is not None else None,
+            reason=str(error) if error is not None else None,
+            parked_at=self._clock.now(),
+        )
+
+    def check_room(self, letters: Sequence[DeadLetter]) -> None:
+        """Make sure that so many more may be parked.
+
+        Raises:
+            ParkingFullError: they may not.
+        """
+        for at, count in Counter(one.record.topic_partition for one in letters).items():
+            if self._letters[at] + count > self._letters_max:
+                raise ParkingFullError(self._projection.name, at, self._letters_max)
+
+    def take(self, letters: Iterable[DeadLetter]) -> None:
+        """Remember letters that were parked."""
+        for letter in letters:
+            record = letter.record
+            self._first.setdefault((record.topic_partition, record.key), record.offset)
+            self._letters[record.topic_partition] += 1
+
+    def _documents(self, record: Record) -> tuple[str, ...] | None:
+        """Return the ids of what the event may change; None where it cannot be read."""
+        try:
+            event = from_headers(record.topic, record.headers, record.value)
+            refs = refs_of(self._projection, [event])
+        except PoisonousEventError:
+            return None
+        return tuple(sorted({ref.id for ref in refs}))

@@ -1,0 +1,189 @@
+"""Dead letters and holes in the SQLite file of the progress that passes them.
+
+Everything here happens inside the transaction of whoever calls: a letter is there if and only if
+the position is that has passed it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from slackwater.event_log.port import TopicPartition
+from slackwater.read_models.dead_letters import (
+    HOLES_LISTED_MAX,
+    DeadLetter,
+    Hole,
+    grown,
+    together,
+)
+from slackwater.read_models.progress import ModelVersion
+from slackwater.sqlite.driver import Connection
+
+_CREATE_HOLES = """
+    CREATE TABLE IF NOT EXISTS progress_holes (
+        read_model TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        partition INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        first_offset INTEGER NOT NULL,
+        last_offset INTEGER NOT NULL,
+        letters INTEGER NOT NULL,
+        documents TEXT,
+        error TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (read_model, version, topic, partition, key)
+    ) WITHOUT ROWID
+"""
+_CREATE_FIRST_OFFSETS = """
+    CREATE INDEX IF NOT EXISTS progress_holes_by_first_offset
+    ON progress_holes (read_model, version, topic, partition, first_offset)
+"""
+_CREATE_LETTERS = """
+    CREATE TABLE IF NOT EXISTS dead_letters (
+        read_model TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        partition INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        offset INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        headers TEXT NOT NULL,
+        documents TEXT,
+        error TEXT,
+        reason TEXT,
+        parked_at TEXT NOT NULL,
+        PRIMARY KEY (read_model, version, topic, partition, key, offset)
+    )
+"""
+_HOLE_COLUMNS = (
+    "topic, partition, key, first_offset, last_offset, letters, documents, error, reason"
+)
+_FIND_HOLE = f"""
+    SELECT {_HOLE_COLUMNS} FROM progress_holes
+    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND key = ?
+"""  # noqa: S608
+_FIND_HOLES = f"""
+    SELECT {_HOLE_COLUMNS} FROM progress_holes
+    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ?
+"""  # noqa: S608
+_LIST_HOLES = f"""
+    SELECT {_HOLE_COLUMNS} FROM progress_holes WHERE read_model = ? AND version = ?
+    ORDER BY topic, partition, key LIMIT ?
+"""  # noqa: S608
+_COUNT_HOLES = """
+    SELECT topic, partition, count(*), min(first_offset) FROM progress_holes
+    WHERE read_model = ? AND version = ? GROUP BY topic, partition
+"""
+_PUT_HOLE = f"""
+    INSERT OR REPLACE INTO progress_holes (read_model, version, {_HOLE_COLUMNS})
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""  # noqa: S608
+_PUT_LETTER = """
+    INSERT INTO dead_letters (
+        read_model, version, topic, partition, key, offset, value, headers, documents, error,
+        reason, parked_at
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_FORGET = (
+    "DELETE FROM progress_holes WHERE read_model = ? AND version = ?",
+    "DELETE FROM dead_letters WHERE read_model = ? AND version = ?",
+)
+
+Place = tuple[TopicPartition, str]
+
+
+def create_tables(connection: Connection) -> None:
+    """Create what is missing."""
+    for statement in (_CREATE_HOLES, _CREATE_FIRST_OFFSETS, _CREATE_LETTERS):
+        connection.execute(statement)
+
+
+def park(connection: Connection, model: ModelVersion, letters: Sequence[DeadLetter]) -> None:
+    """Keep letters with the holes of their keys; those that are kept already change nothing.
+
+    Raises:
+        ConflictError: of a key that a letter waits behind, nothing is parked.
+    """
+    by_place: defaultdict[Place, list[DeadLetter]] = defaultdict(list)
+    for letter in letters:
+        by_place[letter.record.topic_partition, letter.record.key].append(letter)
+    for (at, key), parked in by_place.items():
+        found = [_hole(row) for row in connection.execute(_FIND_HOLE, (*model, *at, key))]
+        hole, added = grown(found[0] if found else None, parked)
+        connection.execute(_PUT_HOLE, (*model, *_hole_values(hole)))
+        for letter in added:
+            connection.execute(_PUT_LETTER, (*model, *_letter_values(letter)))
+
+
+def holes_in(
+    connection: Connection, model: ModelVersion, partitions: Sequence[TopicPartition]
+) -> list[Hole]:
+    """Return every hole of these partitions."""
+    return [
+        _hole(row) for at in partitions for row in connection.execute(_FIND_HOLES, (*model, *at))
+    ]
+
+
+def listed_holes(connection: Connection, model: ModelVersion) -> tuple[Hole, ...]:
+    """Return the holes of a version; of very many, the last ones together."""
+    parameters = (*model, HOLES_LISTED_MAX + 1)
+    listed = [_hole(row) for row in connection.execute(_LIST_HOLES, parameters)]
+    if len(listed) <= HOLES_LISTED_MAX:
+        return tuple(listed)
+    del listed[HOLES_LISTED_MAX:]
+    whole = {
+        TopicPartition(topic, partition): (keys, offset)
+        for topic, partition, keys, offset in connection.execute(_COUNT_HOLES, model)
+    }
+    return (*listed, *together(listed, whole))
+
+
+def forget(connection: Connection, model: ModelVersion) -> None:
+    """Remove what a version has parked."""
+    for statement in _FORGET:
+        connection.execute(statement, model)
+
+
+def _hole(row: Sequence[Any]) -> Hole:
+    topic, partition, key, offset, last_offset, letters, documents, error, reason = row
+    return Hole(
+        at=TopicPartition(topic, partition),
+        key=key,
+        offset=offset,
+        last_offset=last_offset,
+        letters=letters,
+        documents=None if documents is None else tuple(msgspec.json.decode(documents)),
+        error=error,
+        reason=reason,
+    )
+
+
+def _hole_values(hole: Hole) -> Iterator[Any]:
+    documents = _text(hole.documents)
+    place = (*hole.at, hole.key, hole.offset, hole.last_offset, hole.letters)
+    return itertools.chain(place, (documents, hole.error, hole.reason))
+
+
+def _letter_values(letter: DeadLetter) -> tuple[Any, ...]:
+    record = letter.record
+    return (
+        *record.topic_partition,
+        record.key,
+        record.offset,
+        record.value,
+        _text(record.headers),
+        _text(letter.documents),
+        letter.error,
+        letter.reason,
+        letter.parked_at.isoformat(),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
