@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from hypothesis import settings
 
 from slackwater.testing.claims import Unclaimed, unclaimed
 from tests.engines import missing
+
+# How long an example takes says how busy the machine is; each test has its own time limit.
+settings.register_profile("slackwater", deadline=None)
+settings.load_profile("slackwater")
 
 _LEFT_OUT = pytest.StashKey[Counter[Unclaimed]]()
 

@@ -107,7 +107,7 @@ class World:
             self._seen[service] = len(published)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(random=st.randoms(use_true_random=False), order_count=st.integers(1, 5))
 def test_a_drained_store_has_nothing_dangling(random: Random, order_count: int) -> None:
     with ExitStack() as stack:

@@ -44,7 +44,7 @@ orders = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(orders=orders, random=st.randoms(use_true_random=False))
 def test_repeated_and_reordered_events_reserve_once_and_release_all(
     orders: list[tuple[int, EventBody | None]], random: Any
@@ -67,7 +67,7 @@ def test_repeated_and_reordered_events_reserve_once_and_release_all(
         assert reserved["minor"] == still_held
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(closing=st.sampled_from(CLOSINGS), repeats=st.integers(1, 3))
 def test_an_order_closed_before_it_was_heard_of_reserves_nothing(
     closing: EventBody, repeats: int

@@ -43,7 +43,7 @@ def histories(seed: int, count: int) -> Iterator[list[str]]:
         yield chance.choices(NAMES, weights, k=chance.randint(5, 60))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.sampled_from(NAMES), max_size=80))
 def test_no_read_is_staler_than_its_bound(steps: list[str]) -> None:
     assert violated(steps) is None

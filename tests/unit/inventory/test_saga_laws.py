@@ -63,7 +63,7 @@ def gone(inventory: ServiceInMemory) -> Counter[str]:
     return balance
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(orders=orders, random=st.randoms(use_true_random=False))
 def test_repeated_and_reordered_events_reserve_once_and_leave_nothing_behind(
     orders: list[tuple[list[tuple[str, int]], EventBody | None]], random: Any

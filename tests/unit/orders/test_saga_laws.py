@@ -68,7 +68,7 @@ def status(orders: ServiceInMemory, order_id: str) -> str:
     return str(orders.facts("order")[order_id].data["status"])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     credit=st.none() | st.booleans(),
     stock=st.none() | st.booleans(),
@@ -110,7 +110,7 @@ def expected_status(credit: bool | None, stock: bool | None) -> str:
     return OrderStatus.APPROVED if credit and stock else OrderStatus.PENDING
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(versions=st.permutations([1, 2, 3, 3]))
 def test_the_newest_version_of_a_product_is_the_one_sold(versions: list[int]) -> None:
     with in_memory(service) as orders:
