@@ -8,6 +8,7 @@ import typer
 
 from slackwater.command_line import (
     database,
+    dead_letter,
     demo,
     doctor,
     lag,
@@ -32,6 +33,7 @@ verify.add_to(app)
 doctor.add_to(app)
 lag.add_to(app)
 rebuild.add_to(app)
+dead_letter.add_to(app)
 database.add_to(app)
 topics.add_to(app)
 schema.add_to(app)

@@ -43,7 +43,7 @@ def _parts(
             f"read model {read_model.name} has not caught up with {reach.source} yet"
             for read_model in definition.read_models
             for reach in board.reading(read_model.name).reaches.values()
-            if reach.proven is None and not reach.has_parted
+            if reach.proven_elsewhere is None and not reach.has_parted
         ]
 
     return GatewayParts(

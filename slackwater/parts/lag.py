@@ -53,7 +53,7 @@ async def watched_lag(installation: Installation) -> AsyncIterator[Callable[[], 
 
 def _is_known(board: FreshnessBoard) -> bool:
     return all(
-        reach.proven is not None
+        reach.proven_elsewhere is not None
         for reading in board.snapshot().values()
         for reach in reading.reaches.values()
     )

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pymongo import ReplaceOne
 
-from slackwater.event_log.port import TopicPartition
+from slackwater.event_log.port import Record, TopicPartition
 from slackwater.read_models.dead_letters import (
     HOLES_LISTED_MAX,
     DeadLetter,
@@ -114,6 +115,38 @@ class MongodbDeadLetters:
         del listed[HOLES_LISTED_MAX:]
         return (*listed, *together(listed, await self._counted(session, model)))
 
+    async def letters(
+        self, session: Session, model: ModelVersion, hole: Hole, after: int, limit: int
+    ) -> list[DeadLetter]:
+        """Return a page of a hole's letters."""
+        if limit < 1:  # the server takes 0 for no limit at all
+            return []
+        first = _letter_id(model, hole, max(after + 1, hole.offset))
+        last = _letter_id(model, hole, hole.last_offset)
+        found = self._letters.find(
+            {"_id": {"$gte": first, "$lte": last}},
+            sort=[("_id", 1)],
+            limit=limit,
+            batch_size=limit,
+            session=session,
+        )
+        return [_read_letter(document) for document in await found.to_list()]
+
+    async def close(self, session: Session, model: ModelVersion, hole: Hole) -> bool:
+        """Remove a hole if it is still as it was read."""
+        assert hole.key is not None
+        id_ = _id(model, hole.at, hole.key)
+        closed = await self._holes.delete_one(
+            {"_id": id_, "last_offset": hole.last_offset}, session=session
+        )
+        return closed.deleted_count == 1
+
+    async def remove_letters(self, session: Session, model: ModelVersion, hole: Hole) -> None:
+        """Remove the letters of a hole that was closed; who dies before leaves them unused."""
+        first = _letter_id(model, hole, hole.offset)
+        last = _letter_id(model, hole, hole.last_offset)
+        await self._letters.delete_many({"_id": {"$gte": first, "$lte": last}}, session=session)
+
     async def forget(self, session: Session, model: ModelVersion) -> None:
         """Remove what a version has parked."""
         await self._holes.delete_many(_under(model), session=session)
@@ -185,6 +218,29 @@ def _hole(stored: Stored) -> Hole:
         documents=tuple(documents) if documents is not None else None,
         error=stored["error"],
         reason=stored["reason"],
+    )
+
+
+def _letter_id(model: ModelVersion, hole: Hole, offset: int) -> str:
+    assert hole.key is not None
+    return f"{_id(model, hole.at, hole.key)}/{offset:019}"
+
+
+def _read_letter(stored: Stored) -> DeadLetter:
+    documents = stored["documents"]
+    return DeadLetter(
+        record=Record(
+            topic=stored["topic"],
+            partition=stored["partition"],
+            offset=stored["offset"],
+            key=stored["key"],
+            value=bytes(stored["value"]),
+            headers=dict(stored["headers"]),
+        ),
+        documents=tuple(documents) if documents is not None else None,
+        error=stored["error"],
+        reason=stored["reason"],
+        parked_at=datetime.fromisoformat(stored["parked_at"]),
     )
 
 

@@ -19,7 +19,7 @@ from pymongo.errors import DuplicateKeyError
 
 from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
-from slackwater.read_models.dead_letters import Hole, lacks_no_more
+from slackwater.read_models.dead_letters import DeadLetter, Hole, lacks_no_more
 from slackwater.read_models.mongodb_changes import MongodbChanges
 from slackwater.read_models.mongodb_database import MongodbDatabase, Session, Stored
 from slackwater.read_models.mongodb_dead_letters import MongodbDeadLetters, MongodbParking
@@ -92,6 +92,28 @@ class MongodbProgressStore:
     async def holes(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> list[Hole]:
         async with self._database.session() as session:
             return await self._dead_letters.holes_in(session, model, partitions)
+
+    async def letters(
+        self, model: ModelVersion, hole: Hole, *, after: int = -1, limit: int
+    ) -> list[DeadLetter]:
+        async with self._database.session() as session:
+            return await self._dead_letters.letters(session, model, hole, after, limit)
+
+    async def close_hole(self, model: ModelVersion, hole: Hole) -> bool:
+        closed = False
+
+        async def work(session: Session) -> None:
+            nonlocal closed
+            closed = await self._dead_letters.close(session, model, hole)
+            if closed:
+                change = {"$inc": {"holes": -1}}
+                await self._collection.update_one(_id(model, hole.at), change, session=session)
+
+        await self._database.transaction(work)
+        if closed:
+            async with self._database.session() as session:
+                await self._dead_letters.remove_letters(session, model, hole)
+        return closed
 
     async def note_written(self, update: ProgressUpdate) -> None:
         claim = update.claim

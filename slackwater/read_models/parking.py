@@ -29,7 +29,8 @@ class ParkingFullError(StructuralError):
         self.topic_partition = at
         super().__init__(
             f"{letters_max} events of {at.topic}[{at.partition}] are parked, and no more are kept; "
-            f"mend what parks them and run `slackwater rebuild {read_model}`"
+            f"mend what parks them, run `slackwater dead-letter replay {read_model} --yes`, and "
+            "start it again"
         )
 
 
@@ -69,15 +70,19 @@ class Parking:
             parked_at=self._clock.now(),
         )
 
+    def has_room(self, letters: Sequence[DeadLetter]) -> bool:
+        """Tell whether so many more may be parked."""
+        return self._full(letters) is None
+
     def check_room(self, letters: Sequence[DeadLetter]) -> None:
         """Make sure that so many more may be parked.
 
         Raises:
             ParkingFullError: they may not.
         """
-        for at, count in Counter(one.record.topic_partition for one in letters).items():
-            if self._letters[at] + count > self._letters_max:
-                raise ParkingFullError(self._projection.name, at, self._letters_max)
+        full = self._full(letters)
+        if full is not None:
+            raise ParkingFullError(self._projection.name, full, self._letters_max)
 
     def take(self, letters: Iterable[DeadLetter]) -> None:
         """Remember letters that were parked."""
@@ -85,6 +90,13 @@ class Parking:
             record = letter.record
             self._first.setdefault((record.topic_partition, record.key), record.offset)
             self._letters[record.topic_partition] += 1
+
+    def _full(self, letters: Sequence[DeadLetter]) -> TopicPartition | None:
+        """Return the partition that would hold too many."""
+        for at, count in Counter(one.record.topic_partition for one in letters).items():
+            if self._letters[at] + count > self._letters_max:
+                return at
+        return None
 
     def _documents(self, record: Record) -> tuple[str, ...] | None:
         """Return the ids of what the event may change; None where it cannot be read."""

@@ -145,6 +145,20 @@ class ProgressStore(Protocol):
         """Return every hole of a version in these partitions, one a key."""
         ...
 
+    async def letters(
+        self, model: ModelVersion, hole: Hole, *, after: int = -1, limit: int
+    ) -> list[DeadLetter]:
+        """Return a page of a hole's letters, in the order of their offsets, behind one of these."""
+        ...
+
+    async def close_hole(self, model: ModelVersion, hole: Hole) -> bool:
+        """Remove a hole and its letters, after all that they lack was written.
+
+        Returns:
+            False when something was parked behind it since it was read; nothing is changed then.
+        """
+        ...
+
     async def note_written(self, update: ProgressUpdate) -> None:
         """Say that the rows of an update are written, while they wait to be shown.
 

@@ -132,14 +132,21 @@ class Projector:
         _log.error("event parked", read_model=read_model, key=record.key, reason=str(error))
 
     async def _commit(self, rows: Sequence[RowWrite], update: ProgressUpdate) -> None:
-        parking = await self._parking_of(update.claim)
-        parking.check_room(update.parked)
+        parking = await self._parking_with_room(update)
         try:
             await self._target.commit(rows, update)
         except ConflictError:
             self._parking = None  # somebody may have closed a hole
             raise
         parking.take(update.parked)
+
+    async def _parking_with_room(self, update: ProgressUpdate) -> Parking:
+        parking = await self._parking_of(update.claim)
+        if not parking.has_room(update.parked):
+            self._parking = None  # somebody may have closed a hole
+            parking = await self._parking_of(update.claim)
+            parking.check_room(update.parked)
+        return parking
 
     async def _parking_of(self, claim: Claim) -> Parking:
         if self._parking is None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from slackwater.event_log.port import TopicPartition
+from slackwater.event_log.port import Record, TopicPartition
 from slackwater.read_models.dead_letters import (
     HOLES_LISTED_MAX,
     DeadLetter,
@@ -90,6 +91,21 @@ _PUT_LETTER = """
         reason, parked_at
     ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_LIST_LETTERS = """
+    SELECT offset, value, headers, documents, error, reason, parked_at FROM dead_letters
+    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND key = ?
+        AND offset > ? AND offset BETWEEN ? AND ?
+    ORDER BY offset LIMIT ?
+"""
+_CLOSE = """
+    DELETE FROM progress_holes
+    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND key = ?
+        AND last_offset = ?
+"""
+_REMOVE_LETTERS = """
+    DELETE FROM dead_letters
+    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND key = ?
+"""
 _FORGET = (
     "DELETE FROM progress_holes WHERE read_model = ? AND version = ?",
     "DELETE FROM dead_letters WHERE read_model = ? AND version = ?",
@@ -144,6 +160,23 @@ def listed_holes(connection: Connection, model: ModelVersion) -> tuple[Hole, ...
     return (*listed, *together(listed, whole))
 
 
+def letters_of(
+    connection: Connection, model: ModelVersion, hole: Hole, after: int, limit: int
+) -> list[DeadLetter]:
+    """Return a page of a hole's letters."""
+    parameters = (*model, *hole.at, hole.key, after, hole.offset, hole.last_offset, limit)
+    return [_letter(hole, row) for row in connection.execute(_LIST_LETTERS, parameters)]
+
+
+def close(connection: Connection, model: ModelVersion, hole: Hole) -> bool:
+    """Remove a hole with its letters if it is still as it was read."""
+    place = (*model, *hole.at, hole.key)
+    if connection.execute(_CLOSE, (*place, hole.last_offset)).rowcount == 0:
+        return False
+    connection.execute(_REMOVE_LETTERS, place)
+    return True
+
+
 def forget(connection: Connection, model: ModelVersion) -> None:
     """Remove what a version has parked."""
     for statement in _FORGET:
@@ -168,6 +201,24 @@ def _hole_values(hole: Hole) -> Iterator[Any]:
     documents = _text(hole.documents)
     place = (*hole.at, hole.key, hole.offset, hole.last_offset, hole.letters)
     return itertools.chain(place, (documents, hole.error, hole.reason))
+
+
+def _letter(hole: Hole, row: Sequence[Any]) -> DeadLetter:
+    offset, value, headers, documents, error, reason, parked_at = row
+    return DeadLetter(
+        record=Record(
+            topic=hole.at.topic,
+            partition=hole.at.partition,
+            offset=offset,
+            key=hole.key or "",
+            value=value,
+            headers=msgspec.json.decode(headers),
+        ),
+        documents=None if documents is None else tuple(msgspec.json.decode(documents)),
+        error=error,
+        reason=reason,
+        parked_at=datetime.fromisoformat(parked_at),
+    )
 
 
 def _letter_values(letter: DeadLetter) -> tuple[Any, ...]:

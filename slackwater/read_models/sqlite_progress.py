@@ -14,7 +14,7 @@ from slackwater.doorbell import Doorbell, Listener
 from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models import sqlite_dead_letters
-from slackwater.read_models.dead_letters import Hole, lacks_no_more
+from slackwater.read_models.dead_letters import DeadLetter, Hole, lacks_no_more
 from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
@@ -160,6 +160,21 @@ class SqliteProgressStore:
         return await self._file.read(
             lambda connection: sqlite_dead_letters.holes_in(connection, model, partitions)
         )
+
+    async def letters(
+        self, model: ModelVersion, hole: Hole, *, after: int = -1, limit: int
+    ) -> list[DeadLetter]:
+        await self.create_tables()
+        return await self._file.read(
+            lambda connection: sqlite_dead_letters.letters_of(connection, model, hole, after, limit)
+        )
+
+    async def close_hole(self, model: ModelVersion, hole: Hole) -> bool:
+        closed = await self._write(
+            lambda connection: sqlite_dead_letters.close(connection, model, hole)
+        )
+        self.announce()
+        return closed
 
     async def note_written(self, update: ProgressUpdate) -> None:
         await self._write(lambda connection: _note_written(connection, update))

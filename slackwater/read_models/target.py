@@ -37,6 +37,10 @@ class Target(Protocol):
         """
         ...
 
+    async def settled(self) -> None:
+        """Return once readers see the rows of every commit; raise what kept them from it."""
+        ...
+
     async def abandon(self) -> None:
         """Give up progress that is not saved yet: what it covers will be handed over again."""
         ...
@@ -73,6 +77,9 @@ class DocumentTarget:
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
         await self._documents.commit(_stored(self.model, rows), progress)
         await self._saved()
+
+    async def settled(self) -> None:
+        """Every commit is seen at once."""
 
     async def abandon(self) -> None:
         """Every commit saves its progress."""

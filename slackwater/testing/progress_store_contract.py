@@ -428,6 +428,41 @@ class ProgressStoreContract(AdapterContract):
         loaded = await load_one(store)
         assert (loaded.positions[FIRST], loaded.holes) == (0, ())
 
+    async def test_letters_are_read_in_pages_as_they_stood_in_the_log(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        parked = [letter(5), letter(7, error=None), letter(9, error=None)]
+        await store.save(parking(claim, 10, *parked, letter(6, "k/l")))
+        holes = {hole.key: hole for hole in await other.holes(READ_MODEL, [FIRST])}
+        assert await other.letters(READ_MODEL, holes["k"], limit=10) == parked
+        assert await other.letters(READ_MODEL, holes["k"], limit=1) == parked[:1]
+        assert await other.letters(READ_MODEL, holes["k"], after=5, limit=10) == parked[1:]
+        assert await other.letters(READ_MODEL, holes["k/l"], limit=10) == [letter(6, "k/l")]
+
+    async def test_a_closed_hole_is_gone_with_its_letters_and_no_other(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(parking(claim, 7, letter(5), letter(6, "l")))
+        [hole, left] = sorted(await store.holes(READ_MODEL, [FIRST]), key=lambda one: one.offset)
+        assert await other.close_hole(READ_MODEL, hole)
+        assert not await other.close_hole(READ_MODEL, hole)
+        assert (await load_one(store)).holes == (left,)
+        assert await store.letters(READ_MODEL, hole, limit=10) == []
+        assert await other.close_hole(READ_MODEL, left)
+        assert (await load_one(store)).holes == ()
+        await store.save(parking(claim, 9, letter(8)))
+        assert [each.offset for each in (await load_one(store)).holes] == [8]
+
+    async def test_a_hole_that_has_grown_is_not_closed(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(parking(claim, 6, letter(5)))
+        [hole] = await other.holes(READ_MODEL, [FIRST])
+        await store.save(parking(claim, 7, letter(6, error=None)))
+        assert not await other.close_hole(READ_MODEL, hole)
+        [grown] = (await load_one(store)).holes
+        assert len(await store.letters(READ_MODEL, grown, limit=10)) == 2
+
     async def test_what_concerns_very_many_documents_concerns_any(
         self, store: ProgressStore, claim: Claim
     ) -> None:

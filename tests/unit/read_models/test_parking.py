@@ -6,118 +6,35 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
 from slackwater.consumer.timelines import Timelines
 from slackwater.errors import PoisonousEventError, StructuralError, TransientError
-from slackwater.event_log.port import Record, Topic, TopicPartition
-from slackwater.events.cloudevents import to_headers
-from slackwater.events.event import Cause, Event, EventBody, Recorded
-from slackwater.events.types import EventTypes
+from slackwater.event_log.port import Record
 from slackwater.read_models.dead_letters import Hole
-from slackwater.read_models.documents import Collection, RowWrite
+from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.parking import LETTERS_MAX
-from slackwater.read_models.progress import ModelVersion, ProgressUpdate, ReadModelProgress
-from slackwater.read_models.projection import Guard, Projection, Ref, Rows
+from slackwater.read_models.progress import ProgressUpdate, ReadModelProgress
 from slackwater.read_models.projector import Projector
-from slackwater.read_models.read_model import ReadModel
-from slackwater.read_models.search import Index, SearchField
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.read_models.target import DocumentTarget, SearchTarget
 from slackwater.testing.clock import ManualClock
 from slackwater.testing.doorbell import LocalDoorbell
-from slackwater.watermarks.record import Watermark
-
-TOPIC = Topic(name="things", partitions=1)
-AT = TopicPartition("things", 0)
-MODEL = ModelVersion("things")
-event_types = EventTypes()
-
-
-@event_types.register("things.counted", aggregate_type="thing", topic=TOPIC)
-class Counted(EventBody):
-    n: int
-
-
-def _rule(collection: str) -> Callable[[Rows, Recorded[Counted]], None]:
-    def counted(rows: Rows, recorded: Recorded[Counted]) -> None:
-        document = rows.edit(Ref(collection, recorded.event.aggregate_id))
-        document["seen"] = [*document.get("seen", ()), recorded.body.n]
-        document["kind"] = "THING"
-        if recorded.body.n == BROKEN:
-            raise ZeroDivisionError
-        if recorded.body.n == UNSTORABLE:
-            document["seen"] = object()
-
-    return counted
-
-
-BROKEN, UNSTORABLE = -1, -2
-
-
-def _projection(collection: str, **kept: Any) -> Projection:
-    read_model = ReadModel(name="things", topics={"source": (TOPIC.name,)})
-    projection = Projection(read_model, event_types=event_types, **kept)
-    row = Guard(
-        row=lambda event: Ref(collection, event.aggregate_id),
-        touches=lambda event: (
-            (Ref("owners", event.partition_key),) if not kept.get("index") else ()
-        ),
-    )
-    projection.follow("thing", row)
-    projection.on(Counted)(_rule(collection))
-    return projection
-
-
-COLLECTIONS = (Collection(name="things"), Collection(name="owners"))
-PROJECTION = _projection("things", collections=COLLECTIONS)
-INDEX = Index(name="things", fields=(SearchField(name="title"),))
-SEARCHED = _projection("things", index=INDEX)
-
-
-def event(thing: str, version: int, n: int, **changes: Any) -> Event:
-    whole = Event(
-        id=f"{thing}.{version}",
-        source="source",
-        topic=TOPIC.name,
-        type="things.counted",
-        schema_version=1,
-        aggregate_type="thing",
-        aggregate_id=thing,
-        version=version,
-        partition_key=thing[0],
-        time=ManualClock().now(),
-        data=msgspec.json.encode(Counted(n=n)),
-        cause=Cause(correlation_id="x"),
-    )
-    return replace(whole, **changes)
-
-
-def records(*events: Event, first: int = 0) -> list[Record]:
-    """Return the events as they stand in the log; the key is the thing's first letter."""
-    return [
-        Record(
-            topic=TOPIC.name,
-            partition=0,
-            offset=offset,
-            key=each.partition_key,
-            value=each.data,
-            headers=to_headers(each),
-        )
-        for offset, each in enumerate(events, start=first)
-    ]
-
-
-async def _newest() -> dict[str, Watermark]:
-    clock = ManualClock()
-    return {
-        TOPIC.name: Watermark(
-            source="source", epoch=1, n=1, clock=clock.now(), offsets={"things": [0]}
-        )
-    }
+from tests.unit.read_models.things import (
+    AT,
+    BROKEN,
+    COLLECTIONS,
+    INDEX,
+    MODEL,
+    PROJECTION,
+    SEARCHED,
+    UNSTORABLE,
+    event,
+    newest_by_topic,
+    records,
+)
 
 
 @pytest.fixture
@@ -137,7 +54,7 @@ async def projecting(documents: SqliteDocumentStore, letters_max: int = LETTERS_
         PROJECTION,
         target=target,
         progress=documents.progress,
-        timelines=Timelines(_newest),
+        timelines=Timelines(newest_by_topic),
         clock=ManualClock(),
         letters_max=letters_max,
     )
@@ -254,7 +171,8 @@ async def test_more_than_may_be_parked_halts_with_the_remedy(
     projector = await projecting(documents, letters_max=2)
     await projector.handle(records(event("a1", 1, BROKEN), event("a1", 2, 11)))
     with pytest.raises(
-        StructuralError, match=r"2 events of things\[0\] .* `slackwater rebuild things`"
+        StructuralError,
+        match=r"2 events of things\[0\] .* `slackwater dead-letter replay things --yes`",
     ):
         await projector.handle(records(event("a1", 3, 12), first=2))
     again = await projecting(documents, letters_max=2)
@@ -310,7 +228,7 @@ async def test_of_a_search_index_what_is_parked_is_durable_before_progress_passe
         SEARCHED,
         target=target,
         progress=documents.progress,
-        timelines=Timelines(_newest),
+        timelines=Timelines(newest_by_topic),
         clock=ManualClock(),
     )
     await projector.assigned([AT])

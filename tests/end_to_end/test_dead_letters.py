@@ -1,0 +1,129 @@
+"""A poisonous event in a running installation: its customer waits, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.events.customers import CUSTOMER
+from contracts.topics import CUSTOMERS
+from gateway.identity import key_of
+from slackwater.clock import SystemClock
+from slackwater.event_log.port import NewRecord
+from slackwater.events.cloudevents import TIMELINE_HEADER, to_headers
+from slackwater.events.event import Cause, Event
+from slackwater.ids import new_id
+from slackwater.installation import Installation
+from slackwater.settings import load_settings
+from slackwater.watermarks.newest import newest_by_topic
+from tests.end_to_end.harness import Running, Store, running, until
+
+pytestmark = pytest.mark.slow
+
+_READ = "query ($id: ID!) { customer(id: $id) { creditLimit { amount } orderCount } }"
+_LIST = "{ customers { edges { node { name } } } }"
+
+
+def _entry(answer: Any, *path: str) -> dict[str, Any]:
+    [found] = [each for each in answer.freshness["fields"] if tuple(each["path"]) == path]
+    entry: dict[str, Any] = found
+    return entry
+
+
+def _inject(installation: Running, customer: str) -> None:
+    """Append an event of the customer that no projection knows, in its source's timeline."""
+
+    async def work() -> None:
+        opened = Installation(load_settings({"data_dir": installation.data_dir}))
+        try:
+            newest = await newest_by_topic(opened.event_log)
+            headers = to_headers(_unheard_of(customer))
+            headers[TIMELINE_HEADER] = newest[CUSTOMERS.name].timeline
+            await opened.event_log.append(
+                [NewRecord(topic=CUSTOMERS.name, key=customer, value=b"{", headers=headers)]
+            )
+        finally:
+            await opened.close()
+
+    asyncio.run(work())
+
+
+def _unheard_of(customer: str) -> Event:
+    return Event(
+        id=new_id(),
+        source="customers",
+        topic=CUSTOMERS.name,
+        type="customers.unheard_of",
+        schema_version=1,
+        aggregate_type=CUSTOMER,
+        aggregate_id=customer,
+        version=2,
+        partition_key=customer,
+        time=SystemClock().now(),
+        data=b"{",
+        cause=Cause.start(),
+    )
+
+
+def _set_limit(store: Store, customer: str, amount: str) -> str:
+    payload = store.mutate(
+        "changeCreditLimit",
+        {"customerId": customer, "creditLimit": {"amount": amount, "currency": "EUR"}},
+    )
+    token: str = payload["consistencyToken"]
+    return token
+
+
+def _read(store: Store, customer: str, token: str = "") -> Any:
+    headers = {"Slackwater-Consistency-Token": token} if token else {}
+    return store.ask(_READ, {"id": customer}, headers)
+
+
+def test_a_poisonous_event_stalls_its_customer_and_nobody_else(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as installation:
+        store = installation.store
+        poisoned, other = store.create_customer("Poisoned"), store.create_customer("Other")
+        until(lambda: store.customer(poisoned), lambda found: found is not None)
+        _inject(installation, key_of(poisoned, "Customer"))
+        stalled = until(
+            lambda: _entry(_read(store, poisoned), "customer"),
+            lambda entry: entry["maxStalenessMs"] > entry.get("staleExceptHolesMs", 1e9),
+        )
+        assert (stalled["status"], stalled["holes"]) == ("STALLED", 1)
+
+        missed = _set_limit(store, poisoned, "2000.00")
+        shown = _set_limit(store, other, "3000.00")
+        answer = _read(store, other, shown)
+        assert answer.data["customer"]["creditLimit"]["amount"] == "3000.00"
+        assert _entry(answer, "customer")["status"] == "LIVE"
+        assert _read(store, poisoned, missed).codes == ["STALE_READ"]
+        assert _read(store, poisoned).data["customer"]["creditLimit"]["amount"] == "1000.00"
+
+        listed = _entry(store.ask(_LIST), "customers")
+        assert (listed["holes"], listed["status"]) == (1, "STALLED")
+        models = store.ask(_LIST).freshness["readModels"]
+        assert models["customer_orders"]["holes"] == 1
+
+        lag = installation.command("lag", "--json", timeout_s=60).stdout
+        assert "is of unknown type customers.unheard_of" in lag
+
+        listed_keys = installation.command("dead-letter", "list", "customer_orders", "--json")
+        assert f'"key":"{key_of(poisoned, "Customer")}"' in listed_keys.stdout
+        replayed = installation.command("dead-letter", "replay", "customer_orders", "--yes")
+        assert (replayed.returncode, "stays parked" in replayed.stdout) == (1, True)
+
+        installation.kill()
+        installation.restart()
+        again = until(
+            lambda: _entry(_read(store, poisoned), "customer"),
+            lambda entry: entry["status"] == "STALLED",
+        )
+        assert again["maxStalenessMs"] is None, "what was proven before is not known any more"
+        live = until(
+            lambda: _entry(_read(store, other), "customer"),
+            lambda entry: entry["status"] == "LIVE",
+        )
+        assert live["maxStalenessMs"] < 5_000
