@@ -80,7 +80,13 @@ class MongodbProgressStore:
         )
 
     async def save(self, update: ProgressUpdate) -> None:
-        await self.transaction(update, lambda session: self.advance(session, update))
+        """Save in one transaction; what is of one partition is one document, whole by itself."""
+        if len(update.positions) > 1:
+            await self.transaction(update, lambda session: self.advance(session, update))
+            return
+        async with self._database.session() as session:
+            await self.advance(session, update)
+            self._database.witness(session.operation_time)
 
     async def transaction(
         self, update: ProgressUpdate, work: Callable[[Session], Awaitable[None]]
@@ -193,7 +199,7 @@ class MongodbProgressStore:
         await self._changes.wait(timeout_ms=timeout_ms)
 
     async def advance(self, session: Session, update: ProgressUpdate) -> None:
-        """Move progress forward inside the transaction of the effects that it covers.
+        """Move progress forward, inside the transaction of the effects that it covers if any.
 
         Raises:
             FencedError: a partition was not claimed, or was claimed by somebody else since.

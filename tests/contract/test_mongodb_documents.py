@@ -44,6 +44,7 @@ from slackwater.testing.document_store_contract import (
 from slackwater.testing.progress_store_contract import (
     FIRST,
     READ_MODEL,
+    SECOND,
     OpenProgress,
     ProgressStoreContract,
     update,
@@ -179,6 +180,23 @@ async def test_a_commit_is_one_transaction_with_its_fences_first_and_a_majority_
     assert {sent["txnNumber"] for sent in commands.sent} == {commit["txnNumber"]}
     assert (commit["name"], commit["writeConcern"]["w"]) == ("commitTransaction", "majority")
     assert commit["writeConcern"]["j"] is True
+
+
+async def test_progress_of_one_partition_is_saved_in_one_guarded_request(
+    open_store: OpenStore, commands: Commands
+) -> None:
+    progress = (await open_store()).progress
+    await progress.register(READ_MODEL)
+    claim = await progress.claim(READ_MODEL, [FIRST, SECOND])
+    commands.sent.clear()
+    await progress.save(update(claim, first=1))
+    [saved] = commands.sent
+    assert [each["q"]["fence"] for each in saved["updates"]] == [1]
+    assert (saved["writeConcern"]["w"], saved["writeConcern"]["j"]) == ("majority", True)
+    assert "startTransaction" not in saved
+    commands.sent.clear()
+    await progress.save(update(claim, first=2, second=2))
+    assert [sent["name"] for sent in commands.sent] == ["update", "commitTransaction"]
 
 
 NEWEST_FIRST = (Sort(path="placed_at", descending=True), Sort(path="id", descending=True))
