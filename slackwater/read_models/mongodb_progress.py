@@ -81,7 +81,7 @@ class MongodbProgressStore:
 
     async def save(self, update: ProgressUpdate) -> None:
         """Save in one transaction; what is of one partition is one document, whole by itself."""
-        if len(update.positions) > 1:
+        if len(update.positions) > 1 or update.parked:
             await self.transaction(update, lambda session: self.advance(session, update))
             return
         async with self._database.session() as session:
