@@ -24,13 +24,16 @@ def main(arguments: Sequence[str]) -> int:
         for run in read_runs(_FOLDER)
         if run.larger == asked.larger and (not asked.models or run.model in asked.models)
     ]
+    if not runs:
+        tell("there is no such run; docs/model/runs.toml lists them")
+        return 1
     try:
         tlc = Tlc.fetched(deadline_s=asked.deadline_s)
         outcomes = [_check(tlc, run) for run in runs]
     except EngineError as error:
         tell(str(error))
         return 1
-    return 0 if runs and all(outcomes) else 1
+    return 0 if all(outcomes) else 1
 
 
 def _check(tlc: Tlc, run: Run) -> bool:

@@ -67,8 +67,9 @@ class Tlc:
         # What is short is over before a better compiler would have paid for itself.
         effort = [] if run.larger else ["-XX:TieredStopAtLevel=1"]
         return [
-            self._java, _HEAP, "-XX:+UseSerialGC", *effort, f"-Djava.io.tmpdir={scratch}",
-            "-cp", self._jar, "tlc2.TLC", "-nowarning", "-deadlock", "-workers", "1",
+            self._java, _HEAP, "-XX:+UseSerialGC", "-XX:-UsePerfData", *effort,
+            f"-Djava.io.tmpdir={scratch}", "-cp", self._jar,
+            "tlc2.TLC", "-nowarning", "-deadlock", "-workers", "1",
             "-metadir", f"{scratch}/states", "-config", configuration, f"{run.model}.tla",
         ]  # fmt: skip
 

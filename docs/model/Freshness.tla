@@ -87,6 +87,8 @@ Holds(r) == Has("epochs fence") => relay[r].epoch = tick.epoch  \* ticks.require
 Unpublished ==
     IF Has("found by mark") THEN visible \ marked ELSE {e \in visible : \A m \in marked : e > m}
 
+Ends == [x \in Partitions |-> Len(log[x])]
+
 FirstStep == IF Has("tick before snapshot") THEN "tick" ELSE "look"
 WhenPublished ==
     CASE ~Has("tick before snapshot") -> "tick"
@@ -103,7 +105,7 @@ TakeLead(r) ==  \* lineage.take_lead, ticks.take_epoch
     /\ tick' = [tick EXCEPT !.epoch = @ + 1]
     /\ relay' = [relay EXCEPT ![r] = [StandsBy EXCEPT
             !.pc = FirstStep, !.epoch = tick'.epoch,
-            !.ends = IF Has("ends are read anew") THEN Nothing ELSE [x \in Partitions |-> Len(log[x])]]]
+            !.ends = IF Has("ends are read anew") THEN Nothing ELSE Ends]]
     /\ watermarks' = Useful(watermarks, tick')
     /\ UNCHANGED <<visible, marked, log, store, projector, reader>>
 
@@ -112,8 +114,9 @@ RaiseTick(r) ==  \* ticks.raise_tick
     /\ IF Holds(r)
        THEN /\ tick.n < TickMax
             /\ tick' = [tick EXCEPT !.n = @ + 1]
-            /\ relay' = [relay EXCEPT ![r].tick = tick',
-                                      ![r].pc = IF Has("tick before snapshot") THEN "look" ELSE "emit"]
+            /\ relay' = [relay EXCEPT
+                    ![r].tick = tick',
+                    ![r].pc = IF Has("tick before snapshot") THEN "look" ELSE "emit"]
             /\ watermarks' = Useful(watermarks, tick')
        ELSE relay' = [relay EXCEPT ![r] = StandsBy] /\ UNCHANGED <<tick, watermarks>>
     /\ UNCHANGED <<visible, marked, log, store, projector, reader>>
@@ -123,7 +126,8 @@ Look(r) ==  \* leader._last_unpublished: what of this snapshot must be published
     /\ relay' = [relay EXCEPT ![r] =
         IF ~Holds(r) THEN StandsBy
         ELSE [@ EXCEPT
-            !.last = IF Unpublished = {} THEN 0 ELSE CHOOSE e \in Unpublished : \A d \in Unpublished : d <= e,
+            !.last = IF Unpublished = {} THEN 0
+                     ELSE CHOOSE e \in Unpublished : \A d \in Unpublished : d <= e,
             !.pc = CASE ~Has("acknowledged before watermark") -> "emit"
                      [] Unpublished = {} -> WhenPublished
                      [] OTHER -> "read"]]
@@ -150,7 +154,8 @@ Publish(r) ==  \* never fenced: what a paused predecessor had in hand comes late
            x == Aggregates[e]
        IN  /\ log' = [log EXCEPT ![x] = Append(@, e)]
            /\ relay' = [relay EXCEPT
-                ![r] = IF Has("acknowledged before mark") THEN [@ EXCEPT !.pc = "mark"] ELSE Published(r),
+                ![r] = IF Has("acknowledged before mark") THEN [@ EXCEPT !.pc = "mark"]
+                       ELSE Published(r),
                 ![r].ends = IF Has("ends are read anew") THEN @
                             ELSE [relay[r].ends EXCEPT ![x] = Most(@, Len(log'[x]))]]
     /\ UNCHANGED <<source, watermarks, store, projector, reader>>
@@ -160,14 +165,14 @@ Mark(r) ==  \* leader._mark
     /\ IF Holds(r)
        THEN /\ marked' = marked \union {relay[r].event}
             /\ relay' = [relay EXCEPT
-                ![r] = IF Has("acknowledged before mark") THEN Published(r) ELSE [@ EXCEPT !.pc = "append"]]
+                ![r] = IF Has("acknowledged before mark") THEN Published(r)
+                       ELSE [@ EXCEPT !.pc = "append"]]
        ELSE relay' = [relay EXCEPT ![r] = StandsBy] /\ UNCHANGED marked
     /\ UNCHANGED <<visible, tick, log, watermarks, store, projector, reader>>
 
 Emit(r) ==  \* leader._emit: the ends are read after the snapshot
     /\ relay[r].pc = "emit"
-    /\ LET ends == IF Has("ends are read anew") THEN [x \in Partitions |-> Len(log[x])]
-                   ELSE relay[r].ends
+    /\ LET ends == IF Has("ends are read anew") THEN Ends ELSE relay[r].ends
        IN watermarks' = Useful(watermarks \union {[tick |-> relay[r].tick, ends |-> ends]}, tick)
     /\ relay' = [relay EXCEPT ![r].pc =
         IF ~Has("acknowledged before watermark") /\ relay[r].last > 0 THEN "read" ELSE FirstStep]
@@ -180,7 +185,8 @@ Emit(r) ==  \* leader._emit: the ends are read after the snapshot
 Claim(p, some) ==  \* progress.claim: the newest claim fences off every earlier one
     /\ owner' = [x \in Partitions |-> IF x \in some THEN p ELSE owner[x]]
     /\ projector' = [projector EXCEPT ![p] = [Rests EXCEPT
-            !.claimed = some, !.next = [x \in Partitions |-> IF x \in some THEN position[x] ELSE 0]]]
+            !.claimed = some,
+            !.next = [x \in Partitions |-> IF x \in some THEN position[x] ELSE 0]]]
     /\ UNCHANGED <<source, relay, log, watermarks, document, position, reader>>
 
 Load(p, x) ==
@@ -218,8 +224,8 @@ Fold(p) ==  \* documents.commit: fences, guarded rows and progress in one transa
 
 Shows(e) == Version(e) <= document[Aggregates[e]]
 
-\* The instant of sending: whatever is visible now must be shown. A token is the same question, asked
-\* by the service after its COMMIT has returned (slackwater/freshness/token.py).
+\* The instant of sending: whatever is visible now must be shown. A token is the same question,
+\* asked by the service after its COMMIT has returned (slackwater/freshness/token.py).
 Ask(e) ==
     /\ reader.pc = "idle"
     /\ Has("instant of sending") /\ Has("token after commit") => e \in visible

@@ -32,13 +32,14 @@ Most(m, n) == IF m > n THEN m ELSE n
 Least(m, n) == IF m < n THEN m ELSE n
 
 VARIABLES
-    visible, marked, tick, kept,             \* the source; `kept`: acknowledged offset beside the tick
+    visible, marked, tick, kept,  \* the source; `kept` is the acknowledged offset beside its tick
     leader, inSync, since, believes, failovers,  \* the controller's view, and what brokers believe
-    log, high,                               \* by broker
+    log, high,                    \* by broker
     relay, watermarks, consumed, reader
 vars == <<visible, marked, tick, kept, leader, inSync, since, believes, failovers, log, high,
           relay, watermarks, consumed, reader>>
 source == <<visible, marked, tick, kept>>
+clients == <<relay, watermarks, consumed, reader>>
 cluster == <<leader, inSync, since, believes, failovers, log, high>>
 
 StandsBy == [pc |-> "stands by", epoch |-> 0, tick |-> Zero, event |-> 0, at |-> 0, broker |-> 1,
@@ -68,16 +69,16 @@ Fetch ==  \* the follower says how far it is, takes the next record, and learns 
     IN  /\ f \notin believes
         /\ log' = [log EXCEPT ![f] = got]
         /\ high' = [high EXCEPT ![l] = reached, ![f] = Most(@, Least(reached, Len(got)))]
-        /\ UNCHANGED <<source, leader, inSync, since, believes, failovers, relay, watermarks, consumed, reader>>
+        /\ UNCHANGED <<source, leader, inSync, since, believes, failovers, clients>>
 
 Shrink ==  \* a follower that is too slow counts no more: the leader goes on alone
     /\ inSync /\ inSync' = FALSE
     /\ high' = [high EXCEPT ![leader] = Len(log[leader])]
-    /\ UNCHANGED <<source, leader, since, believes, failovers, log, relay, watermarks, consumed, reader>>
+    /\ UNCHANGED <<source, leader, since, believes, failovers, log, clients>>
 
 Expand ==
     /\ ~inSync /\ log[Other(leader)] = log[leader] /\ inSync' = TRUE
-    /\ UNCHANGED <<source, leader, since, believes, failovers, log, high, relay, watermarks, consumed, reader>>
+    /\ UNCHANGED <<source, leader, since, believes, failovers, log, high, clients>>
 
 Elect ==
     /\ failovers < FailoversMax
@@ -85,12 +86,12 @@ Elect ==
     /\ failovers' = failovers + 1
     /\ leader' = Other(leader) /\ since' = Len(log[leader']) /\ inSync' = FALSE
     /\ believes' = IF Deposed THEN Brokers ELSE {leader'}
-    /\ UNCHANGED <<source, log, high, relay, watermarks, consumed, reader>>
+    /\ UNCHANGED <<source, log, high, clients>>
 
 CatchUp ==  \* alone in sync, the new leader may take all that it has for acknowledged
     /\ ~inSync /\ high[leader] < Len(log[leader])
     /\ high' = [high EXCEPT ![leader] = Len(log[leader])]
-    /\ UNCHANGED <<source, leader, inSync, since, believes, failovers, log, relay, watermarks, consumed, reader>>
+    /\ UNCHANGED <<source, leader, inSync, since, believes, failovers, log, clients>>
 
 Resign ==  \* the deposed one hears of it, and drops what its successor has not
     LET f == Other(leader)
@@ -101,7 +102,7 @@ Resign ==  \* the deposed one hears of it, and drops what its successor has not
         /\ believes' = {leader}
         /\ log' = [log EXCEPT ![f] = SubSeq(@, 1, n)]
         /\ high' = [high EXCEPT ![f] = Least(@, n)]
-        /\ UNCHANGED <<source, leader, inSync, since, failovers, relay, watermarks, consumed, reader>>
+        /\ UNCHANGED <<source, leader, inSync, since, failovers, clients>>
 
 -----------------------------------------------------------------------------
 (* The relay, as in Freshness.tla; the log's part of each step is told in   *)
@@ -109,7 +110,8 @@ Resign ==  \* the deposed one hears of it, and drops what its successor has not
 
 Holds(r) == relay[r].epoch = tick.epoch
 Unpublished == visible \ marked
-Useful(all, now) == {w \in all : After(w.tick, IF reader.pc = "answered" THEN reader.asked ELSE now)}
+Useful(all, now) ==
+    {w \in all : After(w.tick, IF reader.pc = "answered" THEN reader.asked ELSE now)}
 
 TakeLead(r) ==  \* ticks.read_acknowledged tells what was acknowledged to its predecessors
     /\ tick.epoch < EpochMax
@@ -144,7 +146,8 @@ Produce(r, b) ==  \* once more, too, when no acknowledgement came
     /\ log' = [log EXCEPT ![b] = Append(@, relay[r].event)]
     /\ high' = IF b = leader /\ ~inSync THEN [high EXCEPT ![b] = Len(log'[b])] ELSE high
     /\ relay' = [relay EXCEPT ![r].pc = "await", ![r].at = Len(log'[b]), ![r].broker = b]
-    /\ UNCHANGED <<source, leader, inSync, since, believes, failovers, watermarks, consumed, reader>>
+    /\ UNCHANGED <<source, leader, inSync, since, believes, failovers>>
+    /\ UNCHANGED <<watermarks, consumed, reader>>
 
 Acknowledged(r) ==
     LET b == relay[r].broker IN
@@ -152,7 +155,8 @@ Acknowledged(r) ==
     /\ Len(log[b]) >= relay[r].at /\ log[b][relay[r].at] = relay[r].event
     /\ Has("acknowledged by all in sync") => high[b] >= relay[r].at
     /\ b = leader => inSync \/ ~Has("two in sync")
-    /\ relay' = [relay EXCEPT ![r].pc = "mark", ![r].acknowledged = Most(@, relay[r].at), ![r].at = 0]
+    /\ relay' = [relay EXCEPT ![r].pc = "mark", ![r].at = 0,
+                              ![r].acknowledged = Most(@, relay[r].at)]
     /\ UNCHANGED <<source, cluster, watermarks, consumed, reader>>
 
 Mark(r) ==  \* what was acknowledged is kept with the marks (ticks.keep_acknowledged)
@@ -172,7 +176,8 @@ AskTheEnd(r, b) ==  \* KIP-207; kafka.KafkaEventLog._require_current
 
 Emit(r) ==
     /\ relay[r].pc = "emit"
-    /\ watermarks' = Useful(watermarks \union {[tick |-> relay[r].tick, end |-> relay[r].end]}, tick)
+    /\ LET watermark == [tick |-> relay[r].tick, end |-> relay[r].end]
+       IN watermarks' = Useful(watermarks \union {watermark}, tick)
     /\ relay' = [relay EXCEPT ![r].pc = "tick", ![r].end = 0]
     /\ UNCHANGED <<source, cluster, consumed, reader>>
 
@@ -196,7 +201,8 @@ Answer ==
 Next ==
     \/ \E e \in Events : Commit(e)
     \/ Fetch \/ Shrink \/ Expand \/ Elect \/ CatchUp \/ Resign
-    \/ \E r \in Relays : \/ TakeLead(r) \/ RaiseTick(r) \/ Look(r) \/ Acknowledged(r) \/ Mark(r) \/ Emit(r)
+    \/ \E r \in Relays : \/ TakeLead(r) \/ RaiseTick(r) \/ Look(r)
+                         \/ Acknowledged(r) \/ Mark(r) \/ Emit(r)
                          \/ \E b \in Brokers : Produce(r, b) \/ AskTheEnd(r, b)
     \/ \E e \in Events : Ask(e)
     \/ Consume \/ Answer

@@ -51,7 +51,8 @@ Init ==
     /\ reader = [pc |-> "idle", event |-> 0, asked |-> Zero]
 
 \* A watermark of no later tick than the source's proves nothing to whoever asks later.
-Useful(all, now) == {w \in all : After(w.tick, IF reader.pc = "answered" THEN reader.asked ELSE now)}
+Useful(all, now) ==
+    {w \in all : After(w.tick, IF reader.pc = "answered" THEN reader.asked ELSE now)}
 
 IsWritten(e) == \E i \in DOMAIN wal : wal[i].event = e
 

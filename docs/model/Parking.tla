@@ -155,7 +155,8 @@ Discard ==  \* the version that is next, parked or missing, is given up, and thi
            isKept(each) == ~isGivenUp(each.event)
            isCurrent == Has("rows are guarded") => r = row[operator.key]
        IN  /\ Commit(Drained([r EXCEPT !.version = @ + 1, !.parked = SelectSeq(@, isKept)]))
-           /\ discarded' = IF isCurrent THEN discarded \union {e \in Events : isGivenUp(e)} ELSE discarded
+           /\ discarded' = IF isCurrent THEN discarded \union {e \in Events : isGivenUp(e)}
+                           ELSE discarded
 
 -----------------------------------------------------------------------------
 (* An answer: progress and holes are read at once, the data after them.     *)
@@ -163,7 +164,8 @@ Discard ==  \* the version that is next, parked or missing, is given up, and thi
 FirstHole(k) ==
     IF row[k].parked = <<>> THEN NoHole
     ELSE LET offsets == {row[k].parked[i].offset : i \in DOMAIN row[k].parked}
-         IN IF Has("a hole keeps its place") THEN CHOOSE o \in offsets : \A other \in offsets : o <= other
+         IN IF Has("a hole keeps its place")
+            THEN CHOOSE o \in offsets : \A other \in offsets : o <= other
             ELSE CHOOSE o \in offsets : \A other \in offsets : o >= other
 Holes == [k \in Keys |-> IF Has("holes are told") THEN FirstHole(k) ELSE NoHole]
 
@@ -204,7 +206,8 @@ NothingIsLost ==
 InOrder ==
     \A k \in Keys : LET r == row[k] IN
         /\ \A i, j \in DOMAIN r.applied : i < j => Version(r.applied[i]) < Version(r.applied[j])
-        /\ \A e \in Events : Aggregates[e] = k /\ Version(e) <= r.version => InRow(e) \/ e \in discarded
+        /\ \A e \in Events :
+            Aggregates[e] = k /\ Version(e) <= r.version => InRow(e) \/ e \in discarded
 
 IsBounded == \A k \in Keys : Len(row[k].parked) <= ParkedMax
 

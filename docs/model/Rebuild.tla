@@ -51,7 +51,7 @@ Publish(x) ==
     /\ log' = [log EXCEPT ![x] = @ + 1]
     /\ UNCHANGED <<registered, dropped, active, rows, position, mayFollow, board, reader>>
 
-Fold(v, x) ==  \* rows and progress in one transaction; also by projectors that have not followed yet
+Fold(v, x) ==  \* rows and progress are one; also by projectors that have not followed the switch
     /\ v > dropped /\ v <= registered /\ rows[v][x] < log[x]
     /\ OldStandsStill => v >= active
     /\ rows' = [rows EXCEPT ![v][x] = @ + 1]

@@ -71,11 +71,13 @@ Write(p) ==  \* SearchTarget.commit; a row whose version is not newer is refused
            isNew == Version(next) > projector[p].loaded
            touched == projector[p].touched \/ isNew
            isIdle == projector[p].pending = 0 /\ projector[p].refresh = "none"
-           went == [projector[p] EXCEPT !.holds = FALSE, !.loaded = 0, !.next = next, !.touched = FALSE]
+           went == [projector[p] EXCEPT !.holds = FALSE, !.loaded = 0, !.next = next,
+                                        !.touched = FALSE]
        IN  /\ isNew => Version(next) = projector[p].loaded + 1
            /\ written' = IF ~isNew THEN written
-                         ELSE [written EXCEPT ![row] = IF Has("newer versions only")
-                                                       THEN Most(@, Version(next)) ELSE Version(next)]
+                         ELSE [written EXCEPT ![row] =
+                            IF Has("newer versions only") THEN Most(@, Version(next))
+                            ELSE Version(next)]
            /\ CASE Has("refresh before progress") /\ (touched \/ ~isIdle) ->
                     /\ projector' = [projector EXCEPT ![p] =
                             IF ~Has("refresh begins after writes") /\ went.refresh = "runs"
@@ -84,7 +86,8 @@ Write(p) ==  \* SearchTarget.commit; a row whose version is not newer is refused
                     /\ UNCHANGED position
                 [] OTHER ->  \* progress.save at once
                     IF MaySave(p)
-                    THEN projector' = [projector EXCEPT ![p] = went] /\ position' = Most(position, next)
+                    THEN /\ projector' = [projector EXCEPT ![p] = went]
+                         /\ position' = Most(position, next)
                     ELSE projector' = [projector EXCEPT ![p] = Rests] /\ UNCHANGED position
     /\ UNCHANGED <<shown, owner, reader>>
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.model.command_line import main
 from deploy.model.runs import Run, read_runs
 from deploy.model.tlc import Tlc
 from deploy.model.verdict import read_verdict
@@ -134,3 +135,8 @@ def test_a_run_ends_at_its_deadline(tmp_path: Path) -> None:
     verdict = Tlc(java, tmp_path / "tlc.jar", deadline_s=1).check(Run("Search"), MODELS)
     assert not verdict.is_complete
     assert verdict.distinct == 383
+
+
+def test_to_check_nothing_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["Nobody"]) == 1
+    assert "there is no such run" in capsys.readouterr().err
