@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: help run test bench check format lock schema reference engines engines-stop clean
+.PHONY: help run test bench model check format lock schema reference engines engines-stop clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: $(VENV)/dev ## Run all tests (ARGS="-k outbox")
 
 bench: $(VENV)/dev ## Measure the loop from outside (ARGS="--seconds 10 --processes --record")
 	$(BIN)/python benchmarks/loop.py $(ARGS)
+
+model: ## Check the TLA+ models of docs/model (ARGS="Search", ARGS="--larger Mining")
+	@$(PYTHON) -m deploy.model $(ARGS)
 
 check: $(VENV)/dev ## Lint, format check, types, import rules, schema drift
 	$(BIN)/ruff check .
