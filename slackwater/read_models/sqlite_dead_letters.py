@@ -77,9 +77,21 @@ _LIST_HOLES = f"""
     SELECT {_HOLE_COLUMNS} FROM progress_holes WHERE read_model = ? AND version = ?
     ORDER BY topic, partition, key LIMIT ?
 """  # noqa: S608
-_COUNT_HOLES = """
-    SELECT topic, partition, count(*), min(first_offset) FROM progress_holes
-    WHERE read_model = ? AND version = ? GROUP BY topic, partition
+_HAS_COUNT = "SELECT 1 FROM pragma_table_info('progress_partitions') WHERE name = 'holes'"
+_ADD_COUNT = "ALTER TABLE progress_partitions ADD COLUMN holes INTEGER NOT NULL DEFAULT 0"
+_COUNT = """
+    UPDATE progress_partitions SET holes = holes + ?
+    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ?
+"""
+# The count is kept beside progress, and the minimum is the first entry of an index: however many
+# holes there are, progress is loaded in no time.
+_WHOLE = """
+    SELECT topic, partition, holes, (
+        SELECT min(first_offset) FROM progress_holes AS hole
+        WHERE hole.read_model = place.read_model AND hole.version = place.version
+            AND hole.topic = place.topic AND hole.partition = place.partition
+    )
+    FROM progress_partitions AS place WHERE read_model = ? AND version = ? AND holes > 0
 """
 _PUT_HOLE = f"""
     INSERT OR REPLACE INTO progress_holes (read_model, version, {_HOLE_COLUMNS})
@@ -118,6 +130,8 @@ def create_tables(connection: Connection) -> None:
     """Create what is missing."""
     for statement in (_CREATE_HOLES, _CREATE_FIRST_OFFSETS, _CREATE_LETTERS):
         connection.execute(statement)
+    if not connection.execute(_HAS_COUNT).fetchall():
+        connection.execute(_ADD_COUNT)
 
 
 def park(connection: Connection, model: ModelVersion, letters: Sequence[DeadLetter]) -> None:
@@ -133,6 +147,8 @@ def park(connection: Connection, model: ModelVersion, letters: Sequence[DeadLett
         found = [_hole(row) for row in connection.execute(_FIND_HOLE, (*model, *at, key))]
         hole, added = grown(found[0] if found else None, parked)
         connection.execute(_PUT_HOLE, (*model, *_hole_values(hole)))
+        if not found:
+            connection.execute(_COUNT, (1, *model, *at))
         for letter in added:
             connection.execute(_PUT_LETTER, (*model, *_letter_values(letter)))
 
@@ -155,7 +171,7 @@ def listed_holes(connection: Connection, model: ModelVersion) -> tuple[Hole, ...
     del listed[HOLES_LISTED_MAX:]
     whole = {
         TopicPartition(topic, partition): (keys, offset)
-        for topic, partition, keys, offset in connection.execute(_COUNT_HOLES, model)
+        for topic, partition, keys, offset in connection.execute(_WHOLE, model)
     }
     return (*listed, *together(listed, whole))
 
@@ -174,6 +190,7 @@ def close(connection: Connection, model: ModelVersion, hole: Hole) -> bool:
     if connection.execute(_CLOSE, (*place, hole.last_offset)).rowcount == 0:
         return False
     connection.execute(_REMOVE_LETTERS, place)
+    connection.execute(_COUNT, (-1, *model, *hole.at))
     return True
 
 

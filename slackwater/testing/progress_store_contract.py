@@ -483,6 +483,9 @@ class ProgressStoreContract(AdapterContract):
         assert len(listed) == HOLES_LISTED_MAX
         assert (rest.at, rest.key, rest.keys, rest.offset) == (FIRST, None, 5, 3)
         assert len(await store.holes(READ_MODEL, [FIRST])) == keys
+        assert await store.close_hole(READ_MODEL, listed[0])
+        *_, rest = (await load_one(store)).holes
+        assert (rest.key, rest.keys, rest.offset) == (None, 4, 4)
 
     async def test_each_version_parks_by_itself_and_is_forgotten_with_it(
         self, store: ProgressStore, claim: Claim

@@ -26,6 +26,7 @@ from slackwater.read_models.progress import ProgressStore
 from slackwater.read_models.query import InvalidQueryError
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_find import Statement, count_statement, page_statement
+from slackwater.read_models.sqlite_progress import SqliteProgressStore
 from slackwater.sqlite.driver import connect
 from slackwater.testing.document_store_contract import (
     THINGS,
@@ -38,6 +39,9 @@ from slackwater.testing.progress_store_contract import (
     READ_MODEL,
     OpenProgress,
     ProgressStoreContract,
+    letter,
+    parking,
+    update,
 )
 
 
@@ -219,3 +223,23 @@ async def test_several_processes_open_and_write_a_new_file_at_once(
     assert progress.events_applied == 120
     claim = await store.progress.claim(READ_MODEL, [FIRST])
     assert claim.fences[FIRST] == 7
+
+
+async def test_progress_of_before_there_were_holes_is_gone_on_with(
+    open_progress: OpenProgress,
+) -> None:
+    before = await open_progress()
+    await before.register(READ_MODEL)
+    await before.save(update(await before.claim(READ_MODEL, [FIRST]), first=5))
+    assert isinstance(before, SqliteProgressStore)
+    await before._file.write(
+        lambda connection: connection.execute(
+            "ALTER TABLE progress_partitions DROP COLUMN holes"
+        ).close()
+    )
+    store = await open_progress()
+    claim = await store.claim(READ_MODEL, [FIRST])
+    assert claim.positions == {FIRST: 5}
+    await store.save(parking(claim, 7, letter(6)))
+    [loaded] = await store.load()
+    assert [hole.offset for hole in loaded.holes] == [6]
