@@ -124,6 +124,9 @@ class Leader:
     async def _emit(self, tick: Tick) -> None:
         # Read after the snapshot: nothing that an earlier relay appended late lies behind them.
         ends = await self._event_log.end_offsets(self._topics)
+        # A broker that was replaced may answer with an old end; what was acknowledged lies before
+        # the true one, also of what our predecessors have appended.
+        ends = {at: max(end, self._acknowledged.get(at, 0)) for at, end in ends.items()}
         watermark = Watermark(
             source=self._source,
             timeline=self._timeline,

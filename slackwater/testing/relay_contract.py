@@ -254,6 +254,20 @@ class RelayContract(AdapterContract):
             one_less = {**ends, max(ends, key=ends.__getitem__): max(ends.values()) - 1}
             assert not watermark.is_reached_by(one_less, [counting.COUNTERS.name])
 
+    @holds(Guarantee.WATERMARKS)
+    async def test_a_successor_claims_what_its_predecessor_had_acknowledged(
+        self, source: Source
+    ) -> None:
+        await source.raise_counter("c")
+        await (await leading(source)).step()
+        [claimed] = await source.watermarks()
+        log = _ForgetfulLog(source.log)
+        successor = source.leader(log=log)
+        await successor.take_lead()
+        log.answers_old_ends = True
+        await successor.step()
+        assert (await source.watermarks())[-1].offsets == claimed.offsets
+
     async def test_a_commit_between_tick_and_snapshot_does_no_harm(
         self, source: Source, other: Source
     ) -> None:
@@ -475,6 +489,19 @@ class _BusyLog(LogAround):
             for number, _ in enumerate(records):
                 await self._other.raise_counter(f"busy{number}")
         return await super().append(records)
+
+
+class _ForgetfulLog(LogAround):
+    """Answers, where it is told to, with ends from before anything was appended.
+
+    So does a broker that was replaced and has not noticed.
+    """
+
+    answers_old_ends = False
+
+    async def end_offsets(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
+        ends = await super().end_offsets(topics)
+        return dict.fromkeys(ends, 0) if self.answers_old_ends else ends
 
 
 class _OvertakenLog(LogAround):
