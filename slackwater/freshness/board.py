@@ -225,7 +225,8 @@ class FreshnessBoard:
             return reading
         only = model.read_model.partitions_of(key)
         holes = model.holes.of_document(key) if model.holes else model.holes
-        place = read_model, tuple(only.values()), holes.places
+        of_document = holes.have_document(key)
+        place = read_model, tuple(only.values()), holes.places, of_document
         if place not in self._by_key:
             self._by_key[place] = replace(
                 reading,
@@ -233,7 +234,7 @@ class FreshnessBoard:
                     source: self._reach_of_key(model, source, only, holes)
                     for source in reading.reaches
                 },
-                of_document=holes.have_document(key),
+                of_document=of_document,
             )
         return self._by_key[place]
 

@@ -151,6 +151,16 @@ def test_a_hole_concerns_the_documents_that_it_names(tide: Tide) -> None:
     assert tide.status(tide.board.reading_of_key("loose", "order 2")) is FreshnessStatus.LIVE
 
 
+@pytest.mark.parametrize("asked_first", ["order 1", KEY])
+def test_a_document_and_a_list_that_share_a_hole_are_told_apart(
+    tide: Tide, asked_first: str
+) -> None:
+    tide.flow(hole(1, documents=("order 1",)))
+    tide.board.reading_of_key("loose", asked_first)
+    assert tide.board.reading_of_key("loose", "order 1").of_document
+    assert not tide.board.reading_of_key("loose", KEY).of_document
+
+
 def test_a_hole_that_cannot_be_read_concerns_every_document_that_it_could(tide: Tide) -> None:
     tide.flow(hole(1, documents=None))
     assert tide.status(tide.board.reading_of_key("loose", "anything")) is FreshnessStatus.STALLED
