@@ -31,6 +31,7 @@ SETTLED_S = 90.0
 FRESH_S = 20.0
 # The log waits for a killed consumer's session to end before it hands out its partitions.
 FRESH_AFTER_KILL_S = 40.0
+ORDERS_A_SECOND = 8.0  # two cores keep up with these, so a bound says how fresh things are
 FRESH_BOUND_MS = 2_000
 
 pytestmark = [
@@ -156,7 +157,8 @@ def test_projectors_that_join_and_leave_lose_no_update(installation: Running) ->
     store, ledger = installation.store, Ledger()
     store.add_product("BOLT", stock=1_000_000)
     customers = [store.create_customer(f"C {n}", limit="1000000.00") for n in range(8)]
-    with contextlib.ExitStack() as stack, Traffic(store, ledger, customers, "BOLT", 1):
+    traffic = Traffic(store, ledger, customers, "BOLT", 1, orders_a_second=ORDERS_A_SECOND)
+    with contextlib.ExitStack() as stack, traffic:
         _fresh_again(store, "alone")
         second, third = (
             stack.enter_context(_instance(installation, "projector", "customer_orders"))
