@@ -39,6 +39,8 @@ from slackwater.read_models.progress import ProgressUpdate
 _POOL_SIZE_MAX = 50
 _SERVER_SELECTION_TIMEOUT_MS = 5_000
 _TIMEOUT_MS = 10_000
+_IDS_MAX = 500
+"""How many ids one request names, so that none takes long: a server may compare each with all."""
 
 
 class MongodbDocumentStore:
@@ -91,11 +93,16 @@ class MongodbDocumentStore:
         if not ids:
             return {}
         rows = self._database.snapshot(collection_name(collection))
-        wanted = {"_id": {"$in": list(ids)}}
+        found: dict[str, Row] = {}
         async with self._database.session() as session:
-            # One more than there can be: the server then ends the cursor with its first answer.
-            found = rows.find(wanted, session=session, batch_size=len(ids) + 1)
-            return {document["_id"]: row(document) for document in await found.to_list()}
+            for first in range(0, len(ids), _IDS_MAX):
+                wanted = list(ids[first : first + _IDS_MAX])
+                # One more than there can be: the server then ends the cursor with its first answer.
+                cursor = rows.find(
+                    {"_id": {"$in": wanted}}, session=session, batch_size=len(wanted) + 1
+                )
+                found |= {document["_id"]: row(document) for document in await cursor.to_list()}
+        return found
 
     async def find(self, query: Find) -> list[Row]:
         rows = self._database.snapshot(collection_name(query.collection))
