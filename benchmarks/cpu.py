@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.client import Connection
 from benchmarks.record import record
-from tests.end_to_end.harness import Running
+from tests.end_to_end.harness import Running, running
 from tests.engines import engine_settings
 
 PLACE = (
@@ -80,7 +80,6 @@ async def orders_placed(installation: Running, clients: int, seconds: float) -> 
 
 
 def measured(installation: Running, clients: int, seconds: float) -> dict[str, Any]:
-    installation.wait_ready(READY_S)
     time.sleep(STARTING_S)  # what starting costs is over
     before = spent_ms(installation)
     time.sleep(seconds)
@@ -107,12 +106,13 @@ def main() -> None:
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
     settings = engine_settings() if options.engines else {}
-    with tempfile.TemporaryDirectory() as scratch:
-        installation = Running(Path(scratch) / "data", "--processes", settings=settings)
-        try:
-            found = measured(installation, options.clients, options.seconds)
-        finally:
-            installation.stop()
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        running(
+            Path(scratch) / "data", "--processes", settings=settings, ready_s=READY_S
+        ) as installation,
+    ):
+        found = measured(installation, options.clients, options.seconds)
     print(json.dumps(found, indent=2))
     if options.record:
         kind = "engines" if options.engines else "embedded"

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.client import Connection
 from benchmarks.loop import CUSTOMER_WITH_20_ORDERS, rate, settled
 from benchmarks.record import record
-from tests.end_to_end.harness import Running
+from tests.end_to_end.harness import Running, running
 
 DETAILS = ("FULL", "OFF")
 ORDERS = 20
@@ -98,13 +98,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        installation = Running(Path(scratch) / "data", "--processes")
-        try:
-            installation.wait_ready()
-            found = asyncio.run(measure(installation, options.seconds, options.rounds))
-        finally:
-            installation.stop()
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        running(Path(scratch) / "data", "--processes") as installation,
+    ):
+        found = asyncio.run(measure(installation, options.seconds, options.rounds))
     if options.record:
         record("freshness_cost", "freshness-cost", found)
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.client import Connection
 from benchmarks.record import record
-from tests.end_to_end.harness import Running
+from tests.end_to_end.harness import running
 from tests.engines import engine_settings
 from tests.faults.oracle.verdicts import Sample
 
@@ -59,14 +59,14 @@ def main() -> None:
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
     settings = engine_settings() if options.engines else {}
-    with tempfile.TemporaryDirectory() as scratch:
-        installation = Running(Path(scratch) / "data", "--processes", settings=settings)
-        try:
-            installation.wait_ready(READY_S)
-            time.sleep(5)  # what starting costs is over
-            found = asyncio.run(watched(installation.port, options.seconds))
-        finally:
-            installation.stop()
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        running(
+            Path(scratch) / "data", "--processes", settings=settings, ready_s=READY_S
+        ) as installation,
+    ):
+        time.sleep(5)  # what starting costs is over
+        found = asyncio.run(watched(installation.port, options.seconds))
     print(json.dumps(found, indent=2))
     if options.record:
         record("idle", f"idle-{'engines' if options.engines else 'embedded'}", found)

@@ -41,6 +41,7 @@ from tests.engines import NAMES, engine_url
 
 STATUS = "{ readModels { name status lagEvents maxStalenessMs } }"
 CLIENTS = 12
+CUSTOMERS = 500
 LIMIT = "100000000.00"
 PRODUCTS = 50
 SAMPLE_S = 10.0
@@ -77,7 +78,7 @@ class Volume:
                 await asyncio.sleep(SAMPLE_S)
         await self.settle()
 
-    async def ready(self, customers: int = 0) -> None:
+    async def ready(self, customers: int = CUSTOMERS) -> None:
         """Wait until the installation answers, and create what the first run needs."""
         await asyncio.to_thread(self._running.wait_ready, READY_S)
         self._customers = await asyncio.to_thread(self._filled, customers)
@@ -214,7 +215,7 @@ def storage_settings(*, engines: bool) -> dict[str, str]:
 def main() -> None:
     parser = installation_options(__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--customers", type=int, default=500)
+    parser.add_argument("--customers", type=int, default=CUSTOMERS)
     options = parser.parse_args()
     settings = storage_settings(engines=options.engines)
     volume = Volume(options.folder, settings)

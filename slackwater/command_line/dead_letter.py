@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -51,7 +53,7 @@ def list_(
         if not number and not json:
             typer.echo("Nothing is parked")
 
-    run_process(load_settings({"data_dir": data_dir, "log_level": "ERROR"}), work)
+    _run(data_dir, work)
 
 
 @_commands.command()
@@ -70,7 +72,7 @@ def show(
         async for letter in letters(installation, chosen, after=after, limit=limit):
             typer.echo(msgspec.json.encode(_letter_told(letter)) if json else _letter_line(letter))
 
-    run_process(load_settings({"data_dir": data_dir, "log_level": "ERROR"}), work)
+    _run(data_dir, work)
 
 
 @_commands.command("replay")
@@ -97,9 +99,13 @@ def replay_(
             is_stuck = is_stuck or each.reason is not None
             typer.echo(msgspec.json.encode(each) if json else _replayed_line(each))
 
-    run_process(load_settings({"data_dir": data_dir, "log_level": "ERROR"}), work)
+    _run(data_dir, work)
     if is_stuck:
         raise typer.Exit(1)
+
+
+def _run(data_dir: Path | None, work: Callable[[Installation], Awaitable[None]]) -> None:
+    run_process(load_settings({"data_dir": data_dir, "log_level": "ERROR"}), work)
 
 
 def _parked_line(each: Parked) -> str:

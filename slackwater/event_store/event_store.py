@@ -56,26 +56,13 @@ class EventStore:
         self._aggregate_type = aggregate_type
         # Built once: building a statement costs more than executing it.
         events = self._events
-        self._newest_version = select(func.max(events.c.version)).where(
-            events.c.aggregatetype == aggregate_type,
-            events.c.aggregateid == bindparam("stream_id"),
-        )
-        self._streams = (
-            select(events)
-            .where(
-                events.c.aggregatetype == aggregate_type,
-                events.c.aggregateid.in_(bindparam("stream_ids", expanding=True)),
-            )
-            .order_by(events.c.aggregateid, events.c.version)
-        )
-        self._stream = (
-            select(events)
-            .where(
-                events.c.aggregatetype == aggregate_type,
-                events.c.aggregateid == bindparam("stream_id"),
-            )
-            .order_by(events.c.version)
-        )
+        of_type = events.c.aggregatetype == aggregate_type
+        of_one = of_type & (events.c.aggregateid == bindparam("stream_id"))
+        of_many = of_type & events.c.aggregateid.in_(bindparam("stream_ids", expanding=True))
+        in_order = events.c.aggregateid, events.c.version
+        self._newest_version = select(func.max(events.c.version)).where(of_one)
+        self._stream = select(events).where(of_one).order_by(*in_order)
+        self._streams = select(events).where(of_many).order_by(*in_order)
 
     def append(
         self,

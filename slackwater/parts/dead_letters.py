@@ -11,7 +11,6 @@ that are applied already, and their versions make that harmless. The hole counts
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -22,11 +21,10 @@ from slackwater.events.cloudevents import from_headers
 from slackwater.installation import Installation
 from slackwater.parts.projector import target_of
 from slackwater.read_models.dead_letters import DeadLetter, Hole
-from slackwater.read_models.documents import Row
 from slackwater.read_models.fold import fold, refs_of
 from slackwater.read_models.progress import Claim, ModelVersion, ProgressUpdate, active_entry
-from slackwater.read_models.projection import Projection, Ref, Rows
-from slackwater.read_models.target import Target
+from slackwater.read_models.projection import Projection, Rows
+from slackwater.read_models.target import Target, load_rows
 
 _PAGE = 500
 _ROUNDS_MAX = 20
@@ -185,14 +183,7 @@ async def _folded(
 ) -> tuple[Rows, int]:
     records = [letter.record for letter in page]
     events = [from_headers(record.topic, record.headers, record.value) for record in records]
-    ids: defaultdict[str, list[str]] = defaultdict(list)
-    for ref in refs_of(projection, events):
-        ids[ref.collection].append(ref.id)
-    loaded: dict[Ref, Row] = {}
-    for collection, wanted in ids.items():
-        found = await target.load(collection, wanted)
-        loaded.update({Ref(collection, row_id): row for row_id, row in found.items()})
-    rows = Rows(loaded)
+    rows = await load_rows(target, refs_of(projection, events))
     return rows, fold(projection, rows, events)
 
 

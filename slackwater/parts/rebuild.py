@@ -242,13 +242,9 @@ def _is_near(
 
 def _lacking(built: ReadModelProgress, active: ReadModelProgress) -> str | None:
     """Say what is parked in the version that is built and not in the one in use."""
-    if lacks_no_more(built.holes, active.holes, left_timelines(built, active)):
-        return None
-    return next(
-        hole.reason
-        for hole in built.holes
-        if not lacks_no_more([hole], active.holes, left_timelines(built, active))
-    )
+    left = left_timelines(built, active)
+    lacking = (hole for hole in built.holes if not lacks_no_more([hole], active.holes, left))
+    return next((hole.reason for hole in lacking), None)
 
 
 async def _built_and_active(

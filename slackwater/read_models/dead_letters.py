@@ -7,7 +7,8 @@ what they would have changed may not be told of as if nothing were missing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -52,6 +53,16 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     reason: str
     keys: int = 1
+
+
+def by_place(
+    letters: Iterable[DeadLetter],
+) -> Mapping[tuple[TopicPartition, str], list[DeadLetter]]:
+    """Group letters by partition and key: those of one hole, in their order."""
+    grouped: defaultdict[tuple[TopicPartition, str], list[DeadLetter]] = defaultdict(list)
+    for letter in letters:
+        grouped[letter.record.topic_partition, letter.record.key].append(letter)
+    return grouped
 
 
 def grown(hole: Hole | None, letters: Sequence[DeadLetter]) -> tuple[Hole, list[DeadLetter]]:

@@ -11,7 +11,6 @@ is a range of the index.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +22,7 @@ from slackwater.read_models.dead_letters import (
     HOLES_LISTED_MAX,
     DeadLetter,
     Hole,
+    by_place,
     grown,
     together,
 )
@@ -63,12 +63,10 @@ class MongodbDeadLetters:
         Raises:
             ConflictError: of a key that a letter waits behind, nothing is parked.
         """
-        by_key: defaultdict[tuple[TopicPartition, str], list[DeadLetter]] = defaultdict(list)
-        for letter in letters:
-            by_key[letter.record.topic_partition, letter.record.key].append(letter)
-        known = await self._known(session, [_id(model, *place) for place in by_key])
+        grouped = by_place(letters)
+        known = await self._known(session, [_id(model, *place) for place in grouped])
         parking = MongodbParking()
-        for place, parked in by_key.items():
+        for place, parked in grouped.items():
             before = known.get(place)
             hole, added = grown(before, parked)
             if added:
@@ -121,10 +119,8 @@ class MongodbDeadLetters:
         """Return a page of a hole's letters."""
         if limit < 1:  # the server takes 0 for no limit at all
             return []
-        first = _letter_id(model, hole, max(after + 1, hole.offset))
-        last = _letter_id(model, hole, hole.last_offset)
         found = self._letters.find(
-            {"_id": {"$gte": first, "$lte": last}},
+            _letters_of(model, hole, first=max(after + 1, hole.offset)),
             sort=[("_id", 1)],
             limit=limit,
             batch_size=limit,
@@ -143,9 +139,9 @@ class MongodbDeadLetters:
 
     async def remove_letters(self, session: Session, model: ModelVersion, hole: Hole) -> None:
         """Remove the letters of a hole that was closed; who dies before leaves them unused."""
-        first = _letter_id(model, hole, hole.offset)
-        last = _letter_id(model, hole, hole.last_offset)
-        await self._letters.delete_many({"_id": {"$gte": first, "$lte": last}}, session=session)
+        await self._letters.delete_many(
+            _letters_of(model, hole, first=hole.offset), session=session
+        )
 
     async def forget(self, session: Session, model: ModelVersion) -> None:
         """Remove what a version has parked."""
@@ -221,9 +217,17 @@ def _hole(stored: Stored) -> Hole:
     )
 
 
-def _letter_id(model: ModelVersion, hole: Hole, offset: int) -> str:
+def _letter_id(model: ModelVersion, at: TopicPartition, key: str, offset: int) -> str:
+    return f"{_id(model, at, key)}/{offset:019}"
+
+
+def _letters_of(model: ModelVersion, hole: Hole, *, first: int) -> Stored:
+    """Match a hole's letters from an offset on."""
     assert hole.key is not None
-    return f"{_id(model, hole.at, hole.key)}/{offset:019}"
+    place = model, hole.at, hole.key
+    return {
+        "_id": {"$gte": _letter_id(*place, first), "$lte": _letter_id(*place, hole.last_offset)}
+    }
 
 
 def _read_letter(stored: Stored) -> DeadLetter:
@@ -246,9 +250,8 @@ def _read_letter(stored: Stored) -> DeadLetter:
 
 def _letter(model: ModelVersion, letter: DeadLetter) -> Stored:
     record = letter.record
-    place = _id(model, record.topic_partition, record.key)
     return {
-        "_id": f"{place}/{record.offset:019}",
+        "_id": _letter_id(model, record.topic_partition, record.key, record.offset),
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,

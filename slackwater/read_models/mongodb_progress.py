@@ -156,9 +156,7 @@ class MongodbProgressStore:
             await self._collection.update_many(
                 _partitions_of(before), {"$inc": {"fence": 1}}, session=session
             )
-            activated = await self._covers(session, model, before) and await self._lacks_no_more(
-                session, model, before
-            )
+            activated = await self._has_all(session, model, before)
             if not activated:
                 raise _NotYetError
             change = {"$set": {"active": model.version}}
@@ -249,14 +247,11 @@ class MongodbProgressStore:
         if not await self._collection.find_one(_id(model), session=session):
             raise UnknownReadModelError(model)
 
-    async def _covers(self, session: Session, model: ModelVersion, before: ModelVersion) -> bool:
-        ahead = await self._places(session, model)
-        return covers(ahead, await self._places(session, before))
-
-    async def _lacks_no_more(
-        self, session: Session, model: ModelVersion, before: ModelVersion
-    ) -> bool:
+    async def _has_all(self, session: Session, model: ModelVersion, before: ModelVersion) -> bool:
+        """Tell whether a version has everything that the one before it has."""
         new, old = await self._places(session, model), await self._places(session, before)
+        if not covers(new, old):
+            return False
         left = {at for at, place in new.items() if has_left(place, old.get(at, Place()))}
         return lacks_no_more(
             await self._dead_letters.listed(session, model),

@@ -55,10 +55,15 @@ class Parking:
             self._first[hole.at, hole.key] = hole.offset
             self._letters[hole.at] += hole.letters
 
-    def holds(self, record: Record) -> bool:
-        """Tell whether a record must wait behind one of its key that is parked."""
-        first = self._first.get((record.topic_partition, record.key)) if self._first else None
-        return first is not None and record.offset >= first
+    def split(self, records: Sequence[Record]) -> tuple[list[Record], list[DeadLetter]]:
+        """Return records that may be applied, and the letters of those that wait behind a hole."""
+        free, behind = [], []
+        for record in records:
+            if self._holds(record):
+                behind.append(self.letter(record))
+            else:
+                free.append(record)
+        return free, behind
 
     def letter(self, record: Record, error: PoisonousEventError | None = None) -> DeadLetter:
         """Return the letter of a record: of a poisonous one, or of one that waits behind it."""
@@ -90,6 +95,10 @@ class Parking:
             record = letter.record
             self._first.setdefault((record.topic_partition, record.key), record.offset)
             self._letters[record.topic_partition] += 1
+
+    def _holds(self, record: Record) -> bool:
+        first = self._first.get((record.topic_partition, record.key)) if self._first else None
+        return first is not None and record.offset >= first
 
     def _full(self, letters: Sequence[DeadLetter]) -> TopicPartition | None:
         """Return the partition that would hold too many."""

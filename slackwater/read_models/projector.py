@@ -16,7 +16,6 @@ nobody knows what must wait behind it.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -28,7 +27,7 @@ from slackwater.event_log.port import Record, TopicPartition
 from slackwater.events.cloudevents import from_headers
 from slackwater.logs import logger
 from slackwater.read_models.dead_letters import DeadLetter
-from slackwater.read_models.documents import Row, RowWrite
+from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.fold import fold, refs_of
 from slackwater.read_models.parking import LETTERS_MAX, Parking
 from slackwater.read_models.progress import (
@@ -37,8 +36,8 @@ from slackwater.read_models.progress import (
     ProgressUpdate,
     ReadModelState,
 )
-from slackwater.read_models.projection import Projection, Ref, Rows
-from slackwater.read_models.target import Target
+from slackwater.read_models.projection import Projection
+from slackwater.read_models.target import Target, load_rows
 
 _log = logger("projector")
 
@@ -108,13 +107,9 @@ class Projector:
         parking = await self._parking_of(claim)
         with self._remedy():
             admitted = await self._timelines.admit(records)
-        behind = [parking.letter(record) for record in admitted if parking.holds(record)]
-        events = [
-            from_headers(record.topic, record.headers, record.value)
-            for record in admitted
-            if not parking.holds(record)
-        ]
-        rows = Rows(await self._load(refs_of(self._projection, events)))
+        free, behind = parking.split(admitted)
+        events = [from_headers(record.topic, record.headers, record.value) for record in free]
+        rows = await load_rows(self._target, refs_of(self._projection, events))
         applied = fold(self._projection, rows, events)
         positions = {record.topic_partition: record.offset + 1 for record in records}
         update = self._update(claim, positions, events_applied=applied, parked=behind)
@@ -187,13 +182,3 @@ class Projector:
                 f"{error.source} was restored or its log was lost, and what was folded of it is no "
                 f"more; run `slackwater rebuild {self._projection.name}`"
             ) from error
-
-    async def _load(self, refs: Collection[Ref]) -> dict[Ref, Row]:
-        ids: defaultdict[str, list[str]] = defaultdict(list)
-        for ref in refs:
-            ids[ref.collection].append(ref.id)
-        return {
-            Ref(collection, row_id): row
-            for collection, wanted in ids.items()
-            for row_id, row in (await self._target.load(collection, wanted)).items()
-        }

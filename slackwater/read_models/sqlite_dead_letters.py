@@ -7,7 +7,6 @@ the position is that has passed it.
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,6 +18,7 @@ from slackwater.read_models.dead_letters import (
     HOLES_LISTED_MAX,
     DeadLetter,
     Hole,
+    by_place,
     grown,
     together,
 )
@@ -123,8 +123,6 @@ _FORGET = (
     "DELETE FROM dead_letters WHERE read_model = ? AND version = ?",
 )
 
-Place = tuple[TopicPartition, str]
-
 
 def create_tables(connection: Connection) -> None:
     """Create what is missing."""
@@ -140,10 +138,7 @@ def park(connection: Connection, model: ModelVersion, letters: Sequence[DeadLett
     Raises:
         ConflictError: of a key that a letter waits behind, nothing is parked.
     """
-    by_place: defaultdict[Place, list[DeadLetter]] = defaultdict(list)
-    for letter in letters:
-        by_place[letter.record.topic_partition, letter.record.key].append(letter)
-    for (at, key), parked in by_place.items():
+    for (at, key), parked in by_place(letters).items():
         found = [_hole(row) for row in connection.execute(_FIND_HOLE, (*model, *at, key))]
         hole, added = grown(found[0] if found else None, parked)
         connection.execute(_PUT_HOLE, (*model, *_hole_values(hole)))

@@ -5,13 +5,15 @@ Each version has collections of its own, so the next one is built while readers 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from slackwater.read_models.documents import Collection, DocumentStore, Row, RowWrite
 from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
+from slackwater.read_models.projection import Ref, Rows
 from slackwater.read_models.search import Index, SearchIndex
 from slackwater.read_models.showing import Saved, Showing, nothing
 
@@ -48,6 +50,20 @@ class Target(Protocol):
     async def drop(self) -> None:
         """Remove all rows."""
         ...
+
+
+async def load_rows(target: Target, refs: Iterable[Ref]) -> Rows:
+    """Return the rows to fold into, as they are stored."""
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for ref in refs:
+        ids[ref.collection].append(ref.id)
+    return Rows(
+        {
+            Ref(collection, row_id): row
+            for collection, wanted in ids.items()
+            for row_id, row in (await target.load(collection, wanted)).items()
+        }
+    )
 
 
 class DocumentTarget:

@@ -340,10 +340,11 @@ def running(
     *arguments: str,
     program: tuple[str, ...] = (),
     settings: Mapping[str, str] | None = None,
+    ready_s: float = _READY_S,
 ) -> Iterator[Running]:
     """Start an installation, wait until it is ready, and stop it at the end."""
     installation = Running(data_dir, *arguments, program=program, settings=settings)
     try:
-        yield installation.wait_ready()
+        yield installation.wait_ready(ready_s)
     finally:
         installation.stop()

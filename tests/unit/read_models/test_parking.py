@@ -16,10 +16,11 @@ from slackwater.read_models.dead_letters import Hole
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.parking import LETTERS_MAX
 from slackwater.read_models.progress import ProgressUpdate, ReadModelProgress
+from slackwater.read_models.projection import Projection
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
-from slackwater.read_models.target import DocumentTarget, SearchTarget
+from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
 from slackwater.testing.clock import ManualClock
 from slackwater.testing.doorbell import LocalDoorbell
 from tests.unit.read_models.things import (
@@ -49,9 +50,19 @@ async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocumentStore]:
 async def projecting(documents: SqliteDocumentStore, letters_max: int = LETTERS_MAX) -> Projector:
     """Return a projector to which the partition was assigned."""
     target = DocumentTarget(MODEL, COLLECTIONS, documents)
+    return await projecting_into(target, PROJECTION, documents, letters_max)
+
+
+async def projecting_into(
+    target: Target,
+    projection: Projection,
+    documents: SqliteDocumentStore,
+    letters_max: int = LETTERS_MAX,
+) -> Projector:
+    """Return a projector of a projection to which the partition was assigned."""
     await target.prepare()
     projector = Projector(
-        PROJECTION,
+        projection,
         target=target,
         progress=documents.progress,
         timelines=Timelines(newest_by_topic),
@@ -223,15 +234,7 @@ async def test_of_a_search_index_what_is_parked_is_durable_before_progress_passe
 ) -> None:
     search = SqliteSearchIndex(tmp_path / "search.db")
     target = SearchTarget(MODEL, INDEX, search, documents.progress)
-    await target.prepare()
-    projector = Projector(
-        SEARCHED,
-        target=target,
-        progress=documents.progress,
-        timelines=Timelines(newest_by_topic),
-        clock=ManualClock(),
-    )
-    await projector.assigned([AT])
+    projector = await projecting_into(target, SEARCHED, documents)
     await target.settled()
     seen_holes: list[tuple[Hole, ...]] = []
     save = documents.progress.save
