@@ -1,8 +1,10 @@
-"""`slackwater dead-letter list|show|replay`: what read models have parked, and replaying it."""
+"""`slackwater dead-letter list|show|replay|discard`: what read models have parked."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import getpass
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +13,28 @@ import typer
 
 from slackwater.command_line.options import DataDir, Json
 from slackwater.command_line.process import run_process
+from slackwater.event_log.port import Record
 from slackwater.installation import Installation
-from slackwater.parts.dead_letters import Chosen, Parked, Replayed, letters, parked, replay
+from slackwater.parts.dead_letters import Chosen, Parked, discarded, letters, parked
+from slackwater.parts.replay import Decision, Replayed, Report, replay
 from slackwater.read_models.dead_letters import DeadLetter
+from slackwater.read_models.discards import Discard, Treatment
 from slackwater.settings import load_settings
 
 Name = Annotated[str | None, typer.Argument(help="A read model; all, if left out.")]
 Key = Annotated[str | None, typer.Option("--key", help="Only this partition key.")]
 Error = Annotated[str | None, typer.Option("--error", help="Only this kind of error.")]
+Skip = Annotated[int, typer.Option("--skip", min=0, help="Leave out so many.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Show so many.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; else only see what would come of it.")]
+
+_REPORT_INTERVAL_S = 1.0
+_TREATMENTS = {
+    Treatment.LEFT_OUT: "left out",
+    Treatment.GAP_ACCEPTED: "applied without those missing before it",
+    Treatment.AGGREGATE_LEFT_OUT: "left out with all of its aggregate",
+    Treatment.UNREADABLE: "left out; nobody can say of which row",
+}
 
 _commands = typer.Typer(no_args_is_help=True, help="What read models have parked.")
 
@@ -33,25 +49,29 @@ def list_(
     name: Name = None,
     key: Key = None,
     error: Error = None,
-    skip: Annotated[int, typer.Option("--skip", min=0, help="Leave out so many keys.")] = 0,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show so many keys.")] = 50,
+    discards: Annotated[
+        bool, typer.Option("--discarded", help="List the events that were discarded instead.")
+    ] = False,
+    skip: Skip = 0,
+    limit: Limit = 50,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """List the keys that are parked, each with the error of its first event."""
+    chosen = Chosen(read_model=name, key=key, error=error)
+    lines = _discard_lines if discards else _parked_lines
 
     async def work(installation: Installation) -> None:
         number = 0
-        async for each in parked(installation, Chosen(read_model=name, key=key, error=error)):
+        async for line in lines(installation, chosen, json=json):
             number += 1
             if number > skip + limit:
-                if not json:
-                    typer.echo(f"There are more; see them with --skip {skip + limit}")
+                _say(f"There are more; see them with --skip {skip + limit}", json=json)
                 return
             if number > skip:
-                typer.echo(msgspec.json.encode(each) if json else _parked_line(each))
-        if not number and not json:
-            typer.echo("Nothing is parked")
+                typer.echo(line)
+        if not number:
+            _say("Nothing is discarded" if discards else "Nothing is parked", json=json)
 
     _run(data_dir, work)
 
@@ -61,7 +81,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A read model.")],
     key: Annotated[str, typer.Argument(help="The partition key.")],
     after: Annotated[int, typer.Option("--after", help="Begin behind this offset.")] = -1,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show so many events.")] = 20,
+    limit: Limit = 20,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -80,9 +100,7 @@ def replay_(
     name: Name = None,
     key: Key = None,
     error: Error = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; else only see what would come of it.")
-    ] = False,
+    yes: Yes = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -91,21 +109,97 @@ def replay_(
     Without --yes nothing is changed. Ctrl-C ends it between two steps: what was done stays done,
     and the next run goes on. Exit status 1: something cannot be applied yet.
     """
-    chosen, is_stuck = Chosen(read_model=name, key=key, error=error), False
+    _replay(data_dir, Chosen(read_model=name, key=key, error=error), None, yes=yes, json=json)
+
+
+@_commands.command()
+def discard(
+    name: Annotated[str, typer.Argument(help="A read model.")],
+    why: Annotated[str, typer.Option("--why", help="The reason, for whoever asks later.")],
+    by: Annotated[
+        str | None, typer.Option("--by", help="Who decides it; else the user of this process.")
+    ] = None,
+    key: Key = None,
+    error: Error = None,
+    offset: Annotated[
+        int | None, typer.Option("--offset", min=0, help="Only the event at this offset.")
+    ] = None,
+    yes: Yes = False,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Go without the events that cannot be applied, and apply all that waits behind them.
+
+    Of each key only what fails is left out, for ever: a rebuild leaves it out, too. The decision is
+    kept with who and why (`list --discarded`). Without --yes nothing is changed. Exit status 1:
+    something else stands in the way.
+    """
+    if not why.strip():
+        raise typer.BadParameter("say why, for whoever asks later", param_hint="--why")
+    decision = Decision(by=by or getpass.getuser(), why=why, offset=offset, error=error)
+    chosen = Chosen(read_model=name, key=key)
+    _replay(data_dir, chosen, decision, yes=yes, json=json)
+
+
+def _replay(
+    data_dir: Path | None, chosen: Chosen, decision: Decision | None, *, yes: bool, json: bool
+) -> None:
+    is_stuck = False
 
     async def work(installation: Installation) -> None:
         nonlocal is_stuck
-        async for each in replay(installation, chosen, apply=yes):
-            is_stuck = is_stuck or each.reason is not None
-            typer.echo(msgspec.json.encode(each) if json else _replayed_line(each))
+        replaying = replay(installation, chosen, apply=yes, decision=decision, report=_reporter())
+        nothing = True
+        async for each in replaying:
+            nothing, is_stuck = False, is_stuck or each.reason is not None
+            if json:
+                typer.echo(msgspec.json.encode(_replayed_told(each)))
+            else:
+                typer.echo("\n".join(_replayed_lines(each, applied=yes)))
+        if nothing:
+            _say("Nothing is parked", json=json)
 
     _run(data_dir, work)
     if is_stuck:
         raise typer.Exit(1)
 
 
+def _reporter() -> Report:
+    """Return what says how far a long key is, once a second, on standard error."""
+    told_s = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= _REPORT_INTERVAL_S:
+            told_s = time.monotonic()
+            typer.echo(f"{done:,} of {total:,} events of the key are done", err=True)
+
+    return report
+
+
 def _run(data_dir: Path | None, work: Callable[[Installation], Awaitable[None]]) -> None:
     run_process(load_settings({"data_dir": data_dir, "log_level": "ERROR"}), work)
+
+
+def _say(text: str, *, json: bool) -> None:
+    """Print what is for people only."""
+    if not json:
+        typer.echo(text)
+
+
+async def _parked_lines(
+    installation: Installation, chosen: Chosen, *, json: bool
+) -> AsyncIterator[bytes | str]:
+    async for each in parked(installation, chosen):
+        yield msgspec.json.encode(each) if json else _parked_line(each)
+
+
+async def _discard_lines(
+    installation: Installation, chosen: Chosen, *, json: bool
+) -> AsyncIterator[bytes | str]:
+    async for read_model, discard in discarded(installation, chosen):
+        told = _discard_told(discard, read_model)
+        yield msgspec.json.encode(told) if json else _discard_line(discard, read_model)
 
 
 def _parked_line(each: Parked) -> str:
@@ -120,8 +214,7 @@ def _letter_line(letter: DeadLetter) -> str:
     return f"{record.topic}[{record.partition}] {record.offset} {what}: {why}"
 
 
-def _letter_told(letter: DeadLetter) -> dict[str, object]:
-    record = letter.record
+def _record_told(record: Record) -> dict[str, object]:
     return {
         "topic": record.topic,
         "partition": record.partition,
@@ -129,16 +222,56 @@ def _letter_told(letter: DeadLetter) -> dict[str, object]:
         "key": record.key,
         "headers": record.headers,
         "value": record.value.decode(errors="replace"),
+    }
+
+
+def _letter_told(letter: DeadLetter) -> dict[str, object]:
+    return {
+        **_record_told(letter.record),
         "error": letter.error,
         "reason": letter.reason,
         "parked_at": letter.parked_at,
     }
 
 
-def _replayed_line(each: Replayed) -> str:
+def _replayed_told(each: Replayed) -> dict[str, object]:
+    told: dict[str, object] = msgspec.structs.asdict(each)
+    return {**told, "discards": [_discard_told(discard) for discard in each.discards]}
+
+
+def _replayed_lines(each: Replayed, *, applied: bool) -> list[str]:
     title = f"{each.read_model} v{each.version} {each.topic}[{each.partition}] {each.key}"
+    lines = [f"  {_discard_line(discard)}" for discard in each.discards]
+    if len(lines) < each.discarded:
+        lines.append(f"  and {each.discarded - len(lines):,} more")
+    counts = f"{each.events:,} events applied, {each.discarded:,} discarded"
     if each.closed:
-        return f"{title}: replayed, {each.events:,} events applied"
+        return [f"{title}: replayed, {counts}", *lines]
     if each.reason is not None:
-        return f"{title}: stays parked: {each.reason}"
-    return f"{title}: {each.events:,} events would be applied; add --yes to do it"
+        return [f"{title}: stays parked: {each.reason}", *(lines if applied else ())]
+    return [f"{title}: would be replayed, {counts}; add --yes to do it", *lines]
+
+
+def _discard_line(discard: Discard, read_model: str = "") -> str:
+    record = discard.record
+    what = record.headers.get("ce_type", "no event")
+    place = f"{record.topic}[{record.partition}] {record.offset}"
+    title = f"{read_model} {place} {record.key}" if read_model else place
+    line = f"{title} {what}: {_TREATMENTS[discard.treatment]}, {discard.reason}"
+    if not read_model:
+        return line
+    return f"{line} ({discard.by}, {discard.discarded_at:%Y-%m-%d %H:%M} UTC: {discard.why})"
+
+
+def _discard_told(discard: Discard, read_model: str | None = None) -> dict[str, object]:
+    told: dict[str, object] = {} if read_model is None else {"read_model": read_model}
+    return {
+        **told,
+        **_record_told(discard.record),
+        "treatment": discard.treatment,
+        "error": discard.error,
+        "reason": discard.reason,
+        "by": discard.by,
+        "why": discard.why,
+        "discarded_at": discard.discarded_at,
+    }

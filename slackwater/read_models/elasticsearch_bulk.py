@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
-from slackwater.errors import PoisonousEventError
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.elasticsearch_errors import Failure, error_of, failure
 from slackwater.read_models.elasticsearch_mapping import TEXTS
 from slackwater.read_models.elasticsearch_query import indexed_text
-from slackwater.read_models.search import Index
+from slackwater.read_models.search import Index, UnindexableRowError
+from slackwater.read_models.search_row import kind_and_json
 
 _BULK_BYTES_MAX = 1_000_000  # aiohttp warns of bodies that hold up the event loop from 1 MiB on
 _ID_BYTES_MAX = 512
@@ -31,17 +31,6 @@ _POISON = frozenset(
         "x_content_parse_exception",
     }
 )
-
-
-class UnindexableRowError(PoisonousEventError):
-    """Elasticsearch can never index a row; mend the projection, or the event that it comes from."""
-
-    def __init__(self, row: RowWrite, reason: str) -> None:
-        self.row_id = row.id
-        super().__init__(
-            f"row {row.id} at version {row.version} cannot be put into search index "
-            f"{row.collection} ({reason}); mend the projection or the event"
-        )
 
 
 class Bulk:
@@ -104,11 +93,12 @@ def _failures(
 def _lines(index: Index, row: RowWrite) -> list[bytes]:
     if not 0 < len(row.id.encode()) <= _ID_BYTES_MAX:  # it would have the whole bulk refused
         raise UnindexableRowError(row, f"its id is empty or longer than {_ID_BYTES_MAX} bytes")
+    kind, document = kind_and_json(row)
     action = {"_id": row.id, "version": row.version, "version_type": "external"}
     stored = {
         "id": row.id,
-        "kind": row.document["kind"],
-        "document": row.document,
+        "kind": kind,
+        "document": orjson.Fragment(document),
         TEXTS: {
             field.name: indexed_text(row.document.get(field.name) or "") for field in index.fields
         },

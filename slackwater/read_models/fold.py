@@ -1,7 +1,8 @@
 """Folds a batch of events into rows, each event exactly once.
 
 Versions are contiguous: the next one is applied, one that is not newer is a duplicate and dropped,
-and behind a missing one nothing of the aggregate is. "The newer wins" would lose what came between.
+and behind a missing one nothing of the aggregate is, unless that one was discarded. "The newer
+wins" would lose what came between.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from slackwater.errors import PoisonousEventError, SlackwaterError
 from slackwater.events.event import Event
+from slackwater.read_models.discards import NO_DISCARDS, Discards
 from slackwater.read_models.projection import Guard, Projection, Ref, Rows
 
 
@@ -31,18 +33,23 @@ def refs_of(projection: Projection, events: Iterable[Event]) -> set[Ref]:
     return refs
 
 
-def fold(projection: Projection, rows: Rows, events: Sequence[Event]) -> int:
+def fold(
+    projection: Projection,
+    rows: Rows,
+    events: Sequence[Event],
+    discards: Discards = NO_DISCARDS,
+) -> int:
     """Apply events to rows in order; return how many were new.
 
     Raises:
         PoisonousEventError: an event cannot be applied; those before it have been.
     """
-    return sum(_fold_one(projection, rows, event) for event in events)
+    return sum(_fold_one(projection, rows, event, discards) for event in events)
 
 
-def _fold_one(projection: Projection, rows: Rows, event: Event) -> bool:
+def _fold_one(projection: Projection, rows: Rows, event: Event, discards: Discards) -> bool:
     guard = projection.guard_of(event)
-    if guard is None or not _is_next(rows, guard, event):
+    if guard is None or not _is_next(rows.version(guard.row(event)), event, discards):
         return False
     recorded = projection.event_types.decode(event)
     rule = projection.rule_for(recorded.body)
@@ -71,11 +78,12 @@ def _unprojectable(event: Event, error: Exception) -> PoisonousEventError:
     )
 
 
-def _is_next(rows: Rows, guard: Guard, event: Event) -> bool:
-    version = rows.version(guard.row(event))
-    if event.version > version + 1:
+def _is_next(version: int, event: Event, discards: Discards) -> bool:
+    if event.version <= version or discards.leaves_out(event, version):
+        return False
+    if event.version > version + 1 and not discards.bridge(event, version):
         raise MissingVersionError(
             f"{event.aggregate_type} {event.aggregate_id} is at version {version} and the next "
             f"event is {event.version}; mend the log or rebuild the read model"
         )
-    return event.version == version + 1
+    return True

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from pymongo import ReplaceOne
 
-from slackwater.event_log.port import Record, TopicPartition
+from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.dead_letters import (
     HOLES_LISTED_MAX,
     DeadLetter,
@@ -27,6 +27,7 @@ from slackwater.read_models.dead_letters import (
     together,
 )
 from slackwater.read_models.mongodb_database import MongodbDatabase, Session, Stored
+from slackwater.read_models.mongodb_records import read_record, stored_record
 from slackwater.read_models.progress import ModelVersion
 from slackwater.read_models.query import prefix_range
 
@@ -89,14 +90,23 @@ class MongodbDeadLetters:
             await self._letters.insert_many(letters, session=session)
 
     async def holes_in(
-        self, session: Session, model: ModelVersion, partitions: Sequence[TopicPartition]
+        self, session: Session, model: ModelVersion, at: TopicPartition, after: str, limit: int
     ) -> list[Hole]:
-        """Return every hole of these partitions."""
-        holes = []
-        for at in partitions:
-            found = self._holes.find(_under(model, *at), session=session, batch_size=_BATCH_SIZE)
-            holes += [_hole(document) for document in await found.to_list()]
-        return holes
+        """Return a page of the holes of a partition."""
+        wanted = _under(model, *at)
+        if after:
+            wanted["_id"] = {"$gt": _id(model, at, after), "$lt": wanted["_id"]["$lt"]}
+        found = self._holes.find(
+            wanted, sort=[("_id", 1)], limit=limit, batch_size=limit, session=session
+        )
+        return [_hole(document) for document in await found.to_list()]
+
+    async def hole_of(
+        self, session: Session, model: ModelVersion, at: TopicPartition, key: str
+    ) -> Hole | None:
+        """Return the hole of a key, if anything of it is parked."""
+        found = await self._holes.find_one({"_id": _id(model, at, key)}, session=session)
+        return _hole(found) if found is not None else None
 
     async def listed(self, session: Session, model: ModelVersion) -> tuple[Hole, ...]:
         """Return the holes of a version; of very many, the last ones together."""
@@ -233,14 +243,7 @@ def _letters_of(model: ModelVersion, hole: Hole, *, first: int) -> Stored:
 def _read_letter(stored: Stored) -> DeadLetter:
     documents = stored["documents"]
     return DeadLetter(
-        record=Record(
-            topic=stored["topic"],
-            partition=stored["partition"],
-            offset=stored["offset"],
-            key=stored["key"],
-            value=bytes(stored["value"]),
-            headers=dict(stored["headers"]),
-        ),
+        record=read_record(stored),
         documents=tuple(documents) if documents is not None else None,
         error=stored["error"],
         reason=stored["reason"],
@@ -252,12 +255,7 @@ def _letter(model: ModelVersion, letter: DeadLetter) -> Stored:
     record = letter.record
     return {
         "_id": _letter_id(model, record.topic_partition, record.key, record.offset),
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "key": record.key,
-        "value": record.value,
-        "headers": [[name, text] for name, text in record.headers.items()],
+        **stored_record(record),
         "documents": list(letter.documents) if letter.documents is not None else None,
         "error": letter.error,
         "reason": letter.reason,

@@ -20,9 +20,11 @@ from pymongo.errors import DuplicateKeyError
 from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.dead_letters import DeadLetter, Hole, lacks_no_more
+from slackwater.read_models.discards import Discard
 from slackwater.read_models.mongodb_changes import MongodbChanges
 from slackwater.read_models.mongodb_database import MongodbDatabase, Session, Stored
 from slackwater.read_models.mongodb_dead_letters import MongodbDeadLetters, MongodbParking
+from slackwater.read_models.mongodb_discards import MongodbDiscards
 from slackwater.read_models.mongodb_errors import not_replicated
 from slackwater.read_models.mongodb_holders import MongodbHolders, number_of
 from slackwater.read_models.progress import (
@@ -51,6 +53,7 @@ class MongodbProgressStore:
         self._changes = MongodbChanges(database, self._collection)
         self._holders = MongodbHolders(database, self._collection)
         self._dead_letters = MongodbDeadLetters(database)
+        self._discards = MongodbDiscards(database)
 
     async def register(self, model: ModelVersion) -> None:
         await self._insert(_pointer(model), {"active": model.version})
@@ -81,7 +84,7 @@ class MongodbProgressStore:
 
     async def save(self, update: ProgressUpdate) -> None:
         """Save in one transaction; what is of one partition is one document, whole by itself."""
-        if len(update.positions) > 1 or update.parked:
+        if len(update.positions) > 1 or update.parked or update.discarded:
             await self.transaction(update, lambda session: self.advance(session, update))
             return
         async with self._database.session() as session:
@@ -95,15 +98,27 @@ class MongodbProgressStore:
         async with self._holders.session(update.claim.model) as session:
             await self._database.transaction(work, within=session)
 
-    async def holes(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> list[Hole]:
+    async def holes(
+        self, model: ModelVersion, at: TopicPartition, *, after: str = "", limit: int
+    ) -> list[Hole]:
         async with self._database.session() as session:
-            return await self._dead_letters.holes_in(session, model, partitions)
+            return await self._dead_letters.holes_in(session, model, at, after, limit)
+
+    async def hole(self, model: ModelVersion, at: TopicPartition, key: str) -> Hole | None:
+        async with self._database.session() as session:
+            return await self._dead_letters.hole_of(session, model, at, key)
 
     async def letters(
         self, model: ModelVersion, hole: Hole, *, after: int = -1, limit: int
     ) -> list[DeadLetter]:
         async with self._database.session() as session:
             return await self._dead_letters.letters(session, model, hole, after, limit)
+
+    async def discards(
+        self, read_model: str, *, after: Discard | None = None, limit: int
+    ) -> list[Discard]:
+        async with self._database.session() as session:
+            return await self._discards.page_of(session, read_model, after, limit)
 
     async def close_hole(self, model: ModelVersion, hole: Hole) -> bool:
         closed = False
@@ -207,6 +222,7 @@ class MongodbProgressStore:
         parking = MongodbParking()
         if update.parked:
             parking = await self._dead_letters.parking(session, claim.model, update.parked)
+        await self._discards.put(session, claim.model.read_model, update.discarded)
         if not update.positions:
             await self._count_events(session, claim.model, events)
             return

@@ -14,8 +14,10 @@ from slackwater.clock import Clock
 from slackwater.errors import PoisonousEventError, StructuralError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.events.cloudevents import from_headers
-from slackwater.read_models.dead_letters import DeadLetter, Hole
+from slackwater.read_models.dead_letters import DeadLetter
 from slackwater.read_models.fold import refs_of
+from slackwater.read_models.paging import holes_of
+from slackwater.read_models.progress import Claim, ProgressStore
 from slackwater.read_models.projection import Projection
 
 LETTERS_MAX = 100_000
@@ -38,22 +40,22 @@ class Parking:
     """Of one projector, for the partitions that are assigned to it."""
 
     def __init__(
-        self,
-        projection: Projection,
-        holes: Iterable[Hole],
-        clock: Clock,
-        letters_max: int = LETTERS_MAX,
+        self, projection: Projection, clock: Clock, letters_max: int = LETTERS_MAX
     ) -> None:
-        """Begin with what the store holds of the partitions, loaded after they were claimed."""
         self._projection = projection
         self._clock = clock
         self._letters_max = letters_max
         self._first: dict[tuple[TopicPartition, str], int] = {}
         self._letters: Counter[TopicPartition] = Counter()
-        for hole in holes:
-            assert hole.key is not None
-            self._first[hole.at, hole.key] = hole.offset
-            self._letters[hole.at] += hole.letters
+
+    async def load(self, progress: ProgressStore, claim: Claim) -> Parking:
+        """Begin with what the store holds of the partitions, after they were claimed."""
+        for at in claim.fences:
+            async for hole in holes_of(progress, claim.model, at):
+                assert hole.key is not None
+                self._first[at, hole.key] = hole.offset
+                self._letters[at] += hole.letters
+        return self
 
     def split(self, records: Sequence[Record]) -> tuple[list[Record], list[DeadLetter]]:
         """Return records that may be applied, and the letters of those that wait behind a hole."""

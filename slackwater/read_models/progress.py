@@ -20,6 +20,7 @@ import msgspec
 from slackwater.errors import StructuralError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.dead_letters import DeadLetter, Hole
+from slackwater.read_models.discards import Discard
 
 FIRST_VERSION = 1
 
@@ -78,7 +79,8 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
     `timelines` names the timeline of each position; without a name the stored one stays. `parked`
     holds events that are passed without being applied, in the order of their offsets; they become
-    durable together with the positions, and once, however often they are saved.
+    durable together with the positions, and once, however often they are saved. So do `discarded`
+    ones, of which the last decision counts.
     """
 
     claim: Claim
@@ -86,6 +88,7 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
     timelines: Mapping[TopicPartition, str] = {}
     events_applied: int = 0
     parked: tuple[DeadLetter, ...] = ()
+    discarded: tuple[Discard, ...] = ()
 
 
 class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,14 +144,26 @@ class ProgressStore(Protocol):
         """
         ...
 
-    async def holes(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> list[Hole]:
-        """Return every hole of a version in these partitions, one a key."""
+    async def holes(
+        self, model: ModelVersion, at: TopicPartition, *, after: str = "", limit: int
+    ) -> list[Hole]:
+        """Return a page of a version's holes in a partition, in the order of their keys."""
+        ...
+
+    async def hole(self, model: ModelVersion, at: TopicPartition, key: str) -> Hole | None:
+        """Return the hole of a key in a partition if anything of it is parked."""
         ...
 
     async def letters(
         self, model: ModelVersion, hole: Hole, *, after: int = -1, limit: int
     ) -> list[DeadLetter]:
         """Return a page of a hole's letters, in the order of their offsets, behind one of these."""
+        ...
+
+    async def discards(
+        self, read_model: str, *, after: Discard | None = None, limit: int
+    ) -> list[Discard]:
+        """Return a page of what was discarded of any version, by topic, partition and offset."""
         ...
 
     async def close_hole(self, model: ModelVersion, hole: Hole) -> bool:

@@ -24,11 +24,12 @@ from slackwater.clock import Clock
 from slackwater.consumer.timelines import PartedError, Timelines
 from slackwater.errors import ConflictError, PoisonousEventError, StructuralError
 from slackwater.event_log.port import Record, TopicPartition
-from slackwater.events.cloudevents import from_headers
 from slackwater.logs import logger
 from slackwater.read_models.dead_letters import DeadLetter
+from slackwater.read_models.discards import NO_DISCARDS
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.fold import fold, refs_of
+from slackwater.read_models.paging import all_discards
 from slackwater.read_models.parking import LETTERS_MAX, Parking
 from slackwater.read_models.progress import (
     Claim,
@@ -66,6 +67,7 @@ class Projector:
         self._letters_max = letters_max
         self._claim: Claim | None = None
         self._parking: Parking | None = None
+        self._discards = NO_DISCARDS
 
     async def assigned(
         self, partitions: Collection[TopicPartition]
@@ -108,9 +110,9 @@ class Projector:
         with self._remedy():
             admitted = await self._timelines.admit(records)
         free, behind = parking.split(admitted)
-        events = [from_headers(record.topic, record.headers, record.value) for record in free]
+        events = self._discards.read(free)
         rows = await load_rows(self._target, refs_of(self._projection, events))
-        applied = fold(self._projection, rows, events)
+        applied = fold(self._projection, rows, events, self._discards)
         positions = {record.topic_partition: record.offset + 1 for record in records}
         update = self._update(claim, positions, events_applied=applied, parked=behind)
         await self._commit(rows.writes(), update)
@@ -144,9 +146,15 @@ class Projector:
         return parking
 
     async def _parking_of(self, claim: Claim) -> Parking:
+        """Return what is parked; where it has to be loaded, what is discarded after it.
+
+        Who discards says so before closing a hole: where no hole is seen, its discards are.
+        """
         if self._parking is None:
-            holes = await self._progress.holes(claim.model, tuple(claim.fences))
-            self._parking = Parking(self._projection, holes, self._clock, self._letters_max)
+            parking = Parking(self._projection, self._clock, self._letters_max)
+            loaded = await parking.load(self._progress, claim)
+            self._discards = await all_discards(self._progress, claim.model.read_model)
+            self._parking = loaded
         return self._parking
 
     async def halted(self, reason: str) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from slackwater.capability import Capability
-from slackwater.errors import StructuralError, TransientError
+from slackwater.errors import PoisonousEventError, StructuralError, TransientError
 from slackwater.read_models.documents import Row, RowWrite
 
 
@@ -31,6 +31,17 @@ class ChangedIndexError(StructuralError):
     def __init__(self, index: str) -> None:
         self.index = index
         super().__init__(f"search index {index} has other fields; drop it and rebuild it")
+
+
+class UnindexableRowError(PoisonousEventError):
+    """A row can never be put into its index; mend the projection, or the event it comes from."""
+
+    def __init__(self, row: RowWrite, reason: object) -> None:
+        self.row_id = row.id
+        super().__init__(
+            f"row {row.id} at version {row.version} cannot be put into search index "
+            f"{row.collection} ({reason}); mend the projection or the event"
+        )
 
 
 class PartialResultError(TransientError):

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from slackwater.event_log.port import Record, TopicPartition
+from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.dead_letters import (
     HOLES_LISTED_MAX,
     DeadLetter,
@@ -23,6 +23,7 @@ from slackwater.read_models.dead_letters import (
     together,
 )
 from slackwater.read_models.progress import ModelVersion
+from slackwater.read_models.sqlite_records import RECORD_COLUMNS, read_record, record_values
 from slackwater.sqlite.driver import Connection
 
 _CREATE_HOLES = """
@@ -71,7 +72,8 @@ _FIND_HOLE = f"""
 """  # noqa: S608
 _FIND_HOLES = f"""
     SELECT {_HOLE_COLUMNS} FROM progress_holes
-    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ?
+    WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND key > ?
+    ORDER BY key LIMIT ?
 """  # noqa: S608
 _LIST_HOLES = f"""
     SELECT {_HOLE_COLUMNS} FROM progress_holes WHERE read_model = ? AND version = ?
@@ -97,18 +99,17 @@ _PUT_HOLE = f"""
     INSERT OR REPLACE INTO progress_holes (read_model, version, {_HOLE_COLUMNS})
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """  # noqa: S608
-_PUT_LETTER = """
-    INSERT INTO dead_letters (
-        read_model, version, topic, partition, key, offset, value, headers, documents, error,
-        reason, parked_at
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_LIST_LETTERS = """
-    SELECT offset, value, headers, documents, error, reason, parked_at FROM dead_letters
+_LETTER_COLUMNS = f"{RECORD_COLUMNS}, documents, error, reason, parked_at"
+_PUT_LETTER = f"""
+    INSERT INTO dead_letters (read_model, version, {_LETTER_COLUMNS})
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""  # noqa: S608
+_LIST_LETTERS = f"""
+    SELECT {_LETTER_COLUMNS} FROM dead_letters
     WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND key = ?
         AND offset > ? AND offset BETWEEN ? AND ?
     ORDER BY offset LIMIT ?
-"""
+"""  # noqa: S608
 _CLOSE = """
     DELETE FROM progress_holes
     WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND key = ?
@@ -139,22 +140,29 @@ def park(connection: Connection, model: ModelVersion, letters: Sequence[DeadLett
         ConflictError: of a key that a letter waits behind, nothing is parked.
     """
     for (at, key), parked in by_place(letters).items():
-        found = [_hole(row) for row in connection.execute(_FIND_HOLE, (*model, *at, key))]
-        hole, added = grown(found[0] if found else None, parked)
+        before = hole_of(connection, model, at, key)
+        hole, added = grown(before, parked)
         connection.execute(_PUT_HOLE, (*model, *_hole_values(hole)))
-        if not found:
+        if before is None:
             connection.execute(_COUNT, (1, *model, *at))
         for letter in added:
             connection.execute(_PUT_LETTER, (*model, *_letter_values(letter)))
 
 
 def holes_in(
-    connection: Connection, model: ModelVersion, partitions: Sequence[TopicPartition]
+    connection: Connection, model: ModelVersion, at: TopicPartition, after: str, limit: int
 ) -> list[Hole]:
-    """Return every hole of these partitions."""
-    return [
-        _hole(row) for at in partitions for row in connection.execute(_FIND_HOLES, (*model, *at))
-    ]
+    """Return a page of the holes of a partition."""
+    parameters = (*model, *at, after, limit)
+    return [_hole(row) for row in connection.execute(_FIND_HOLES, parameters)]
+
+
+def hole_of(
+    connection: Connection, model: ModelVersion, at: TopicPartition, key: str
+) -> Hole | None:
+    """Return the hole of a key, if anything of it is parked."""
+    found = connection.execute(_FIND_HOLE, (*model, *at, key)).fetchall()
+    return _hole(found[0]) if found else None
 
 
 def listed_holes(connection: Connection, model: ModelVersion) -> tuple[Hole, ...]:
@@ -176,7 +184,7 @@ def letters_of(
 ) -> list[DeadLetter]:
     """Return a page of a hole's letters."""
     parameters = (*model, *hole.at, hole.key, after, hole.offset, hole.last_offset, limit)
-    return [_letter(hole, row) for row in connection.execute(_LIST_LETTERS, parameters)]
+    return [_letter(row) for row in connection.execute(_LIST_LETTERS, parameters)]
 
 
 def close(connection: Connection, model: ModelVersion, hole: Hole) -> bool:
@@ -215,17 +223,10 @@ def _hole_values(hole: Hole) -> Iterator[Any]:
     return itertools.chain(place, (documents, hole.error, hole.reason))
 
 
-def _letter(hole: Hole, row: Sequence[Any]) -> DeadLetter:
-    offset, value, headers, documents, error, reason, parked_at = row
+def _letter(row: Sequence[Any]) -> DeadLetter:
+    *record, documents, error, reason, parked_at = row
     return DeadLetter(
-        record=Record(
-            topic=hole.at.topic,
-            partition=hole.at.partition,
-            offset=offset,
-            key=hole.key or "",
-            value=value,
-            headers=msgspec.json.decode(headers),
-        ),
+        record=read_record(record),
         documents=None if documents is None else tuple(msgspec.json.decode(documents)),
         error=error,
         reason=reason,
@@ -234,13 +235,8 @@ def _letter(hole: Hole, row: Sequence[Any]) -> DeadLetter:
 
 
 def _letter_values(letter: DeadLetter) -> tuple[Any, ...]:
-    record = letter.record
     return (
-        *record.topic_partition,
-        record.key,
-        record.offset,
-        record.value,
-        _text(record.headers),
+        *record_values(letter.record),
         _text(letter.documents),
         letter.error,
         letter.reason,

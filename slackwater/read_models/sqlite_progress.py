@@ -13,8 +13,9 @@ from typing import TypeVar
 from slackwater.doorbell import Doorbell, Listener
 from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
-from slackwater.read_models import sqlite_dead_letters
+from slackwater.read_models import sqlite_dead_letters, sqlite_discards
 from slackwater.read_models.dead_letters import DeadLetter, Hole, lacks_no_more
+from slackwater.read_models.discards import Discard
 from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
@@ -155,18 +156,30 @@ class SqliteProgressStore:
         await self._write(lambda connection: advance(connection, update))
         self.announce()
 
-    async def holes(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> list[Hole]:
-        await self.create_tables()
-        return await self._file.read(
-            lambda connection: sqlite_dead_letters.holes_in(connection, model, partitions)
+    async def holes(
+        self, model: ModelVersion, at: TopicPartition, *, after: str = "", limit: int
+    ) -> list[Hole]:
+        return await self._read(
+            lambda connection: sqlite_dead_letters.holes_in(connection, model, at, after, limit)
+        )
+
+    async def hole(self, model: ModelVersion, at: TopicPartition, key: str) -> Hole | None:
+        return await self._read(
+            lambda connection: sqlite_dead_letters.hole_of(connection, model, at, key)
         )
 
     async def letters(
         self, model: ModelVersion, hole: Hole, *, after: int = -1, limit: int
     ) -> list[DeadLetter]:
-        await self.create_tables()
-        return await self._file.read(
+        return await self._read(
             lambda connection: sqlite_dead_letters.letters_of(connection, model, hole, after, limit)
+        )
+
+    async def discards(
+        self, read_model: str, *, after: Discard | None = None, limit: int
+    ) -> list[Discard]:
+        return await self._read(
+            lambda connection: sqlite_discards.page_of(connection, read_model, after, limit)
         )
 
     async def close_hole(self, model: ModelVersion, hole: Hole) -> bool:
@@ -196,8 +209,7 @@ class SqliteProgressStore:
         self.announce()
 
     async def load(self) -> list[ReadModelProgress]:
-        await self.create_tables()
-        return await self._file.read(_load)
+        return await self._read(_load)
 
     async def wait_for_change(self, *, timeout_ms: int) -> None:
         if self._listener is None:
@@ -215,6 +227,10 @@ class SqliteProgressStore:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        await self.create_tables()
+        return await self._file.read(work)
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         await self.create_tables()
@@ -239,6 +255,7 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
                 f"{partition.topic}; stop writing and claim it anew"
             )
     sqlite_dead_letters.park(connection, claim.model, update.parked)
+    sqlite_discards.put(connection, claim.model.read_model, update.discarded)
     if update.events_applied:
         connection.execute(_COUNT_EVENTS, (update.events_applied, *claim.model))
 
@@ -248,6 +265,7 @@ def _create_tables(connection: Connection) -> None:
     connection.execute(_CREATE_PARTITIONS)
     connection.execute(_CREATE_WRITTEN)
     sqlite_dead_letters.create_tables(connection)
+    sqlite_discards.create_table(connection)
     if not connection.execute(_HAS_TIMELINE).fetchall():  # made before there were any
         connection.execute(_ADD_TIMELINE)
 

@@ -26,6 +26,7 @@ from slackwater.read_models.search import (
     UnknownIndexError,
 )
 from slackwater.read_models.search_cursor import SearchCursor, decode_cursor, encode_cursor
+from slackwater.read_models.search_row import kind_and_json
 from slackwater.read_models.search_text import MARK_BEGIN, MARK_END, indexed_text, marked_html
 from slackwater.read_models.sqlite_match import match_expression
 from slackwater.sqlite.driver import Connection, Synchronous
@@ -178,13 +179,13 @@ def _get(connection: Connection, index: str, ids: str) -> dict[str, Row]:
 
 
 def _write(connection: Connection, index: Index, row: RowWrite) -> None:
-    document = orjson.dumps(row.document).decode()
+    kind, document = kind_and_json(row)
     written = connection.execute(
         f"INSERT INTO {_documents(index.name)} (id, kind, version, document) "  # noqa: S608
         "VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
         "SET kind = excluded.kind, version = excluded.version, document = excluded.document "
         "WHERE excluded.version > version RETURNING place",
-        (row.id, row.document["kind"], row.version, document),
+        (row.id, kind, row.version, document.decode()),
     ).fetchall()
     for (place,) in written:  # none when the version is not newer
         _write_words(connection, index, place, row)

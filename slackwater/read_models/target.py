@@ -110,7 +110,7 @@ class SearchTarget:
     A row that was only read is refreshed as well. It may be newer than the events at hand because a
     projector that died, or was replaced, wrote it and never came to its refresh; then there is
     nothing left to write, and progress would cover what cannot be found.
-    What is parked is durable before progress passes it.
+    What is parked or discarded is durable before progress passes it.
 
     Folding goes on while a refresh is waited for.
     """
@@ -141,9 +141,9 @@ class SearchTarget:
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
         self._showing.raise_failure()
-        if progress.parked:
-            await self._progress.save(_parking_alone(progress))
-            progress = replace(progress, parked=())
+        if progress.parked or progress.discarded:
+            await self._progress.save(_without_positions(progress))
+            progress = replace(progress, parked=(), discarded=())
         if rows:
             self._was_touched = True
             await self._search.write(self._index.name, _stored(self.model, rows))
@@ -168,8 +168,8 @@ class SearchTarget:
         await self._search.drop(self._index.name)
 
 
-def _parking_alone(progress: ProgressUpdate) -> ProgressUpdate:
-    """Return an update that parks, and moves no position."""
+def _without_positions(progress: ProgressUpdate) -> ProgressUpdate:
+    """Return an update that parks and discards, and moves no position."""
     partitions = {letter.record.topic_partition for letter in progress.parked}
     return replace(progress, positions=dict.fromkeys(partitions, 0), timelines={}, events_applied=0)
 

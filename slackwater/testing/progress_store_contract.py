@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from slackwater.errors import ConflictError, FencedError, StructuralError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.read_models.dead_letters import HOLES_LISTED_MAX, DeadLetter, Hole
+from slackwater.read_models.discards import Discard, Treatment
 from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
@@ -71,6 +72,29 @@ def letter(
         reason=f"{error} at {offset}" if error else None,
         parked_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
+
+
+def discard(offset: int, at: TopicPartition = FIRST) -> Discard:
+    """Return a discard of the letter at an offset."""
+    return Discard(
+        record=letter(offset, at=at).record,
+        treatment=Treatment.LEFT_OUT,
+        error="Broken",
+        reason=f"Broken at {offset}",
+        by="ops",
+        why="nobody needs it: 💥",
+        discarded_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+
+
+def discarding(claim: Claim, *discards: Discard) -> ProgressUpdate:
+    """Return an update that keeps discards and moves nothing."""
+    return replace(update(claim), discarded=discards)
+
+
+async def holes(store: ProgressStore, at: TopicPartition) -> list[Hole]:
+    """Return all holes of a partition."""
+    return await store.holes(READ_MODEL, at, limit=10_000)
 
 
 def parking(claim: Claim, position: int, *letters: DeadLetter) -> ProgressUpdate:
@@ -387,8 +411,11 @@ class ProgressStoreContract(AdapterContract):
         )
         loaded = await load_one(other)
         assert (loaded.positions[FIRST], loaded.holes) == (8, (hole,))
-        assert await other.holes(READ_MODEL, [FIRST, SECOND]) == [hole]
-        assert await other.holes(READ_MODEL, [SECOND]) == []
+        assert await holes(other, FIRST) == [hole]
+        assert await holes(other, SECOND) == []
+        assert await other.hole(READ_MODEL, FIRST, "k") == hole
+        assert await other.hole(READ_MODEL, FIRST, "l") is None
+        assert await other.hole(READ_MODEL, SECOND, "k") is None
 
     async def test_a_hole_grows_with_what_waits_behind_it(
         self, store: ProgressStore, claim: Claim
@@ -433,17 +460,60 @@ class ProgressStoreContract(AdapterContract):
     ) -> None:
         parked = [letter(5), letter(7, error=None), letter(9, error=None)]
         await store.save(parking(claim, 10, *parked, letter(6, "k/l")))
-        holes = {hole.key: hole for hole in await other.holes(READ_MODEL, [FIRST])}
-        assert await other.letters(READ_MODEL, holes["k"], limit=10) == parked
-        assert await other.letters(READ_MODEL, holes["k"], limit=1) == parked[:1]
-        assert await other.letters(READ_MODEL, holes["k"], after=5, limit=10) == parked[1:]
-        assert await other.letters(READ_MODEL, holes["k/l"], limit=10) == [letter(6, "k/l")]
+        hole, longer = await holes(other, FIRST)
+        assert await other.letters(READ_MODEL, hole, limit=10) == parked
+        assert await other.letters(READ_MODEL, hole, limit=1) == parked[:1]
+        assert await other.letters(READ_MODEL, hole, after=5, limit=10) == parked[1:]
+        assert await other.letters(READ_MODEL, longer, limit=10) == [letter(6, "k/l")]
+
+    async def test_holes_are_read_in_pages_by_key(self, store: ProgressStore, claim: Claim) -> None:
+        keys = ["k", "k/", "k/l", "K", "ä", "💥"]
+        parked = [letter(offset, key) for offset, key in enumerate(keys)]
+        await store.save(parking(claim, 10, *parked))
+        found: list[str] = []
+        while page := await store.holes(
+            READ_MODEL, FIRST, after=found[-1] if found else "", limit=2
+        ):
+            found += [hole.key or "" for hole in page]
+        assert (len(found), set(found)) == (len(keys), set(keys))
+
+    async def test_what_was_discarded_is_kept_with_who_and_why(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        decided = [discard(9), discard(10), discard(2, at=SECOND)]
+        await store.save(discarding(claim, *decided[1:]))
+        await store.save(discarding(claim, decided[0]))
+        assert await other.discards(READ_MODEL.read_model, limit=10) == decided
+        assert await other.discards(READ_MODEL.read_model, limit=2) == decided[:2]
+        assert (
+            await other.discards(READ_MODEL.read_model, after=decided[0], limit=1) == decided[1:2]
+        )
+        assert await other.discards(READ_MODEL.read_model, after=decided[2], limit=1) == []
+        assert await other.discards(OTHERS.read_model, limit=10) == []
+
+    async def test_of_an_event_the_last_decision_counts(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(discarding(claim, discard(9)))
+        last = replace(discard(9), treatment=Treatment.GAP_ACCEPTED, by="somebody else")
+        await store.save(replace(discarding(claim, last), positions={FIRST: 3}))
+        assert await store.discards(READ_MODEL.read_model, limit=10) == [last]
+        assert (await load_one(store)).positions[FIRST] == 3
+
+    async def test_what_was_discarded_outlives_the_version(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.register(NEXT)
+        built = await store.claim(NEXT, [FIRST])
+        await store.save(discarding(built, discard(9)))
+        await store.forget(NEXT)
+        assert await store.discards(READ_MODEL.read_model, limit=10) == [discard(9)]
 
     async def test_a_closed_hole_is_gone_with_its_letters_and_no_other(
         self, store: ProgressStore, other: ProgressStore, claim: Claim
     ) -> None:
         await store.save(parking(claim, 7, letter(5), letter(6, "l")))
-        [hole, left] = sorted(await store.holes(READ_MODEL, [FIRST]), key=lambda one: one.offset)
+        [hole, left] = await holes(store, FIRST)
         assert await other.close_hole(READ_MODEL, hole)
         assert not await other.close_hole(READ_MODEL, hole)
         assert (await load_one(store)).holes == (left,)
@@ -457,7 +527,7 @@ class ProgressStoreContract(AdapterContract):
         self, store: ProgressStore, other: ProgressStore, claim: Claim
     ) -> None:
         await store.save(parking(claim, 6, letter(5)))
-        [hole] = await other.holes(READ_MODEL, [FIRST])
+        [hole] = await holes(other, FIRST)
         await store.save(parking(claim, 7, letter(6, error=None)))
         assert not await other.close_hole(READ_MODEL, hole)
         [grown] = (await load_one(store)).holes
@@ -482,7 +552,7 @@ class ProgressStoreContract(AdapterContract):
         *listed, rest = (await load_one(store)).holes
         assert len(listed) == HOLES_LISTED_MAX
         assert (rest.at, rest.key, rest.keys, rest.offset) == (FIRST, None, 5, 3)
-        assert len(await store.holes(READ_MODEL, [FIRST])) == keys
+        assert len(await holes(store, FIRST)) == keys
         assert await store.close_hole(READ_MODEL, listed[0])
         *_, rest = (await load_one(store)).holes
         assert (rest.key, rest.keys, rest.offset) == (None, 4, 4)
@@ -499,7 +569,7 @@ class ProgressStoreContract(AdapterContract):
         await store.register(NEXT)
         await store.claim(NEXT, [FIRST])
         assert (await load_one(store, NEXT)).holes == ()
-        assert await store.holes(NEXT, [FIRST]) == []
+        assert await store.holes(NEXT, FIRST, limit=10) == []
 
     @pytest.mark.parametrize(
         ("before", "after"), [(None, 5), (6, 5)], ids=["it was not parked", "it was parked later"]

@@ -31,6 +31,7 @@ from slackwater.read_models.search import (
     SearchIndex,
     SearchRequest,
     SearchResult,
+    UnindexableRowError,
     UnknownIndexError,
 )
 from slackwater.read_models.search_cursor import InvalidCursorError
@@ -462,6 +463,14 @@ class SearchIndexContract(AdapterContract):
         assert await other.get(INDEX.name, ["é😀", "missing"]) == {
             "é😀": Row(id="é😀", version=3, revision=3, document=row.document)
         }
+
+    @pytest.mark.parametrize("odd", [{"extra": object()}, {"extra": 2**70}, {"kind": None}])
+    async def test_a_row_that_can_never_be_written_is_named(
+        self, index: SearchIndex, odd: dict[str, Any]
+    ) -> None:
+        with pytest.raises(UnindexableRowError, match="row odd at version 1 cannot") as caught:
+            await index.write(INDEX.name, [entry("odd", "Coffee", **odd)])
+        assert caught.value.row_id == "odd"
 
     async def test_what_is_kept_beside_the_fields_is_not_searched(self, index: SearchIndex) -> None:
         await write(index, entry("a", "Coffee", secret="hidden"))  # noqa: S106

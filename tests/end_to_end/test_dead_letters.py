@@ -127,3 +127,43 @@ def test_a_poisonous_event_stalls_its_customer_and_nobody_else(tmp_path: Path) -
             lambda entry: entry["status"] == "LIVE",
         )
         assert live["maxStalenessMs"] < 5_000
+
+
+def test_a_discard_closes_the_hole_and_a_rebuild_keeps_to_it(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as installation:
+        store = installation.store
+        poisoned = store.create_customer("Poisoned")
+        until(lambda: store.customer(poisoned), lambda found: found is not None)
+        _inject(installation, key_of(poisoned, "Customer"))
+        until(
+            lambda: _entry(_read(store, poisoned), "customer"),
+            lambda entry: entry["status"] == "STALLED",
+        )
+        later = _set_limit(store, poisoned, "2000.00")
+        assert _read(store, poisoned, later).codes == ["STALE_READ"]
+
+        discard = ("dead-letter", "discard", "customer_orders", "--why", "a test", "--by", "ops")
+        assert "would be replayed, 1 events applied, 1 discarded" in _run(installation, *discard)
+        assert _read(store, poisoned, later).codes == ["STALE_READ"]
+        assert "replayed, 1 events applied, 1 discarded" in _run(installation, *discard, "--yes")
+
+        def check() -> None:
+            answer = _read(store, poisoned, later)
+            assert answer.data["customer"]["creditLimit"]["amount"] == "2000.00"
+            live = until(
+                lambda: _entry(_read(store, poisoned), "customer"),
+                lambda entry: entry["status"] == "LIVE",
+            )
+            assert live["maxStalenessMs"] < 5_000
+
+        check()
+        assert "a test" in _run(installation, "dead-letter", "list", "--discarded")
+        _run(installation, "rebuild", "customer_orders")
+        check()
+        assert _run(installation, "dead-letter", "list", "customer_orders") == "Nothing is parked\n"
+
+
+def _run(installation: Running, *arguments: str) -> str:
+    done = installation.command(*arguments)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout

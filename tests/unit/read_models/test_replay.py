@@ -2,113 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
-from slackwater.consumer.timelines import Timelines
 from slackwater.errors import StructuralError
 from slackwater.installation import Installation
-from slackwater.manifest import Manifest
-from slackwater.parts.dead_letters import Chosen, Parked, Replayed, letters, parked, replay
-from slackwater.parts.projector import target_of
-from slackwater.read_models.dead_letters import Hole
+from slackwater.parts.dead_letters import Chosen, Parked, letters, parked
+from slackwater.parts.replay import Replayed, replay
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.progress import ProgressUpdate
-from slackwater.read_models.projection import Projection
-from slackwater.read_models.projector import Projector
-from slackwater.settings import load_settings
-from slackwater.testing.clock import ManualClock
-from tests.unit.read_models import things
-from tests.unit.read_models.things import AT, BROKEN, MODEL, event, newest_by_topic, records
-
-ALL = Chosen()
-
-
-class _Manifest:
-    """Knows the read model of things; `mended` decides by which rules it is projected."""
-
-    def __init__(self, broken: Projection, mended: Projection) -> None:
-        self._broken, self._mended = broken, mended
-        self.is_mended = False
-
-    def projection(self, name: str) -> Projection:
-        if name != MODEL.read_model:
-            raise StructuralError(f"{name} is no read model; name one")
-        return self._mended if self.is_mended else self._broken
-
-
-KINDS = {
-    "documents": _Manifest(
-        things.PROJECTION, things.mended("things", collections=things.COLLECTIONS)
-    ),
-    "search": _Manifest(things.SEARCHED, things.mended("things", index=things.INDEX)),
-}
-
-
-@pytest.fixture(params=KINDS)
-async def installation(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Installation]:
-    manifest = KINDS[request.param]
-    manifest.is_mended = False
-    installation = Installation(load_settings({"data_dir": tmp_path}), cast("Manifest", manifest))
-    await installation.documents.progress.register(MODEL)
-    yield installation
-    await installation.close()
-
-
-class _Projecting:
-    """A projector that is handed records by hand."""
-
-    def __init__(self, installation: Installation) -> None:
-        self.installation = installation
-        self.target = target_of(installation, MODEL)
-        self.projector = Projector(
-            installation.manifest.projection(MODEL.read_model),
-            target=self.target,
-            progress=installation.documents.progress,
-            timelines=Timelines(newest_by_topic),
-            clock=ManualClock(),
-        )
-
-    async def begin(self) -> _Projecting:
-        await self.target.prepare()
-        await self.projector.assigned([AT])
-        return self
-
-    async def handle(self, *events: Any, first: int = 0) -> None:
-        await self.projector.handle(records(*events, first=first))
-        await self.target.settled()
-
-    async def seen(self, thing: str) -> list[int] | None:
-        row = (await self.target.load("things", [thing])).get(thing)
-        return row.document["seen"] if row is not None else None
-
-
-@pytest.fixture
-async def projecting(installation: Installation) -> _Projecting:
-    """A projector that has parked three events of key a: 10 is applied, -1 is what is wrong."""
-    projecting = await _Projecting(installation).begin()
-    await projecting.handle(
-        event("a1", 1, 10),
-        event("a1", 2, BROKEN),
-        event("b1", 1, 20),
-        event("a2", 1, 30),
-        event("a1", 3, 12),
-    )
-    return projecting
+from tests.unit.read_models.replaying import ALL, Manifest, Projecting, holes
+from tests.unit.read_models.things import BROKEN, MODEL, event
 
 
 def mend(installation: Installation) -> None:
-    cast("_Manifest", installation.manifest).is_mended = True
-
-
-async def holes(installation: Installation) -> Sequence[Hole]:
-    [found] = await installation.documents.progress.load()
-    return found.holes
+    cast("Manifest", installation.manifest).is_mended = True
 
 
 async def replayed(installation: Installation, chosen: Chosen = ALL) -> list[Replayed]:
@@ -116,7 +26,7 @@ async def replayed(installation: Installation, chosen: Chosen = ALL) -> list[Rep
 
 
 async def test_what_is_parked_is_listed_and_shown_in_order(
-    installation: Installation, projecting: _Projecting
+    installation: Installation, projecting: Projecting
 ) -> None:
     [one] = [each async for each in parked(installation, ALL)]
     assert (one.key, one.events, one.first_offset, one.last_offset) == ("a", 3, 1, 4)
@@ -128,7 +38,7 @@ async def test_what_is_parked_is_listed_and_shown_in_order(
 
 
 async def test_a_replay_applies_in_order_and_closes_the_hole(
-    installation: Installation, projecting: _Projecting
+    installation: Installation, projecting: Projecting
 ) -> None:
     mend(installation)
     [one] = await replayed(installation)
@@ -140,7 +50,7 @@ async def test_a_replay_applies_in_order_and_closes_the_hole(
 
 
 async def test_only_looking_changes_nothing(
-    installation: Installation, projecting: _Projecting
+    installation: Installation, projecting: Projecting
 ) -> None:
     before = await holes(installation)
     [stuck] = [each async for each in replay(installation, ALL, apply=False)]
@@ -153,7 +63,7 @@ async def test_only_looking_changes_nothing(
 
 
 async def test_what_is_not_mended_stays_parked(
-    installation: Installation, projecting: _Projecting
+    installation: Installation, projecting: Projecting
 ) -> None:
     before = await holes(installation)
     [one] = await replayed(installation)
@@ -162,7 +72,7 @@ async def test_what_is_not_mended_stays_parked(
 
 
 async def test_a_replay_that_died_before_its_end_is_done_again(
-    installation: Installation, projecting: _Projecting
+    installation: Installation, projecting: Projecting
 ) -> None:
     mend(installation)
     close, progress = installation.documents.progress.close_hole, installation.documents.progress
@@ -181,7 +91,7 @@ async def test_a_replay_that_died_before_its_end_is_done_again(
 
 
 async def test_what_is_parked_behind_meanwhile_is_replayed_too(
-    installation: Installation, projecting: _Projecting
+    installation: Installation, projecting: Projecting
 ) -> None:
     mend(installation)
     progress = installation.documents.progress
@@ -199,20 +109,20 @@ async def test_what_is_parked_behind_meanwhile_is_replayed_too(
 
 
 async def test_its_projector_goes_on_with_the_key_after_a_replay(
-    installation: Installation, projecting: _Projecting
+    installation: Installation, projecting: Projecting
 ) -> None:
     mend(installation)
     await replayed(installation)
     later = event("a1", 4, 13)
     with pytest.raises(Exception, match="nothing is parked of key a"):
-        await projecting.handle(later, first=5)
+        await projecting.projector.handle(projecting.records(later, first=5))
     await projecting.handle(later, first=5)
     assert await projecting.seen("a1") == [10, BROKEN, 12, 13]
     assert await holes(installation) == ()
 
 
 async def test_a_row_that_was_changed_meanwhile_is_folded_anew(
-    installation: Installation, projecting: _Projecting
+    installation: Installation, projecting: Projecting
 ) -> None:
     if installation.manifest.projection("things").index is not None:
         return  # a search document has no guard but its version

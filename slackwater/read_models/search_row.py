@@ -1,0 +1,23 @@
+"""What every search index asks of a row before it is written."""
+
+from __future__ import annotations
+
+import orjson
+
+from slackwater.read_models.documents import RowWrite
+from slackwater.read_models.search import UnindexableRowError
+
+
+def kind_and_json(row: RowWrite) -> tuple[str, bytes]:
+    """Return the kind of a row's document, and the document as JSON.
+
+    Raises:
+        UnindexableRowError: it has no kind, or is no JSON with integers of 64 bits.
+    """
+    kind = row.document.get("kind")
+    if not isinstance(kind, str):
+        raise UnindexableRowError(row, "its document has no kind")
+    try:
+        return kind, orjson.dumps(row.document)
+    except TypeError as error:
+        raise UnindexableRowError(row, error) from error
