@@ -28,10 +28,16 @@ from slackwater.read_models.documents import (
     Operator,
     Row,
     Sort,
+    UnknownCollectionError,
 )
 from slackwater.read_models.progress import ModelVersion
 from slackwater.read_models.read_model import ReadModel
-from slackwater.read_models.search import SearchIndex, SearchRequest, SearchResult
+from slackwater.read_models.search import (
+    SearchIndex,
+    SearchRequest,
+    SearchResult,
+    UnknownIndexError,
+)
 from slackwater.read_models.search_cursor import InvalidCursorError
 
 T = TypeVar("T")
@@ -120,7 +126,10 @@ class Readers:
 
     async def count(self, read_model: ReadModel, collection: str) -> int:
         """Count the visible documents of a collection."""
-        return await self._documents.count(self._pinned(read_model, collection))
+        stored = self._pinned(read_model, collection)
+        counted = await self._documents.count(stored)
+        await self._require(read_model, stored, is_whole=counted > 0)
+        return counted
 
     async def count_found(self) -> int:
         """Count what can be found."""
@@ -131,8 +140,7 @@ class Readers:
         return Readers(self._documents, self._search, self._freshness)
 
     async def _row(self, read_model: ReadModel, collection: str, row_id: str) -> Row | None:
-        stored = self._pinned(read_model, collection)
-        rows = await _available(read_model, self._documents.get(stored, [row_id]))
+        rows = await self._rows(read_model, collection, [row_id])
         return _visible(rows.get(row_id))
 
     async def _page(self, read_model: ReadModel, find: Find, first: int | None) -> Page:
@@ -140,7 +148,24 @@ class Readers:
         stored = self._pinned(read_model, find.collection)
         one_more = msgspec.structs.replace(find, collection=stored, limit=limit + 1)
         rows = await _available(read_model, self._documents.find(one_more))
+        await self._require(read_model, stored, is_whole=bool(rows))
         return Page([row.document for row in rows[:limit]], len(rows) > limit)
+
+    async def _rows(
+        self, read_model: ReadModel, collection: str, ids: Sequence[str]
+    ) -> dict[str, Row]:
+        stored = self._pinned(read_model, collection)
+        rows = await _available(read_model, self._documents.get(stored, ids))
+        await self._require(read_model, stored, is_whole=len(rows) == len(set(ids)))
+        return rows
+
+    async def _require(self, read_model: ReadModel, stored: str, *, is_whole: bool) -> None:
+        """Make sure that what is missing is not missing for want of the whole collection.
+
+        A rebuild may have dropped it, with the version that the operation keeps to.
+        """
+        if not is_whole:
+            await _available(read_model, self._documents.require(stored))
 
     def _pinned(self, read_model: ReadModel, name: str) -> str:
         """Take the read model's freshness; name what its version keeps of a collection or index."""
@@ -151,8 +176,7 @@ class Readers:
         self, read_model: ReadModel, collection: str, version_min: int = 1
     ) -> DataLoader[str, Document | None]:
         async def load(ids: list[str]) -> list[Document | None]:
-            stored = self._pinned(read_model, collection)
-            rows = await _available(read_model, self._documents.get(stored, ids))
+            rows = await self._rows(read_model, collection, ids)
             visible = [_visible(rows.get(row_id), version_min) for row_id in ids]
             return [row.document if row is not None else None for row in visible]
 
@@ -195,6 +219,12 @@ async def _available(read_model: ReadModel, reading: Awaitable[T]) -> T:
     except TransientError as error:
         raise ReadModelUnavailable(
             f"the read model {read_model.name} cannot be read now; try again in a moment",
+            extensions={"readModel": read_model.name},
+            original_error=error,
+        ) from error
+    except (UnknownCollectionError, UnknownIndexError) as error:
+        raise ReadModelUnavailable(
+            f"the read model {read_model.name} was rebuilt meanwhile; try again",
             extensions={"readModel": read_model.name},
             original_error=error,
         ) from error

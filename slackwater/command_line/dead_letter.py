@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="Show so many.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; else only see what would come of it.")]
 
 _REPORT_INTERVAL_S = 1.0
+_INTERRUPTED = 130
 _TREATMENTS = {
     Treatment.LEFT_OUT: "left out",
     Treatment.GAP_ACCEPTED: "applied without those missing before it",
@@ -107,7 +109,7 @@ def replay_(
     """Apply what is parked, key by key and in order, after its cause was mended.
 
     Without --yes nothing is changed. Ctrl-C ends it between two steps: what was done stays done,
-    and the next run goes on. Exit status 1: something cannot be applied yet.
+    and the next run goes on. Exit status 1: something cannot be applied yet; 130: interrupted.
     """
     _replay(data_dir, Chosen(read_model=name, key=key, error=error), None, yes=yes, json=json)
 
@@ -144,10 +146,10 @@ def discard(
 def _replay(
     data_dir: Path | None, chosen: Chosen, decision: Decision | None, *, yes: bool, json: bool
 ) -> None:
-    is_stuck = False
+    is_stuck, has_ended = False, False
 
     async def work(installation: Installation) -> None:
-        nonlocal is_stuck
+        nonlocal is_stuck, has_ended
         replaying = replay(installation, chosen, apply=yes, decision=decision, report=_reporter())
         nothing = True
         async for each in replaying:
@@ -158,19 +160,23 @@ def _replay(
                 typer.echo("\n".join(_replayed_lines(each, applied=yes)))
         if nothing:
             _say("Nothing is parked", json=json)
+        has_ended = True
 
     _run(data_dir, work)
+    if not has_ended:
+        typer.echo("Interrupted: what is done stays done; run it again to go on", err=True)
+        raise typer.Exit(_INTERRUPTED)
     if is_stuck:
         raise typer.Exit(1)
 
 
 def _reporter() -> Report:
     """Return what says how far a long key is, once a second, on standard error."""
-    told_s = time.monotonic()
+    told_s = -math.inf
 
     def report(done: int, total: int) -> None:
         nonlocal told_s
-        if time.monotonic() - told_s >= _REPORT_INTERVAL_S:
+        if done < total and time.monotonic() - told_s >= _REPORT_INTERVAL_S:
             told_s = time.monotonic()
             typer.echo(f"{done:,} of {total:,} events of the key are done", err=True)
 

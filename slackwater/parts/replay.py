@@ -13,7 +13,9 @@ closed knows what was left out.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 
 import msgspec
@@ -24,7 +26,7 @@ from slackwater.installation import Installation
 from slackwater.parts.dead_letters import Chosen, chosen_holes, place_of
 from slackwater.parts.projector import target_of
 from slackwater.read_models.dead_letters import DeadLetter, Hole
-from slackwater.read_models.discards import Discard, Discards, Treatment
+from slackwater.read_models.discards import NO_DISCARDS, Discard, Discards, Treatment
 from slackwater.read_models.documents import Row, RowWrite
 from slackwater.read_models.fold import MissingVersionError, fold, refs_of
 from slackwater.read_models.paging import all_discards
@@ -127,7 +129,7 @@ class _Replay:
         """Apply the first page."""
         page = await self._progress.letters(self._target.model, self._hole, limit=_PAGE)
         try:
-            await self._apply_page(page)
+            await self._apply_page(_by_version(page))
         except PoisonousEventError as error:
             return self._said(str(error))
         return self._said(None)
@@ -153,7 +155,7 @@ class _Replay:
         while page := await self._progress.letters(
             self._target.model, hole, after=after, limit=_PAGE
         ):
-            await self._apply_page(page)
+            await self._apply_page(_by_version(page))
             after, done = page[-1].record.offset, done + len(page)
             report(done, hole.letters)
         await self._target.settled()
@@ -283,13 +285,32 @@ class _Rehearsal:
         """Nothing is kept."""
 
 
+def _by_version(page: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Return letters in their order, but those of each aggregate by version, in its own places.
+
+    So a gap is closed by a predecessor that came late.
+    """
+    places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    versions: dict[int, int] = {}
+    for at, letter in enumerate(page):
+        with suppress(PoisonousEventError):
+            [event] = NO_DISCARDS.read([letter.record])
+            places[event.aggregate_type, event.aggregate_id].append(at)
+            versions[at] = event.version
+    ordered = list(page)
+    for taken in places.values():
+        for at, letter_at in zip(taken, sorted(taken, key=versions.__getitem__), strict=True):
+            ordered[at] = page[letter_at]
+    return ordered
+
+
 def _guarded_row(projection: Projection, letter: DeadLetter) -> Ref | None:
     """Return the row that keeps the version of a letter's aggregate.
 
     Raises:
         PoisonousEventError: the letter does not say which.
     """
-    [event] = Discards().read([letter.record])
+    [event] = NO_DISCARDS.read([letter.record])
     refs_of(projection, [event])
     guard = projection.guard_of(event)
     return guard.row(event) if guard is not None else None

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from slackwater.capability import Capability
-from slackwater.errors import PoisonousEventError
+from slackwater.errors import PoisonousEventError, StructuralError
 from slackwater.read_models.progress import ProgressStore, ProgressUpdate
 
 Document = dict[str, Any]
@@ -66,6 +66,17 @@ class UnstorableDocumentError(PoisonousEventError):
         self.id = row.id
         super().__init__(
             f"row {row.id} of {row.collection} cannot be stored: {reason}; mend the projection"
+        )
+
+
+class UnknownCollectionError(StructuralError):
+    """A collection does not exist; prepare it first, or read the version that is in use."""
+
+    def __init__(self, collection: str) -> None:
+        self.collection = collection
+        super().__init__(
+            f"collection {collection} does not exist; prepare it first, or read the version of its "
+            "read model that is in use"
         )
 
 
@@ -146,6 +157,16 @@ class DocumentStore(Protocol):
 
     async def count(self, collection: str, where: Sequence[Condition] = ()) -> int:
         """Count visible rows."""
+        ...
+
+    async def require(self, collection: str) -> None:
+        """Make sure that a collection exists after something was missing in what was read of it.
+
+        Of one that does not exist, a store may refuse every read or find it empty.
+
+        Raises:
+            UnknownCollectionError: it does not, so what was read proves nothing.
+        """
         ...
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:

@@ -22,6 +22,7 @@ from slackwater.read_models.documents import (
     Row,
     RowWrite,
     TakenValueError,
+    UnknownCollectionError,
 )
 from slackwater.read_models.mongodb_database import MongodbDatabase, Session
 from slackwater.read_models.mongodb_errors import ServerCode, translated
@@ -119,6 +120,13 @@ class MongodbDocumentStore:
         rows = self._database.snapshot(collection_name(collection))
         async with self._database.session() as session:
             return await rows.count_documents(count_filter(where), session=session)
+
+    async def require(self, collection: str) -> None:
+        """Ask the server, which finds every collection empty that does not exist."""
+        name = collection_name(collection)
+        with translated():
+            if not await self._database.database.list_collection_names(filter={"name": name}):
+                raise UnknownCollectionError(collection)
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
         """Write all rows and the progress, or nothing.

@@ -8,9 +8,9 @@ together, and those events are folded again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -24,6 +24,7 @@ from slackwater.read_models.documents import (
     Row,
     RowWrite,
     TakenValueError,
+    UnknownCollectionError,
     UnstorableDocumentError,
 )
 from slackwater.read_models.progress import ProgressUpdate
@@ -35,8 +36,17 @@ from slackwater.read_models.sqlite_find import (
     table,
 )
 from slackwater.read_models.sqlite_progress import SqliteProgressStore, advance
-from slackwater.sqlite.driver import Connection, IntegrityError, Synchronous
+from slackwater.sqlite.driver import (
+    Connection,
+    IntegrityError,
+    Synchronous,
+    WrongStorageError,
+)
 from slackwater.sqlite.file import SqliteFile
+
+T = TypeVar("T")
+
+_FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
 
 
 class SqliteDocumentStore:
@@ -58,16 +68,21 @@ class SqliteDocumentStore:
 
     async def get(self, collection: str, ids: Sequence[str]) -> dict[str, Row]:
         statement = _get_statement(collection, ids)
-        rows = await self._file.read(lambda connection: _rows(connection, statement))
+        rows = await self._read(collection, lambda connection: _rows(connection, statement))
         return {row.id: row for row in rows}
 
     async def find(self, query: Find) -> list[Row]:
         statement = page_statement(query)
-        return await self._file.read(lambda connection: _rows(connection, statement))
+        return await self._read(query.collection, lambda connection: _rows(connection, statement))
 
     async def count(self, collection: str, where: Sequence[Condition] = ()) -> int:
         statement = count_statement(collection, where)
-        return await self._file.read(lambda connection: _count(connection, statement))
+        return await self._read(collection, lambda connection: _count(connection, statement))
+
+    async def require(self, collection: str) -> None:
+        name = table(collection)
+        if not await self._file.read(lambda connection: _exists(connection, name)):
+            raise UnknownCollectionError(collection)
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
         """Write all rows and the progress, or nothing.
@@ -97,6 +112,13 @@ class SqliteDocumentStore:
         self._progress.close()
         await self._file.close()
 
+    async def _read(self, collection: str, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._file.read(work)
+        except WrongStorageError:
+            await self.require(collection)
+            raise
+
 
 def _prepare(connection: Connection, collections: Sequence[Collection]) -> None:
     for collection in collections:
@@ -106,6 +128,10 @@ def _prepare(connection: Connection, collections: Sequence[Collection]) -> None:
 def _execute_all(connection: Connection, statements: Sequence[str]) -> None:
     for statement in statements:
         connection.execute(statement)
+
+
+def _exists(connection: Connection, name: str) -> bool:
+    return bool(connection.execute(_FIND_TABLE, (name,)).fetchall())
 
 
 def _get_statement(collection: str, ids: Sequence[str]) -> Statement:

@@ -31,6 +31,7 @@ from slackwater.read_models.documents import (
     Row,
     RowWrite,
     Sort,
+    UnknownCollectionError,
 )
 from slackwater.read_models.progress import Claim
 from slackwater.testing.claims import AdapterContract, Guarantee, holds
@@ -437,6 +438,23 @@ class CommitContract(_Stores):
         await store.commit([thing("a")], update(claim))
         await asyncio.gather(store.prepare([THINGS]), other.prepare([THINGS]))
         assert await store.count(THINGS.name) == 1
+
+    async def test_a_dropped_collection_is_not_taken_for_an_empty_one(
+        self, store: DocumentStore, other: DocumentStore, claim: Claim
+    ) -> None:
+        await store.commit([thing("a")], update(claim))
+        await other.require(THINGS.name)
+        await store.drop([THINGS.name])
+        reads: dict[str, Callable[[], Awaitable[Any]]] = {
+            "get": lambda: other.get(THINGS.name, ["a"]),
+            "find": lambda: other.find(Find(collection=THINGS.name)),
+            "count": lambda: other.count(THINGS.name),
+        }
+        for read in reads.values():
+            with contextlib.suppress(UnknownCollectionError):  # or it finds nothing
+                assert not await read()
+        with pytest.raises(UnknownCollectionError, match=f"collection {THINGS.name} does not"):
+            await other.require(THINGS.name)
 
     async def test_a_dropped_collection_is_empty_when_it_is_prepared_anew(
         self, store: DocumentStore, claim: Claim

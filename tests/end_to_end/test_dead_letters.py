@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contracts.events.customers import CUSTOMER
-from contracts.topics import CUSTOMERS
 from gateway.identity import key_of
-from slackwater.clock import SystemClock
-from slackwater.event_log.port import NewRecord
-from slackwater.events.cloudevents import TIMELINE_HEADER, to_headers
-from slackwater.events.event import Cause, Event
-from slackwater.ids import new_id
-from slackwater.installation import Installation
-from slackwater.settings import load_settings
-from slackwater.watermarks.newest import newest_by_topic
+from tests.end_to_end.forged_events import inject_unknown
 from tests.end_to_end.harness import Running, Store, running, until
 
 pytestmark = pytest.mark.slow
@@ -31,41 +21,6 @@ def _entry(answer: Any, *path: str) -> dict[str, Any]:
     [found] = [each for each in answer.freshness["fields"] if tuple(each["path"]) == path]
     entry: dict[str, Any] = found
     return entry
-
-
-def _inject(installation: Running, customer: str) -> None:
-    """Append an event of the customer that no projection knows, in its source's timeline."""
-
-    async def work() -> None:
-        opened = Installation(load_settings({"data_dir": installation.data_dir}))
-        try:
-            newest = await newest_by_topic(opened.event_log)
-            headers = to_headers(_unheard_of(customer))
-            headers[TIMELINE_HEADER] = newest[CUSTOMERS.name].timeline
-            await opened.event_log.append(
-                [NewRecord(topic=CUSTOMERS.name, key=customer, value=b"{", headers=headers)]
-            )
-        finally:
-            await opened.close()
-
-    asyncio.run(work())
-
-
-def _unheard_of(customer: str) -> Event:
-    return Event(
-        id=new_id(),
-        source="customers",
-        topic=CUSTOMERS.name,
-        type="customers.unheard_of",
-        schema_version=1,
-        aggregate_type=CUSTOMER,
-        aggregate_id=customer,
-        version=2,
-        partition_key=customer,
-        time=SystemClock().now(),
-        data=b"{",
-        cause=Cause.start(),
-    )
 
 
 def _set_limit(store: Store, customer: str, amount: str) -> str:
@@ -87,7 +42,7 @@ def test_a_poisonous_event_stalls_its_customer_and_nobody_else(tmp_path: Path) -
         store = installation.store
         poisoned, other = store.create_customer("Poisoned"), store.create_customer("Other")
         until(lambda: store.customer(poisoned), lambda found: found is not None)
-        _inject(installation, key_of(poisoned, "Customer"))
+        inject_unknown(installation, key_of(poisoned, "Customer"))
         stalled = until(
             lambda: _entry(_read(store, poisoned), "customer"),
             lambda entry: entry["maxStalenessMs"] > entry.get("staleExceptHolesMs", 1e9),
@@ -134,7 +89,7 @@ def test_a_discard_closes_the_hole_and_a_rebuild_keeps_to_it(tmp_path: Path) -> 
         store = installation.store
         poisoned = store.create_customer("Poisoned")
         until(lambda: store.customer(poisoned), lambda found: found is not None)
-        _inject(installation, key_of(poisoned, "Customer"))
+        inject_unknown(installation, key_of(poisoned, "Customer"))
         until(
             lambda: _entry(_read(store, poisoned), "customer"),
             lambda entry: entry["status"] == "STALLED",

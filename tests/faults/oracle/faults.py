@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 from tests.end_to_end.harness import Running, free_port_block
 from tests.faults.loopback_proxy import LoopbackProxy
+from tests.faults.oracle.poison import SWITCH
 from tests.faults.oracle.switches import LEASE_FREE_SETTING, Switches
 from tests.faults.oracle.writers import Writer
 
@@ -223,6 +224,13 @@ async def idle_partitions(stage: Stage) -> None:
         stage.writing.set()
 
 
+async def poison(stage: Stage) -> None:
+    """Events are parked, and replayed once what is wrong with them is mended."""
+    await _switched(stage, SWITCH, 2 * WINDOW_S)
+    await _slackwater(stage, "dead-letter", "replay", "--yes")
+    await asyncio.sleep(WINDOW_S / 2)
+
+
 async def rebuild_switch(stage: Stage) -> None:
     name = stage.rng.choice(_PROJECTIONS)
     await _slackwater(stage, "rebuild", name)
@@ -305,6 +313,7 @@ FAULTS: dict[str, Callable[[Stage], Awaitable[None]]] = {
         failed_shard,
         clock_an_hour_ahead,
         clock_an_hour_behind,
+        poison,
         rebuild_switch,
     )
 }

@@ -29,6 +29,7 @@ from slackwater.parts.roster import Part
 from slackwater.read_models.target import DocumentTarget, SearchTarget
 from slackwater.supervisor import processes
 from slackwater.testing.relay_contract import LogAround
+from tests.faults.oracle.poison import poison
 from tests.faults.oracle.safeguards import relay_through, turn_off
 from tests.faults.oracle.switches import (
     FOLDER_SETTING,
@@ -124,6 +125,12 @@ def _slow(target: Any) -> None:
     target.commit = slow_commit
 
 
+def poison_projectors() -> None:
+    """Projectors cannot apply one event in a hundred."""
+    if sys.argv[1] == "projector":
+        poison(switches)
+
+
 def lead_without_lease() -> None:
     """A relay leads whatever others do: only epochs fence them off."""
     for database in (SqliteDatabase, PostgresqlDatabase):
@@ -143,6 +150,7 @@ if __name__ == "__main__":
         hold_refreshes,
         step_clocks,
         slow_down_projectors,
+        poison_projectors,
     ):
         double()
     if LEASE_FREE_SETTING in os.environ:

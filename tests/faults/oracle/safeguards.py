@@ -23,7 +23,7 @@ from slackwater.outbox.row import to_event
 from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unpublished import Unpublished, _to_record
 from slackwater.read_models import fold as folding
-from slackwater.read_models.projection import Guard, Rows
+from slackwater.read_models.discards import Discards
 from slackwater.read_models.showing import Showing
 from slackwater.testing.relay_contract import LogAround
 from slackwater.watermarks.record import WATERMARKS, Watermark
@@ -129,8 +129,8 @@ def marks() -> None:
 def contiguous_versions() -> None:
     """The newer version wins, and what is sent in one batch arrives in any order."""
 
-    def newer(rows: Rows, guard: Guard, event: Event) -> bool:
-        return event.version > rows.version(guard.row(event))
+    def newer(version: int, event: Event, _: Discards) -> bool:
+        return event.version > version
 
     folding._is_next = newer
     read = leading.read_unpublished

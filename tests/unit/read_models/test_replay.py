@@ -149,3 +149,12 @@ async def test_a_row_that_was_changed_meanwhile_is_folded_anew(
     assert one.closed
     [row] = (await documents.get(MODEL.stored_name("things"), ["a1"])).values()
     assert (row.document["seen"], row.document["touched"]) == ([10, BROKEN, 12], True)
+
+
+async def test_a_predecessor_that_came_late_closes_the_gap(empty: Projecting) -> None:
+    await empty.handle(
+        event("a1", 1, 10), event("a1", 3, 12), event("a2", 1, 30), event("a1", 2, 11)
+    )
+    [one] = await replayed(empty.installation)
+    assert (one.closed, one.events) == (True, 3)
+    assert await empty.seen("a1") == [10, 11, 12]

@@ -1,0 +1,178 @@
+"""Ways to build it wrongly, one at a time, by patching what is shipped."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from msgspec.structs import replace
+
+from slackwater.freshness.board import FreshnessBoard, _Model
+from slackwater.freshness.bound import Instant
+from slackwater.freshness.source_track import SourceTrack
+from slackwater.outbox import leader as leader_module
+from slackwater.outbox.leader import Leader
+from slackwater.outbox.ticks import current_tick, raise_tick
+from slackwater.parts import replay as replay_module
+from slackwater.read_models import fold as fold_module
+from slackwater.read_models import sqlite_dead_letters
+from slackwater.read_models.parking import Parking
+from slackwater.read_models.progress import ProgressUpdate, ReadModelProgress
+from slackwater.read_models.target import DocumentTarget
+from slackwater.watermarks.record import by_topic
+from slackwater.watermarks.tick import Tick
+
+
+class Weakness(NamedTuple):
+    """What is built wrongly, the themes of the steps that find it, and the fewest of these."""
+
+    weaken: Callable[[pytest.MonkeyPatch], None]
+    themes: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.weaken.__name__
+
+
+def watermark_before_data(patch: pytest.MonkeyPatch) -> None:
+    async def step(leader: Leader) -> int:
+        tick = await _raised(leader)
+        await leader._emit(tick)
+        return await leader._publish_all()
+
+    async def emit(leader: Leader, tick: Tick) -> None:
+        ends = await leader._event_log.end_offsets(leader._topics)
+        await _claimed(leader, tick, ends)
+
+    patch.setattr(Leader, "step", step)
+    patch.setattr(Leader, "_emit", emit)
+
+
+def tick_after_the_snapshot(patch: pytest.MonkeyPatch) -> None:
+    async def step(leader: Leader) -> int:
+        published = await leader._publish_all()
+        await leader._emit(await _raised(leader))
+        return published
+
+    patch.setattr(Leader, "step", step)
+
+
+def nobody_is_fenced_and_no_end_is_read_anew(patch: pytest.MonkeyPatch) -> None:
+    async def emit(leader: Leader, tick: Tick) -> None:
+        ends = dict.fromkeys(await leader._event_log.end_offsets(leader._topics), 0)
+        await _claimed(leader, tick, ends | leader._acknowledged)
+
+    def raised(connection: Any, table: Any, epoch: int) -> Tick:
+        held = current_tick(connection, table)
+        return raise_tick(connection, table, held.epoch)
+
+    patch.setattr(Leader, "_emit", emit)
+    patch.setattr(leader_module, "raise_tick", raised)
+    patch.setattr(leader_module, "require_epoch", lambda *_: None)
+    patch.setattr(leader_module, "hold_epoch", lambda *_: None)
+
+
+def equal_tick_is_enough(patch: pytest.MonkeyPatch) -> None:
+    def proven(track: SourceTrack, reached: Tick) -> Instant | None:
+        at = bisect_right(track._probed_ticks, reached)
+        return track._probed_at[at - 1] if at else None
+
+    patch.setattr(SourceTrack, "proven", proven)
+
+
+def instant_of_the_answer(patch: pytest.MonkeyPatch) -> None:
+    on_probe = FreshnessBoard.on_probe
+
+    def late(board: FreshnessBoard, source: str, tick: Tick, _: Instant, *rest: int) -> Any:
+        now = Instant(board._clock.monotonic(), board._clock.now())
+        return on_probe(board, source, tick, now, *rest)
+
+    patch.setattr(FreshnessBoard, "on_probe", late)
+
+
+def progress_before_rows(patch: pytest.MonkeyPatch) -> None:
+    async def commit(target: DocumentTarget, rows: Sequence[Any], update: ProgressUpdate) -> None:
+        await target._documents.progress.save(update)
+        await target._documents.commit(
+            [replace(row, collection=target.model.stored_name(row.collection)) for row in rows],
+            replace(update, positions={}, parked=(), discarded=(), events_applied=0),
+        )
+
+    patch.setattr(DocumentTarget, "commit", commit)
+
+
+def holes_are_not_told(patch: pytest.MonkeyPatch) -> None:
+    follow = _Model.follow
+
+    def without(model: _Model, progress: ReadModelProgress) -> None:
+        follow(model, replace(progress, holes=()))
+
+    patch.setattr(_Model, "follow", without)
+
+
+def nothing_waits_behind_a_parked_event(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Parking, "_holds", lambda *_: False)
+    patch.setattr(fold_module, "_is_next", lambda version, event, _: event.version > version)
+
+
+def duplicates_are_applied(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fold_module, "_is_next", lambda _version, _event, _discards: True)
+
+
+def hole_is_closed_before_its_rows(patch: pytest.MonkeyPatch) -> None:
+    applied = replay_module._Replay._apply
+
+    async def early(replaying: Any, hole: Any, report: Any) -> None:
+        page = await replaying._progress.letters(replaying._target.model, hole, limit=1_000)
+        await replaying._progress.close_hole(replaying._target.model, hole)
+        await replaying._apply_page(page)
+
+    assert applied is not early
+    patch.setattr(replay_module._Replay, "_apply", early)
+
+
+def hole_is_closed_whatever_was_parked_meanwhile(patch: pytest.MonkeyPatch) -> None:
+    close = sqlite_dead_letters.close
+
+    def careless(connection: Any, model: Any, hole: Any) -> bool:
+        found = sqlite_dead_letters.hole_of(connection, model, hole.at, hole.key)
+        return found is not None and close(connection, model, found)
+
+    patch.setattr(sqlite_dead_letters, "close", careless)
+
+
+WEAKNESSES = (
+    Weakness(watermark_before_data),
+    Weakness(tick_after_the_snapshot, ("relays",)),
+    Weakness(nobody_is_fenced_and_no_end_is_read_anew, ("relays",)),
+    Weakness(equal_tick_is_enough),
+    Weakness(instant_of_the_answer, ("relays", "gateway")),
+    Weakness(progress_before_rows, ("projectors",)),
+    Weakness(holes_are_not_told, ("poison",)),
+    Weakness(nothing_waits_behind_a_parked_event, ("poison",)),
+    Weakness(duplicates_are_applied, ("relays",)),
+    Weakness(hole_is_closed_before_its_rows, ("poison",)),
+    Weakness(hole_is_closed_whatever_was_parked_meanwhile, ("poison",)),
+)
+
+
+async def _raised(leader: Leader) -> Tick:
+    return await leader._session.transact(
+        lambda connection: raise_tick(connection, leader._tables.tick, leader._epoch)
+    )
+
+
+async def _claimed(leader: Leader, tick: Tick, ends: Any) -> None:
+    watermark = leader_module.Watermark(
+        source=leader._source,
+        timeline=leader._timeline,
+        epoch=tick.epoch,
+        n=tick.n,
+        clock=leader._clock.now(),
+        offsets=by_topic(ends, leader._topics),
+        since=leader._since,
+    )
+    await leader._event_log.append([watermark.to_record()])
