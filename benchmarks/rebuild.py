@@ -43,7 +43,6 @@ async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
     known_ms = [each for each in bounds_ms if each is not None]
     folded = reports[-1]["events_done"] - reports[0]["events_done"]
     await volume.settle()
-    await asyncio.to_thread(volume.command, "rebuild", name, "--drop-old")
     return {
         "read_model": name,
         "clients": clients,
@@ -68,14 +67,14 @@ def main() -> None:
     volume = Volume(options.folder, storage_settings(engines=options.engines))
     try:
         found = asyncio.run(rebuilt(volume, options.read_model, options.clients))
-        verified = volume.verified()
+        found["verified_equal"] = volume.verified().count(": equal")
+        print(json.dumps(found, indent=2))
+        if options.record:
+            storage = "engines" if options.engines else "embedded"
+            record("rebuild", f"rebuild-{storage}", found)
+        print(volume.command("rebuild", options.read_model, "--drop-old"))
     finally:
         volume.stop()
-    found["verified_equal"] = verified.count(": equal")
-    print(json.dumps(found, indent=2))
-    if options.record:
-        storage = "engines" if options.engines else "embedded"
-        record("rebuild", f"rebuild-{storage}", found)
 
 
 if __name__ == "__main__":

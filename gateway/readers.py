@@ -127,13 +127,14 @@ class Readers:
     async def count(self, read_model: ReadModel, collection: str) -> int:
         """Count the visible documents of a collection."""
         stored = self._pinned(read_model, collection)
-        counted = await self._documents.count(stored)
+        counted = await _available(read_model, self._documents.count(stored))
         await self._require(read_model, stored, is_whole=counted > 0)
         return counted
 
     async def count_found(self) -> int:
         """Count what can be found."""
-        return await self._search.count(self._pinned(ORDER_SEARCH, ORDER_SEARCH_INDEX.name))
+        stored = self._pinned(ORDER_SEARCH, ORDER_SEARCH_INDEX.name)
+        return await _available(ORDER_SEARCH, self._search.count(stored))
 
     def anew(self) -> Readers:
         """Return readers that remember nothing; what was loaded is as old as its loading."""

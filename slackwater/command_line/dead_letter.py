@@ -68,7 +68,7 @@ def list_(
         async for line in lines(installation, chosen, json=json):
             number += 1
             if number > skip + limit:
-                _say(f"There are more; see them with --skip {skip + limit}", json=json)
+                typer.echo(f"There are more; see them with --skip {skip + limit}", err=json)
                 return
             if number > skip:
                 typer.echo(line)
@@ -122,10 +122,17 @@ def discard(
         str | None, typer.Option("--by", help="Who decides it; else the user of this process.")
     ] = None,
     key: Key = None,
-    error: Error = None,
+    topic: Annotated[str | None, typer.Option("--topic", help="Only in this topic.")] = None,
+    error: Annotated[
+        str | None, typer.Option("--error", help="Only events that fail with this kind.")
+    ] = None,
     offset: Annotated[
         int | None, typer.Option("--offset", min=0, help="Only the event at this offset.")
     ] = None,
+    accept_gap: Annotated[
+        bool,
+        typer.Option("--accept-gap", help="Apply events without those that are missing before."),
+    ] = False,
     yes: Yes = False,
     data_dir: DataDir = None,
     json: Json = False,
@@ -136,11 +143,21 @@ def discard(
     kept with who and why (`list --discarded`). Without --yes nothing is changed. Exit status 1:
     something else stands in the way.
     """
-    if not why.strip():
-        raise typer.BadParameter("say why, for whoever asks later", param_hint="--why")
-    decision = Decision(by=by or getpass.getuser(), why=why, offset=offset, error=error)
-    chosen = Chosen(read_model=name, key=key)
+    who = _user() if by is None else by
+    for text, option in ((why, "--why"), (who, "--by")):
+        if not text.strip():
+            raise typer.BadParameter("say it, for whoever asks later", param_hint=option)
+    decision = Decision(by=who, why=why, offset=offset, error=error, accept_gap=accept_gap)
+    chosen = Chosen(read_model=name, key=key, topic=topic)
     _replay(data_dir, chosen, decision, yes=yes, json=json)
+
+
+def _user() -> str:
+    """Return who runs this process; nothing where nobody has given it a name."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return ""
 
 
 def _replay(
@@ -247,15 +264,20 @@ def _replayed_told(each: Replayed) -> dict[str, object]:
 
 def _replayed_lines(each: Replayed, *, applied: bool) -> list[str]:
     title = f"{each.read_model} v{each.version} {each.topic}[{each.partition}] {each.key}"
+    counts = f"{_events(each.events)} applied, {each.discarded:,} discarded"
     lines = [f"  {_discard_line(discard)}" for discard in each.discards]
     if len(lines) < each.discarded:
         lines.append(f"  and {each.discarded - len(lines):,} more")
-    counts = f"{each.events:,} events applied, {each.discarded:,} discarded"
     if each.closed:
-        return [f"{title}: replayed, {counts}", *lines]
-    if each.reason is not None:
-        return [f"{title}: stays parked: {each.reason}", *(lines if applied else ())]
-    return [f"{title}: would be replayed, {counts}; add --yes to do it", *lines]
+        return [f"{title}: done, {counts}", *lines]
+    if each.reason is None:
+        return [f"{title}: {counts} if you add --yes", *lines]
+    before = f" ({counts} before it)" if each.events or each.discarded else ""
+    return [f"{title}: stays parked: {each.reason}{before}", *(lines if applied else ())]
+
+
+def _events(count: int) -> str:
+    return f"{count:,} event" if count == 1 else f"{count:,} events"
 
 
 def _discard_line(discard: Discard, read_model: str = "") -> str:

@@ -15,14 +15,16 @@ from slackwater.read_models.progress import ModelVersion, active_entry
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """Which holes are meant: of one read model, of one key, of one kind of error; None is any."""
+    """Which holes are meant: of a read model, a key, a topic, a kind of error; None is any."""
 
     read_model: str | None = None
     key: str | None = None
+    topic: str | None = None
     error: str | None = None
 
     def means(self, hole: Hole) -> bool:
-        return self.key in (None, hole.key) and self.error in (None, hole.error)
+        is_there = self.key in (None, hole.key) and self.topic in (None, hole.at.topic)
+        return is_there and self.error in (None, hole.error)
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True):

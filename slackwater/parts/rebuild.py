@@ -24,7 +24,8 @@ from slackwater.errors import SlackwaterError, StructuralError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.installation import Installation
 from slackwater.parts.projector import create_topics, projector_of, runner_of, target_of
-from slackwater.read_models.dead_letters import lacks_no_more
+from slackwater.parts.replay import replay_hole
+from slackwater.read_models.dead_letters import Hole, lacks_no_more
 from slackwater.read_models.progress import (
     ModelVersion,
     ProgressStore,
@@ -177,13 +178,20 @@ async def _reports(
 ) -> AsyncIterator[RebuildReport]:
     speed, model = _Speed(), switch.model
     ends: dict[TopicPartition, int] | None = None
+    replayed: set[tuple[TopicPartition, str | None]] = set()
     while not switch.done.is_set():
         built, active = await _built_and_active(installation, model)
         switch.is_near = ends is not None and _is_near(built, active, ends)
         ends = await installation.event_log.end_offsets(_topics(installation, model))
         report = _report(built, ends, speed)
         await switch.try_now()
-        trouble = builder.halt_reason or _lacking(built, active)
+        lacking = _lacking(built, active)
+        if lacking is not None and lacking.key and (lacking.at, lacking.key) not in replayed:
+            # A discard that came after the builder had begun, or a replay by version, made it good.
+            replayed.add((lacking.at, lacking.key))
+            await replay_hole(installation, model, lacking)
+            continue
+        trouble = builder.halt_reason or (lacking.reason if lacking is not None else None)
         if trouble is not None and not switch.done.is_set():
             raise RebuildHaltedError(
                 f"version {model.version} of {model.read_model} cannot be built: {trouble}; "
@@ -240,11 +248,11 @@ def _is_near(
     return missing <= _NEAR_EVENTS
 
 
-def _lacking(built: ReadModelProgress, active: ReadModelProgress) -> str | None:
-    """Say what is parked in the version that is built and not in the one in use."""
+def _lacking(built: ReadModelProgress, active: ReadModelProgress) -> Hole | None:
+    """Return something that is parked in the version that is built and not in the one in use."""
     left = left_timelines(built, active)
     lacking = (hole for hole in built.holes if not lacks_no_more([hole], active.holes, left))
-    return next((hole.reason for hole in lacking), None)
+    return next(lacking, None)
 
 
 async def _built_and_active(

@@ -34,10 +34,15 @@ class Treatment(StrEnum):
 
 
 class Discard(msgspec.Struct, frozen=True, kw_only=True):
-    """One discarded event, as it stood in the log; `by` and `why` are for whoever asks later."""
+    """One discarded event, as it stood in the log; `by` and `why` are for whoever asks later.
+
+    `version_before` is what its row was at. A gap is accepted behind that version only: in a
+    rebuild that meets a predecessor later it would otherwise cover what is not missing at all.
+    """
 
     record: Record
     treatment: Treatment
+    version_before: int
     error: str
     reason: str
     by: str
@@ -55,23 +60,28 @@ class Discards:
     def __init__(self, discards: Iterable[Discard] = ()) -> None:
         self._left_out: set[str] = set()
         self._versions: defaultdict[_Aggregate, set[int]] = defaultdict(set)
-        self._gaps: set[str] = set()
+        self._beginnings: dict[_Aggregate, int] = {}
+        self._gaps: dict[str, int] = {}
         self._unreadable: dict[tuple[TopicPartition, int], Record] = {}
         for discard in discards:
             self.add(discard)
 
     def add(self, discard: Discard) -> None:
-        """Take a discard into account from now on; it replaces an earlier one of the event."""
+        """Take a discard into account from now on; what leaves more out outdoes an earlier one."""
         record = discard.record
         if discard.treatment is Treatment.UNREADABLE:
             self._unreadable[discard.place] = record
             return
         event = from_headers(record.topic, record.headers, record.value)
+        aggregate = _aggregate(event)
         if discard.treatment is Treatment.GAP_ACCEPTED:
-            self._gaps.add(event.id)
-        else:
-            self._left_out.add(event.id)
-            self._versions[_aggregate(event)].add(event.version)
+            self._gaps[event.id] = discard.version_before
+            return
+        self._left_out.add(event.id)
+        self._versions[aggregate].add(event.version)
+        if discard.treatment is Treatment.AGGREGATE_LEFT_OUT:
+            first = self._beginnings.get(aggregate, event.version)
+            self._beginnings[aggregate] = min(first, event.version)
 
     def read(self, records: Sequence[Record]) -> list[Event]:
         """Return the events of records, without those that are discarded as unreadable.
@@ -89,15 +99,15 @@ class Discards:
         """Tell whether an event is left out of a row that is at this version of its aggregate."""
         if event.id in self._left_out:
             return True
-        return version == 0 and any(
-            left_out < event.version for left_out in self._versions.get(_aggregate(event), ())
-        )
+        beginning = self._beginnings.get(_aggregate(event)) if version == 0 else None
+        return beginning is not None and beginning < event.version
 
     def bridge(self, event: Event, version: int) -> bool:
         """Tell whether nothing but what is discarded is missing between a row and its event."""
-        missing = range(version + 1, event.version)
+        if self._gaps.get(event.id) == version:
+            return True
         left_out = self._versions.get(_aggregate(event), ())
-        return event.id in self._gaps or all(each in left_out for each in missing)
+        return all(each in left_out for each in range(version + 1, event.version))
 
     def _is_unreadable(self, record: Record) -> bool:
         return self._unreadable.get((record.topic_partition, record.offset)) == record

@@ -91,9 +91,9 @@ def _failures(
 
 
 def _lines(index: Index, row: RowWrite) -> list[bytes]:
+    kind, document = kind_and_json(index, row)
     if not 0 < len(row.id.encode()) <= _ID_BYTES_MAX:  # it would have the whole bulk refused
         raise UnindexableRowError(row, f"its id is empty or longer than {_ID_BYTES_MAX} bytes")
-    kind, document = kind_and_json(row)
     action = {"_id": row.id, "version": row.version, "version_type": "external"}
     stored = {
         "id": row.id,

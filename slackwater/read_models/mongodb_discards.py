@@ -50,7 +50,8 @@ class MongodbDiscards:
 
 
 def _id(read_model: str, record: Record) -> str:
-    return f"{read_model}/{record.topic}/{record.partition:010}/{record.offset:019}"
+    # NUL sorts before whatever a longer topic's name goes on with.
+    return f"{read_model}/{record.topic}\0{record.partition:010}/{record.offset:019}"
 
 
 def _stored(read_model: str, discard: Discard) -> Stored:
@@ -58,6 +59,7 @@ def _stored(read_model: str, discard: Discard) -> Stored:
         "_id": _id(read_model, discard.record),
         **stored_record(discard.record),
         "treatment": discard.treatment.value,
+        "version_before": discard.version_before,
         "error": discard.error,
         "reason": discard.reason,
         "by": discard.by,
@@ -70,6 +72,7 @@ def _discard(stored: Stored) -> Discard:
     return Discard(
         record=read_record(stored),
         treatment=Treatment(stored["treatment"]),
+        version_before=stored["version_before"],
         error=stored["error"],
         reason=stored["reason"],
         by=stored["by"],

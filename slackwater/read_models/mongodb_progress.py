@@ -217,6 +217,7 @@ class MongodbProgressStore:
         Raises:
             FencedError: a partition was not claimed, or was claimed by somebody else since.
             ConflictError: of a key that events are parked behind, nothing is parked any more.
+            UnknownReadModelError: no position moves, and the version was dropped.
         """
         claim, events = update.claim, update.events_applied
         parking = MongodbParking()
@@ -225,7 +226,7 @@ class MongodbProgressStore:
         await self._discards.put(session, claim.model.read_model, update.discarded)
         if not update.positions:
             await self._count_events(session, claim.model, events)
-            return
+            return  # no claim fences this off, so the version itself must still be there
         moves = []
         for partition, position in sorted(update.positions.items()):
             guard = {"fence": claim.fences.get(partition, 0)}
@@ -301,9 +302,10 @@ class MongodbProgressStore:
         return {_partition(document): document for document in await found.to_list()}
 
     async def _count_events(self, session: Session, model: ModelVersion, events: int) -> None:
-        if events:
-            change = {"$inc": {"events_applied": events}}
-            await self._collection.update_one(_id(model), change, session=session)
+        change = {"$inc": {"events_applied": events}}
+        counted = await self._collection.update_one(_id(model), change, session=session)
+        if not counted.matched_count:
+            raise UnknownReadModelError(model)
 
 
 class _NotYetError(Exception):

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.consumer.timelines import PartedError, Timelines
-from slackwater.errors import ConflictError, PoisonousEventError, StructuralError
+from slackwater.errors import PoisonousEventError, StructuralError, TransientError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.logs import logger
 from slackwater.read_models.dead_letters import DeadLetter
@@ -132,8 +132,8 @@ class Projector:
         parking = await self._parking_with_room(update)
         try:
             await self._target.commit(rows, update)
-        except ConflictError:
-            self._parking = None  # somebody may have closed a hole
+        except TransientError:
+            self._parking = None  # it may be saved all the same, and a hole closed meanwhile
             raise
         parking.take(update.parked)
 

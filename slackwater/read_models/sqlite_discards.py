@@ -20,6 +20,7 @@ _CREATE = """
         value BLOB NOT NULL,
         headers TEXT NOT NULL,
         treatment TEXT NOT NULL,
+        version_before INTEGER NOT NULL,
         error TEXT NOT NULL,
         reason TEXT NOT NULL,
         by TEXT NOT NULL,
@@ -28,10 +29,10 @@ _CREATE = """
         PRIMARY KEY (read_model, topic, partition, offset)
     )
 """
-_COLUMNS = f"{RECORD_COLUMNS}, treatment, error, reason, by, why, discarded_at"
+_COLUMNS = f"{RECORD_COLUMNS}, treatment, version_before, error, reason, by, why, discarded_at"
 _PUT = f"""
     INSERT OR REPLACE INTO discards (read_model, {_COLUMNS})
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """  # noqa: S608
 _LIST = f"""
     SELECT {_COLUMNS} FROM discards
@@ -64,6 +65,7 @@ def _values(discard: Discard) -> tuple[Any, ...]:
     return (
         *record_values(discard.record),
         discard.treatment,
+        discard.version_before,
         discard.error,
         discard.reason,
         discard.by,
@@ -73,10 +75,11 @@ def _values(discard: Discard) -> tuple[Any, ...]:
 
 
 def _discard(row: Sequence[Any]) -> Discard:
-    *record, treatment, error, reason, by, why, at = row
+    *record, treatment, version_before, error, reason, by, why, at = row
     return Discard(
         record=read_record(record),
         treatment=Treatment(treatment),
+        version_before=version_before,
         error=error,
         reason=reason,
         by=by,

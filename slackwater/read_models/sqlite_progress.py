@@ -153,7 +153,10 @@ class SqliteProgressStore:
         return await self._write(lambda connection: _claim(connection, model, partitions))
 
     async def save(self, update: ProgressUpdate) -> None:
+        """Save; a discard is on the disk before rows in another file go on without the event."""
         await self._write(lambda connection: advance(connection, update))
+        if update.discarded:
+            await self._file.sync()
         self.announce()
 
     async def holes(
@@ -243,8 +246,11 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
     Raises:
         FencedError: a partition was not claimed, or was claimed by somebody else since.
         ConflictError: of a key that events are parked behind, nothing is parked any more.
+        UnknownReadModelError: no position moves, and the version was dropped.
     """
     claim = update.claim
+    if not update.positions:
+        _require_registered(connection, claim.model)
     for partition, position in update.positions.items():
         fence = claim.fences.get(partition)
         timeline = update.timelines.get(partition)

@@ -179,7 +179,7 @@ def _get(connection: Connection, index: str, ids: str) -> dict[str, Row]:
 
 
 def _write(connection: Connection, index: Index, row: RowWrite) -> None:
-    kind, document = kind_and_json(row)
+    kind, document = kind_and_json(index, row)
     written = connection.execute(
         f"INSERT INTO {_documents(index.name)} (id, kind, version, document) "  # noqa: S608
         "VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "

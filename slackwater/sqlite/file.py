@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -36,9 +37,18 @@ class SqliteFile:
         """Run `work` in a fresh snapshot."""
         return await self._readers.run(work)
 
+    async def sync(self) -> None:
+        """Return once every write that has returned is on the disk, however the file is opened."""
+        await asyncio.to_thread(_sync, self.path.with_name(f"{self.path.name}-wal"))
+
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         self._writer.close()
         self._readers.close()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -79,6 +79,7 @@ def discard(offset: int, at: TopicPartition = FIRST) -> Discard:
     return Discard(
         record=letter(offset, at=at).record,
         treatment=Treatment.LEFT_OUT,
+        version_before=3,
         error="Broken",
         reason=f"Broken at {offset}",
         by="ops",

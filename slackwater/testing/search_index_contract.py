@@ -464,7 +464,11 @@ class SearchIndexContract(AdapterContract):
             "é😀": Row(id="é😀", version=3, revision=3, document=row.document)
         }
 
-    @pytest.mark.parametrize("odd", [{"extra": object()}, {"extra": 2**70}, {"kind": None}])
+    @pytest.mark.parametrize(
+        "odd",
+        [{"extra": object()}, {"extra": 2**70}, {"extra": "\ud800"}, {"kind": None}, {"body": 5}],
+        ids=["an object", "too large a number", "half a character", "no kind", "no text"],
+    )
     async def test_a_row_that_can_never_be_written_is_named(
         self, index: SearchIndex, odd: dict[str, Any]
     ) -> None:

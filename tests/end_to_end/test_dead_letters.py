@@ -98,9 +98,9 @@ def test_a_discard_closes_the_hole_and_a_rebuild_keeps_to_it(tmp_path: Path) -> 
         assert _read(store, poisoned, later).codes == ["STALE_READ"]
 
         discard = ("dead-letter", "discard", "customer_orders", "--why", "a test", "--by", "ops")
-        assert "would be replayed, 1 events applied, 1 discarded" in _run(installation, *discard)
+        assert "1 event applied, 1 discarded if you add --yes" in _run(installation, *discard)
         assert _read(store, poisoned, later).codes == ["STALE_READ"]
-        assert "replayed, 1 events applied, 1 discarded" in _run(installation, *discard, "--yes")
+        assert "done, 1 event applied, 1 discarded" in _run(installation, *discard, "--yes")
 
         def check() -> None:
             answer = _read(store, poisoned, later)

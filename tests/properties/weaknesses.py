@@ -17,9 +17,13 @@ from slackwater.outbox.leader import Leader
 from slackwater.outbox.ticks import current_tick, raise_tick
 from slackwater.parts import replay as replay_module
 from slackwater.read_models import fold as fold_module
+from slackwater.read_models import projector as projector_module
 from slackwater.read_models import sqlite_dead_letters
+from slackwater.read_models.discards import Discards
+from slackwater.read_models.paging import all_discards
 from slackwater.read_models.parking import Parking
-from slackwater.read_models.progress import ProgressUpdate, ReadModelProgress
+from slackwater.read_models.progress import Claim, ProgressUpdate, ReadModelProgress
+from slackwater.read_models.projector import Projector
 from slackwater.read_models.target import DocumentTarget
 from slackwater.watermarks.record import by_topic
 from slackwater.watermarks.tick import Tick
@@ -29,7 +33,7 @@ class Weakness(NamedTuple):
     """What is built wrongly, the themes of the steps that find it, and some of these that do.
 
     The steps were found and shortened by `python -m tests.properties.search`; where chance finds
-    none in reasonable time (the fences), they were thought out.
+    none in reasonable time (fences, discards before holes), they were thought out.
     """
 
     weaken: Callable[[pytest.MonkeyPatch], None]
@@ -127,14 +131,12 @@ def duplicates_are_applied(patch: pytest.MonkeyPatch) -> None:
 
 
 def hole_is_closed_before_its_rows(patch: pytest.MonkeyPatch) -> None:
-    applied = replay_module._Replay._apply
-
-    async def early(replaying: Any, hole: Any, report: Any) -> None:
-        page = await replaying._progress.letters(replaying._target.model, hole, limit=1_000)
-        await replaying._progress.close_hole(replaying._target.model, hole)
+    async def early(replaying: Any, _: Any) -> None:
+        model, hole = replaying._target.model, replaying._hole
+        page = await replaying._progress.letters(model, hole, limit=1_000)
+        await replaying._progress.close_hole(model, hole)
         await replaying._apply_page(page)
 
-    assert applied is not early
     patch.setattr(replay_module._Replay, "_apply", early)
 
 
@@ -146,6 +148,37 @@ def hole_is_closed_whatever_was_parked_meanwhile(patch: pytest.MonkeyPatch) -> N
         return found is not None and close(connection, model, found)
 
     patch.setattr(sqlite_dead_letters, "close", careless)
+
+
+def discards_are_loaded_before_holes(patch: pytest.MonkeyPatch) -> None:
+    async def parking_of(projector: Projector, claim: Claim) -> Parking:
+        if projector._parking is None:
+            name = claim.model.read_model
+            projector._discards = await all_discards(projector._progress, name)
+            parking = Parking(projector._projection, projector._clock, projector._letters_max)
+            projector._parking = await parking.load(projector._progress, claim)
+        return projector._parking
+
+    patch.setattr(Projector, "_parking_of", parking_of)
+
+
+def all_of_a_hole_is_discarded(patch: pytest.MonkeyPatch) -> None:
+    make_good = replay_module._Replay._make_good
+
+    async def carelessly(replaying: Any, letter: Any, error: Any) -> None:
+        await make_good(replaying, letter, error)
+        async for page in replaying._pages(letter.record.offset):
+            for later in page:
+                await replaying._discard(later, error)
+
+    patch.setattr(replay_module._Replay, "_make_good", carelessly)
+
+
+def nobody_knows_what_was_discarded(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: Any) -> Discards:
+        return Discards()
+
+    patch.setattr(projector_module, "all_discards", nothing)
 
 
 WEAKNESSES = (
@@ -275,6 +308,45 @@ WEAKNESSES = (
             "commit broken",
             "c0 goes the whole way",
             "discard works",
+        ),
+    ),
+    Weakness(
+        discards_are_loaded_before_holes,
+        themes=("poison", "projectors"),
+        steps=(
+            "commit broken",
+            "relay works",
+            "projector works",
+            "commit c1",
+            "relay works",
+            "projector dies",
+            "projector steps",
+            "projector steps",
+            "projector steps",
+            "projector steps",
+            "discard works",
+            "c0 goes the whole way",
+            "gateway looks around",
+        ),
+    ),
+    Weakness(
+        all_of_a_hole_is_discarded,
+        themes=("poison",),
+        steps=(
+            "commit broken",
+            "c0 goes the whole way",
+            "discard works",
+        ),
+    ),
+    Weakness(
+        nobody_knows_what_was_discarded,
+        themes=("poison", "rebuild"),
+        steps=(
+            "commit broken",
+            "c0 goes the whole way",
+            "discard works",
+            "c0 goes the whole way",
+            "gateway looks around",
         ),
     ),
     Weakness(

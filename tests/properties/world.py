@@ -19,7 +19,7 @@ from slackwater.consumer.timelines import Timelines
 from slackwater.database.sqlite import SqliteDatabase
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.partitioner import partition_of
-from slackwater.event_log.port import Assignment, Subscription, TopicPartition
+from slackwater.event_log.port import Assignment, Record, Subscription, TopicPartition
 from slackwater.event_log.sqlite import SqliteEventLog
 from slackwater.events.event import Recorded
 from slackwater.freshness.board import FreshnessBoard
@@ -29,7 +29,7 @@ from slackwater.outbox.leader import Leader
 from slackwater.outbox.ticks import current_tick
 from slackwater.parts.dead_letters import Chosen
 from slackwater.parts.replay import Decision, replay
-from slackwater.read_models.discards import Discard, Treatment
+from slackwater.read_models.discards import Treatment
 from slackwater.read_models.documents import Collection, Find
 from slackwater.read_models.paging import discards_of
 from slackwater.read_models.progress import ModelVersion, active_entry
@@ -104,6 +104,7 @@ class World:
         self.progress = self.documents.progress
         self.committed: list[Committed] = []
         self.broken: set[tuple[str, int]] = set()
+        self.ever_broken: set[tuple[str, int]] = set()
         self.projection = self._projection()
         self.processes: dict[str, Process] = {}
         self.begun: Begun | None = None
@@ -128,6 +129,7 @@ class World:
         value = 1 + sum(each.counter == counter for each in self.committed)
         if broken:
             self.broken.add((counter, value))
+            self.ever_broken.add((counter, value))
         await self.database.transact(
             lambda connection: counting.unit_of_work(connection).run(
                 lambda unit: counting.raise_counter(unit, counter)
@@ -160,7 +162,7 @@ class World:
     async def step(self, name: str) -> None:
         """Let a process take a step; one that there is not begins, unless it is a late one."""
         if name not in self.processes:
-            if name.startswith("late "):
+            if name.startswith("late ") or self._is_busy_by_hand(name):
                 return
             self.processes[name] = Process(_WORK[name].__get__(self))
         process = self.processes[name]
@@ -168,6 +170,9 @@ class World:
             await process.step()
         if process.has_ended:
             del self.processes[name]
+
+    def _is_busy_by_hand(self, name: str) -> bool:
+        return name in _BY_HAND and bool((_BY_HAND - {name}) & self.processes.keys())
 
     async def round(self, name: str) -> None:
         """Let a process take many steps."""
@@ -197,6 +202,7 @@ class World:
 
     async def follow(self) -> None:
         entries = await self.progress.load()
+        await self._check_holes()
         active = active_entry(entries, MODEL.name)
         self.board.on_progress(entries)
         self.parked = frozenset(hole.key for hole in active.holes) if active else frozenset()
@@ -279,6 +285,7 @@ class World:
         assert entry is not None
         if entry.holes:
             raise ViolationError(f"{entry.holes} are left")
+        await self._check_holes()
         seen, left_out = await self._seen(entry.model.version), await self._left_out()
         for counter in COUNTERS:
             expected = [
@@ -394,10 +401,21 @@ class World:
         rows = await self.documents.find(Find(collection=stored))
         return {row.id: row.document["seen"] for row in rows}
 
+    async def _check_holes(self) -> None:
+        """See that nothing is parked but what was broken, and what waits behind it."""
+        for entry in await self.progress.load():
+            for hole in entry.holes:
+                [first] = await self.progress.letters(entry.model, hole, limit=1)
+                if _place(first.record) not in self.ever_broken:
+                    raise ViolationError(f"{first.record} is parked, and nothing is wrong with it")
+
     async def _left_out(self) -> Callable[[Committed], bool]:
         discards = [each async for each in discards_of(self.progress, MODEL.name)]
-        whole = {_place(each)[0] for each in discards if each.treatment in _WHOLE}
-        single = {_place(each) for each in discards}
+        for each in discards:
+            if _place(each.record) not in self.ever_broken:
+                raise ViolationError(f"{each} is discarded, and nothing was wrong with it")
+        whole = {_place(each.record)[0] for each in discards if each.treatment in _WHOLE}
+        single = {_place(each.record) for each in discards}
         return lambda each: each.counter in whole or (each.counter, each.value) in single
 
     def _projection(self) -> Projection:
@@ -420,6 +438,8 @@ class World:
 
 
 _PROGRESS_STEPS = ("claim", "save", "holes", "hole", "letters", "discards", "close_hole")
+_BY_HAND = {"replay", "discard"}
+"""An operator does one after the other."""
 _WHOLE = {Treatment.AGGREGATE_LEFT_OUT}
 _WORK: dict[str, Any] = {
     "relay": World._relay,
@@ -510,6 +530,5 @@ def _check_bound(what: str, bound_ms: int | None, missing: list[Committed], now_
         raise ViolationError(f"{what} is {bound_ms} ms, and {missing} is missing for {true_ms} ms")
 
 
-def _place(discard: Discard) -> tuple[str, int]:
-    headers = discard.record.headers
-    return headers["ce_subject"], int(headers["ce_aggregateversion"])
+def _place(record: Record) -> tuple[str, int]:
+    return record.headers["ce_subject"], int(record.headers["ce_aggregateversion"])

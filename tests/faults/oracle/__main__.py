@@ -11,11 +11,13 @@ import argparse
 import asyncio
 import json
 import secrets
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +38,20 @@ async def leg(folder: Path, plan: Plan, *, engines: bool) -> dict[str, Any]:
     for check in tally.violations:
         print("VIOLATED", check, flush=True)
     return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
         "seed": plan.seed,
         "took_s": round(time.monotonic() - began_s, 1),
         "safeguards_off": list(plan.safeguards_off),
         **tally.summary(),
         "tokens": watch.tokens.summary(),
     }
+
+
+def _commit() -> str:
+    """Return which state of the code was watched, as far as it is committed."""
+    told = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, check=False)
+    return told.stdout.decode().strip()
 
 
 def total(legs: Sequence[dict[str, Any]]) -> dict[str, Any]:

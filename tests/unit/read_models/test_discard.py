@@ -12,10 +12,13 @@ from slackwater.installation import Installation
 from slackwater.parts.dead_letters import Chosen, discarded
 from slackwater.parts.replay import Decision, Replayed, replay
 from slackwater.read_models.discards import Discard, Treatment
+from slackwater.read_models.sqlite_search import SqliteSearchIndex
+from slackwater.sqlite.file import SqliteFile
 from tests.unit.read_models.replaying import ALL, Projecting, holes
-from tests.unit.read_models.things import BROKEN, MODEL, UNSTORABLE, event
+from tests.unit.read_models.things import AT, BROKEN, MODEL, UNSTORABLE, event
 
 DECIDED = Decision(by="ops", why="the thing is gone")
+WITH_GAPS = replace(DECIDED, accept_gap=True)
 
 
 async def discard(
@@ -76,23 +79,60 @@ async def test_nothing_but_what_is_meant_is_left_out(
     assert one.closed
 
 
-async def test_after_a_gap_the_event_itself_is_applied(empty: Projecting) -> None:
+async def test_after_a_gap_the_event_itself_is_applied_on_request(empty: Projecting) -> None:
     await empty.handle(event("a1", 1, 10), event("a1", 4, 13), event("a1", 5, 14))
-    [one] = await discard(empty.installation)
+    [stuck] = await discard(empty.installation)
+    assert (stuck.closed, stuck.discarded) == (False, 0)
+    assert "--accept-gap applies it" in (stuck.reason or "")
+    [one] = await discard(empty.installation, WITH_GAPS)
     assert (one.closed, one.events, one.discarded) == (True, 2, 1)
     assert await empty.seen("a1") == [10, 13, 14]
     [told] = await kept(empty.installation)
     assert (told.treatment, told.error) == (Treatment.GAP_ACCEPTED, "MissingVersionError")
 
 
+async def test_an_event_with_a_version_that_is_too_high_is_left_out_by_its_offset(
+    empty: Projecting,
+) -> None:
+    await empty.handle(event("a1", 1, 10), event("a1", 99, 990), event("a1", 2, 11))
+    [one] = await discard(empty.installation, replace(DECIDED, offset=1))
+    assert (one.closed, one.events, one.discarded) == (True, 1, 1)
+    await empty.handle(event("a1", 3, 12), first=3)
+    assert await empty.seen("a1") == [10, 11, 12]
+    assert await holes(empty.installation) == ()
+
+
+async def test_a_gap_that_somebody_fills_later_is_none(empty: Projecting) -> None:
+    late = [event("a1", 2 + number, 11 + number) for number in (0, 2, 1)]
+    await empty.handle(event("a1", 1, 10), event("a1", 5, 14), *late)
+    [one] = await discard(empty.installation, WITH_GAPS)
+    assert (one.closed, one.events, one.discarded) == (True, 4, 0)
+    assert await empty.seen("a1") == [10, 11, 12, 13, 14]
+
+
 @pytest.mark.parametrize("n", [BROKEN, UNSTORABLE])
 async def test_after_a_gap_an_event_that_fails_is_left_out(empty: Projecting, n: int) -> None:
     await empty.handle(event("a1", 1, 10), event("a1", 4, n), event("a1", 5, 14))
-    [one] = await discard(empty.installation)
+    [one] = await discard(empty.installation, WITH_GAPS)
     assert (one.closed, one.events, one.discarded) == (True, 1, 2)
     assert await empty.seen("a1") == [10, 14]
     treatments = [each.treatment for each in await kept(empty.installation)]
     assert treatments == [Treatment.LEFT_OUT, Treatment.GAP_ACCEPTED]
+
+
+async def test_what_was_not_discarded_in_the_end_is_not_told(empty: Projecting) -> None:
+    await empty.handle(event("a1", 1, 10), event("a1", 4, BROKEN))
+    only_gaps = replace(WITH_GAPS, error="MissingVersionError")
+    [one] = await discard(empty.installation, only_gaps)
+    assert (one.closed, one.discarded, one.discards) == (False, 0, ())
+
+
+async def test_an_offset_that_two_keys_may_mean_is_refused(
+    installation: Installation, projecting: Projecting
+) -> None:
+    await projecting.handle(event("b1", 2, BROKEN), event("a1", 4, 13), event("b1", 3, 22), first=5)
+    with pytest.raises(StructuralError, match="name one with --key and --topic"):
+        await discard(installation, replace(DECIDED, offset=6))
 
 
 async def test_an_aggregate_without_its_beginning_is_left_out_for_ever(empty: Projecting) -> None:
@@ -131,7 +171,7 @@ async def test_what_cannot_be_read_is_left_out_and_its_successor_is_a_gap(
     await empty.handle(event("a1", 1, 10))
     await empty.handle_records([nonsense])
     await empty.handle(event("a1", 3, 12), first=2)
-    [one] = await discard(empty.installation)
+    [one] = await discard(empty.installation, WITH_GAPS)
     assert (one.closed, one.events, one.discarded) == (True, 1, 2)
     assert await empty.seen("a1") == [10, 12]
     treatments = [each.treatment for each in await kept(empty.installation)]
@@ -150,7 +190,7 @@ async def test_a_rebuild_goes_without_the_same(empty: Projecting) -> None:
     ]
     await empty.handle(*events)
     assert len(await holes(empty.installation)) == 3
-    await discard(empty.installation)
+    await discard(empty.installation, WITH_GAPS)
     new = await empty.next_version()
     await new.handle(*events)
     for thing in ("a1", "b1", "c1"):
@@ -199,3 +239,68 @@ async def test_a_progress_of_one_version_only_is_listed_by_its_read_model(
     assert found == [MODEL.read_model]
     none = [one async for one in discarded(installation, Chosen(key="b"))]
     assert none == []
+
+
+async def test_a_version_that_was_left_meanwhile_is_told(
+    installation: Installation, projecting: Projecting
+) -> None:
+    progress = installation.documents.progress
+    close = progress.close_hole
+    new = await projecting.next_version()
+    await new.handle(event("a1", 1, 10), event("a1", 2, BROKEN), event("a1", 3, 12))
+    await new.handle(event("b1", 1, 20), event("a2", 1, 30), first=3)
+
+    async def switched(*arguments: Any) -> bool:
+        assert await progress.activate(new.target.model)
+        return await close(*arguments)
+
+    progress.close_hole = switched  # type: ignore[method-assign]
+    [one] = await discard(installation)
+    assert (one.closed, "readers use another version" in (one.reason or "")) == (False, True)
+
+
+async def test_a_dropped_version_takes_no_discards(
+    installation: Installation, projecting: Projecting
+) -> None:
+    progress = installation.documents.progress
+    new = await projecting.next_version()
+    await new.handle(event("a1", 1, 10), event("b1", 1, 20), event("a2", 1, 30))
+    letters = progress.letters
+
+    async def dropped(*arguments: Any, **named: Any) -> Any:
+        found = await letters(*arguments, **named)
+        if await progress.activate(new.target.model):
+            await projecting.target.drop()
+            await progress.forget(projecting.target.model)
+        return found
+
+    await new.projector._progress.save(
+        new.projector._update(new.projector._claim, {AT: 5})  # type: ignore[arg-type]
+    )
+    progress.letters = dropped  # type: ignore[method-assign]
+    with pytest.raises(StructuralError):
+        await discard(installation)
+    assert await kept(installation) == []
+
+
+async def test_in_search_a_discard_is_on_the_disk_before_rows_go_on_without_the_event(
+    installation: Installation, projecting: Projecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if installation.manifest.projection("things").index is None:
+        return  # rows and discards are in one file
+    done: list[str] = []
+    sync, write = SqliteFile.sync, SqliteSearchIndex.write
+
+    async def noted_sync(file: SqliteFile) -> None:
+        await sync(file)
+        assert len(await kept(installation)) == 1
+        done.append("on the disk")
+
+    async def noted_write(*arguments: Any) -> None:
+        done.append("written")
+        await write(*arguments)
+
+    monkeypatch.setattr(SqliteFile, "sync", noted_sync)
+    monkeypatch.setattr(SqliteSearchIndex, "write", noted_write)
+    await discard(installation)
+    assert done[:2] == ["on the disk", "written"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from slackwater.clock import SystemClock
-from slackwater.event_log.port import NewRecord
+from slackwater.event_log.port import NewRecord, Record
+from slackwater.events.event import Event
 from slackwater.installation import Installation
 from slackwater.manifest import Manifest
+from slackwater.parts.dead_letters import Chosen
 from slackwater.parts.projector import prepare_active, projector_of, target_of
 from slackwater.parts.rebuild import RebuildHaltedError, rebuild
+from slackwater.parts.replay import Decision, replay
 from slackwater.read_models.progress import ModelVersion, ReadModelProgress
 from slackwater.settings import load_settings
 from slackwater.watermarks.record import WATERMARKS, Watermark
@@ -58,12 +61,34 @@ async def installation(rules: _Rules, tmp_path: Path) -> AsyncIterator[Installat
     await installation.close()
 
 
-async def project(installation: Installation) -> None:
+async def project(installation: Installation, batch: Sequence[Record] = BATCH) -> None:
     """Let the version that readers use apply everything."""
     model = await prepare_active(installation, MODEL.read_model)
     projector = projector_of(installation, target_of(installation, model))
     await projector.assigned([AT])
-    await projector.handle(BATCH)
+    await projector.handle(batch)
+
+
+async def append(installation: Installation, *events: Event) -> list[Record]:
+    """Append events behind the batch, with their watermark."""
+    log = installation.event_log
+    added = records(*events, first=len(BATCH))
+    await log.append(
+        [
+            NewRecord(topic=each.topic, key=each.key, value=each.value, headers=each.headers)
+            for each in added
+        ]
+    )
+    ends = {TOPIC.name: [len(BATCH) + len(added)]}
+    now = SystemClock().now()
+    watermark = Watermark(source="source", epoch=1, n=2, clock=now, offsets=ends)
+    await log.append([watermark.to_record()])
+    return [*BATCH, *added]
+
+
+async def seen(installation: Installation, thing: str) -> object:
+    target = target_of(installation, (await active(installation)).model)
+    return (await target.load("things", [thing]))[thing].document["seen"]
 
 
 async def built(installation: Installation) -> None:
@@ -123,3 +148,34 @@ async def test_a_half_built_version_with_holes_is_begun_anew(
     await built(installation)
     found = await active(installation)
     assert (found.model.version, found.holes) == (3, ())
+
+
+async def test_what_a_replay_has_put_into_order_a_rebuild_does_too(
+    installation: Installation, rules: _Rules
+) -> None:
+    rules.is_mended = True
+    reversed_ = event("c1", 1, 30), event("c1", 3, 32), event("c1", 2, 31)
+    await project(installation, await append(installation, *reversed_))
+    [one] = [each async for each in replay(installation, Chosen(), apply=True)]
+    assert one.closed
+    await built(installation)
+    assert ((await active(installation)).model.version, (await active(installation)).holes) == (
+        2,
+        (),
+    )
+    assert await seen(installation, "c1") == [30, 31, 32]
+
+
+async def test_a_gap_that_was_accepted_covers_the_same_in_a_rebuild(
+    installation: Installation, rules: _Rules
+) -> None:
+    rules.is_mended = True
+    gap = event("c1", 1, 30), event("c1", 4, 33), event("c1", 2, 31)
+    await project(installation, await append(installation, *gap))
+    decision = Decision(by="ops", why="lost", accept_gap=True)
+    [one] = [each async for each in replay(installation, Chosen(), apply=True, decision=decision)]
+    assert (one.closed, one.discarded) == (True, 1)
+    assert await seen(installation, "c1") == [30, 31, 33]
+    await built(installation)
+    assert (await active(installation)).model.version == 2
+    assert await seen(installation, "c1") == [30, 31, 33]

@@ -11,6 +11,7 @@ from slackwater.errors import StructuralError
 from slackwater.installation import Installation
 from slackwater.parts.dead_letters import Chosen, Parked, letters, parked
 from slackwater.parts.replay import Replayed, replay
+from slackwater.read_models import fold as fold_module
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.progress import ProgressUpdate
 from tests.unit.read_models.replaying import ALL, Manifest, Projecting, holes
@@ -158,3 +159,50 @@ async def test_a_predecessor_that_came_late_closes_the_gap(empty: Projecting) ->
     [one] = await replayed(empty.installation)
     assert (one.closed, one.events) == (True, 3)
     assert await empty.seen("a1") == [10, 11, 12]
+
+
+async def test_events_that_come_twice_are_replayed_in_the_order_of_the_log(
+    empty: Projecting,
+) -> None:
+    first = [event("a1", 2, 11), event("a1", 3, 12)]
+    await empty.handle(event("a1", 1, BROKEN), *first, event("a2", 1, 30), *first)
+    mend(empty.installation)
+    order: list[str] = []
+    apply = cast("Any", fold_module)._fold_one
+
+    def noted(projection: Any, rows: Any, each: Any, discards: Any) -> bool:
+        is_new: bool = apply(projection, rows, each, discards)
+        if is_new:
+            order.append(each.id)
+        return is_new
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fold_module, "_fold_one", noted)
+        [one] = await replayed(empty.installation)
+    assert one.closed
+    assert order == ["a1.1", "a1.2", "a1.3", "a2.1"]
+
+
+async def test_a_long_hole_that_grows_is_not_read_from_its_beginning_again(
+    installation: Installation, projecting: Projecting
+) -> None:
+    mend(installation)
+    progress = installation.documents.progress
+    close, letters, read, behind = progress.close_hole, progress.letters, 0, 3
+
+    async def counted(*arguments: Any, **named: Any) -> Any:
+        nonlocal read
+        found = await letters(*arguments, **named)
+        read += len(found)
+        return found
+
+    async def closing(*arguments: Any) -> bool:
+        nonlocal behind
+        if behind:
+            behind -= 1
+            await projecting.handle(event("a1", 6 - behind, 20 - behind), first=7 - behind)
+        return await close(*arguments)
+
+    progress.close_hole, progress.letters = closing, counted  # type: ignore[method-assign]
+    [one] = await replayed(installation)
+    assert (one.closed, read) == (True, 6)
