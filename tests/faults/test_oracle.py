@@ -47,6 +47,7 @@ SCENARIOS = {
     "acknowledgements": Scenario(),
     "greater-tick": Scenario(),
     "instant-of-sending": Scenario(switches_on=["slow-projectors"]),
+    "holes": Scenario(faults=["poison"]),
     # On SQLite writers come one after another, so that positions are as good as marks.
     "marks": Scenario(faults=["long_transaction"], engines=True),
 }

@@ -9,11 +9,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Table, select
 
 from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
 from slackwater.events.event import Event
-from slackwater.freshness import source_track
+from slackwater.freshness import board, source_track
 from slackwater.freshness.bound import Instant
 from slackwater.freshness.probe import SourceProbe
 from slackwater.freshness.source_track import SourceTrack
@@ -24,6 +25,7 @@ from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unpublished import Unpublished, _to_record
 from slackwater.read_models import fold as folding
 from slackwater.read_models.discards import Discards
+from slackwater.read_models.progress import ReadModelProgress
 from slackwater.read_models.showing import Showing
 from slackwater.testing.relay_contract import LogAround
 from slackwater.watermarks.record import WATERMARKS, Watermark
@@ -255,6 +257,16 @@ def refresh_gate() -> None:
 _late: set[asyncio.Task[None]] = set()
 
 
+def holes() -> None:
+    """The gateway takes what is parked for applied."""
+    follow = board._Model.follow
+
+    def without_holes(self: board._Model, progress: ReadModelProgress) -> None:
+        follow(self, replace(progress, holes=()))
+
+    board._Model.follow = without_holes  # type: ignore[method-assign]
+
+
 SAFEGUARDS: dict[str, Callable[[], None]] = {
     "watermark-after-data": watermark_after_data,
     "refresh-gate": refresh_gate,
@@ -265,4 +277,5 @@ SAFEGUARDS: dict[str, Callable[[], None]] = {
     "acknowledgements": acknowledgements,
     "greater-tick": greater_tick,
     "instant-of-sending": instant_of_sending,
+    "holes": holes,
 }
