@@ -14,8 +14,9 @@ from slackwater.metrics import DESCRIPTIONS, Description
 _OPENING = """# Metrics
 
 `GET /metrics` on every process, in the text format of Prometheus. A process fills the metrics of
-its parts; the gateway those of freshness. Names of services, read models and the words below are
-all the labels that there are. Made by `make reference` of `slackwater/metrics.py`; do not edit it.
+its parts; the gateway those of freshness. Names of services, consumers, read models and the words
+below are all the labels that there are. Made by `make reference` of `slackwater/metrics.py`; do not
+edit it.
 
 | metric | kind | labels | what it tells |
 | --- | --- | --- | --- |

@@ -1,7 +1,7 @@
 """Every metric of every process, as `/metrics` serves it; each process fills those of its parts.
 
-Labels are names of services, read models and words that stand here, so their number is bounded.
-docs/reference/metrics.md is made of this.
+Labels are names of services, consumers, read models and words that stand here, so their number is
+bounded. docs/reference/metrics.md is made of this.
 """
 
 from __future__ import annotations
@@ -118,6 +118,13 @@ PROJECTOR_POISON = _counter(
     "slackwater_projector_poisonous_events",
     "Events that could not be applied and were parked, without those that wait behind them.",
     "read_model",
+    "error",
+)
+CONSUMER_POISON = _counter(
+    "slackwater_consumer_poisonous_events",
+    "Events that a service's consumer could not handle and parked, without those that wait behind "
+    "them.",
+    "consumer",
     "error",
 )
 PROJECTOR_BATCH = _histogram(

@@ -1,4 +1,4 @@
-"""`slackwater dead-letter list|show|replay|discard`: what read models have parked."""
+"""`slackwater dead-letter list|show|replay|discard`: what read models and consumers have parked."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ from slackwater.command_line.options import DataDir, Json
 from slackwater.command_line.process import run_process
 from slackwater.event_log.port import Record
 from slackwater.installation import Installation
+from slackwater.parts.consumer_dead_letters import (
+    discarded_of_consumers,
+    is_consumer,
+    letters_of_consumers,
+    parked_of_consumers,
+)
+from slackwater.parts.consumer_replay import replay_consumers
 from slackwater.parts.dead_letters import Chosen, Parked, discarded, letters, parked
 from slackwater.parts.replay import Decision, Replayed, Report, replay
 from slackwater.read_models.dead_letters import DeadLetter
 from slackwater.read_models.discards import Discard, Treatment
 from slackwater.settings import load_settings
 
-Name = Annotated[str | None, typer.Argument(help="A read model; all, if left out.")]
+_NAME = "A read model, or a service's consumer as SERVICE/CONSUMER"
+
+Name = Annotated[str | None, typer.Argument(help=f"{_NAME}; all, if left out.")]
 Key = Annotated[str | None, typer.Option("--key", help="Only this partition key.")]
 Error = Annotated[str | None, typer.Option("--error", help="Only this kind of error.")]
 Skip = Annotated[int, typer.Option("--skip", min=0, help="Leave out so many.")]
@@ -31,6 +40,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it; else only see what woul
 
 _REPORT_INTERVAL_S = 1.0
 _INTERRUPTED = 130
+_OWNER = ("read_model", "version", "consumer")
 _TREATMENTS = {
     Treatment.LEFT_OUT: "left out",
     Treatment.GAP_ACCEPTED: "applied without those missing before it",
@@ -38,7 +48,7 @@ _TREATMENTS = {
     Treatment.UNREADABLE: "left out; nobody can say of which row",
 }
 
-_commands = typer.Typer(no_args_is_help=True, help="What read models have parked.")
+_commands = typer.Typer(no_args_is_help=True, help="What read models and consumers have parked.")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,7 +70,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """List the keys that are parked, each with the error of its first event."""
-    chosen = Chosen(read_model=name, key=key, error=error)
+    chosen = _chosen(name, key, error)
     lines = _discard_lines if discards else _parked_lines
 
     async def work(installation: Installation) -> None:
@@ -80,7 +90,7 @@ def list_(
 
 @_commands.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A read model.")],
+    name: Annotated[str, typer.Argument(help=f"{_NAME}.")],
     key: Annotated[str, typer.Argument(help="The partition key.")],
     after: Annotated[int, typer.Option("--after", help="Begin behind this offset.")] = -1,
     limit: Limit = 20,
@@ -90,8 +100,9 @@ def show(
     """Show the events of a key that are parked, in the order in which they would be replayed."""
 
     async def work(installation: Installation) -> None:
-        chosen = Chosen(read_model=name, key=key)
-        async for letter in letters(installation, chosen, after=after, limit=limit):
+        chosen = _chosen(name, key)
+        found = letters_of_consumers if chosen.consumer else letters
+        async for letter in found(installation, chosen, after=after, limit=limit):
             typer.echo(msgspec.json.encode(_letter_told(letter)) if json else _letter_line(letter))
 
     _run(data_dir, work)
@@ -111,12 +122,12 @@ def replay_(
     Without --yes nothing is changed. Ctrl-C ends it between two steps: what was done stays done,
     and the next run goes on. Exit status 1: something cannot be applied yet; 130: interrupted.
     """
-    _replay(data_dir, Chosen(read_model=name, key=key, error=error), None, yes=yes, json=json)
+    _replay(data_dir, _chosen(name, key, error), None, yes=yes, json=json)
 
 
 @_commands.command()
 def discard(
-    name: Annotated[str, typer.Argument(help="A read model.")],
+    name: Annotated[str, typer.Argument(help=f"{_NAME}.")],
     why: Annotated[str, typer.Option("--why", help="The reason, for whoever asks later.")],
     by: Annotated[
         str | None, typer.Option("--by", help="Who decides it; else the user of this process.")
@@ -139,16 +150,17 @@ def discard(
 ) -> None:
     """Go without the events that cannot be applied, and apply all that waits behind them.
 
-    Of each key only what fails is left out, for ever: a rebuild leaves it out, too. The decision is
-    kept with who and why (`list --discarded`). Without --yes nothing is changed. Exit status 1:
-    something else stands in the way.
+    Of each key only what fails is left out, for ever: a rebuild leaves it out, too. A consumer can
+    do without some kinds of events only. The decision is kept with who and why (`list
+    --discarded`). Without --yes nothing is changed. Exit status 1: something else stands in the
+    way.
     """
     who = _user() if by is None else by
     for text, option in ((why, "--why"), (who, "--by")):
         if not text.strip():
             raise typer.BadParameter("say it, for whoever asks later", param_hint=option)
     decision = Decision(by=who, why=why, offset=offset, error=error, accept_gap=accept_gap)
-    chosen = Chosen(read_model=name, key=key, topic=topic)
+    chosen = _chosen(name, key, topic=topic)
     _replay(data_dir, chosen, decision, yes=yes, json=json)
 
 
@@ -167,14 +179,16 @@ def _replay(
 
     async def work(installation: Installation) -> None:
         nonlocal is_stuck, has_ended
-        replaying = replay(installation, chosen, apply=yes, decision=decision, report=_reporter())
         nothing = True
-        async for each in replaying:
-            nothing, is_stuck = False, is_stuck or each.reason is not None
-            if json:
-                typer.echo(msgspec.json.encode(_replayed_told(each)))
-            else:
-                typer.echo("\n".join(_replayed_lines(each, applied=yes)))
+        for replaying in (replay, replay_consumers):
+            async for each in replaying(
+                installation, chosen, apply=yes, decision=decision, report=_reporter()
+            ):
+                nothing, is_stuck = False, is_stuck or each.reason is not None
+                if json:
+                    typer.echo(msgspec.json.encode(_replayed_told(each)))
+                else:
+                    typer.echo("\n".join(_replayed_lines(each, applied=yes)))
         if nothing:
             _say("Nothing is parked", json=json)
         has_ended = True
@@ -200,6 +214,14 @@ def _reporter() -> Report:
     return report
 
 
+def _chosen(
+    name: str | None, key: str | None, error: str | None = None, topic: str | None = None
+) -> Chosen:
+    if is_consumer(name):
+        return Chosen(consumer=name, key=key, topic=topic, error=error)
+    return Chosen(read_model=name, key=key, topic=topic, error=error)
+
+
 def _run(data_dir: Path | None, work: Callable[[Installation], Awaitable[None]]) -> None:
     run_process(load_settings({"data_dir": data_dir, "log_level": "ERROR"}), work)
 
@@ -213,21 +235,29 @@ def _say(text: str, *, json: bool) -> None:
 async def _parked_lines(
     installation: Installation, chosen: Chosen, *, json: bool
 ) -> AsyncIterator[bytes | str]:
-    async for each in parked(installation, chosen):
-        yield msgspec.json.encode(each) if json else _parked_line(each)
+    for found in (parked, parked_of_consumers):
+        async for each in found(installation, chosen):
+            yield msgspec.json.encode(each) if json else _parked_line(each)
 
 
 async def _discard_lines(
     installation: Installation, chosen: Chosen, *, json: bool
 ) -> AsyncIterator[bytes | str]:
-    async for read_model, discard in discarded(installation, chosen):
-        told = _discard_told(discard, read_model)
-        yield msgspec.json.encode(told) if json else _discard_line(discard, read_model)
+    for found in (discarded, discarded_of_consumers):
+        async for name, discard in found(installation, chosen):
+            told = _discard_told(discard, name)
+            yield msgspec.json.encode(told) if json else _discard_line(discard, name)
 
 
 def _parked_line(each: Parked) -> str:
-    place = f"{each.read_model} v{each.version} {each.topic}[{each.partition}]"
-    return f"{place} {each.key}: {each.events:,} events from {each.first_offset}, {each.reason}"
+    return (
+        f"{_place(each)} {each.key}: {each.events:,} events from {each.first_offset}, {each.reason}"
+    )
+
+
+def _place(each: Parked | Replayed) -> str:
+    owner = each.consumer or f"{each.read_model} v{each.version}"
+    return f"{owner} {each.topic}[{each.partition}]"
 
 
 def _letter_line(letter: DeadLetter) -> str:
@@ -259,11 +289,13 @@ def _letter_told(letter: DeadLetter) -> dict[str, object]:
 
 def _replayed_told(each: Replayed) -> dict[str, object]:
     told: dict[str, object] = msgspec.structs.asdict(each)
+    for unnamed in [name for name in _OWNER if told[name] is None]:
+        del told[unnamed]
     return {**told, "discards": [_discard_told(discard) for discard in each.discards]}
 
 
 def _replayed_lines(each: Replayed, *, applied: bool) -> list[str]:
-    title = f"{each.read_model} v{each.version} {each.topic}[{each.partition}] {each.key}"
+    title = f"{_place(each)} {each.key}"
     counts = f"{_events(each.events)} applied, {each.discarded:,} discarded"
     lines = [f"  {_discard_line(discard)}" for discard in each.discards]
     if len(lines) < each.discarded:
@@ -280,21 +312,21 @@ def _events(count: int) -> str:
     return f"{count:,} event" if count == 1 else f"{count:,} events"
 
 
-def _discard_line(discard: Discard, read_model: str = "") -> str:
+def _discard_line(discard: Discard, name: str = "") -> str:
     record = discard.record
     what = record.headers.get("ce_type", "no event")
     place = f"{record.topic}[{record.partition}] {record.offset}"
-    title = f"{read_model} {place} {record.key}" if read_model else place
+    title = f"{name} {place} {record.key}" if name else place
     line = f"{title} {what}: {_TREATMENTS[discard.treatment]}, {discard.reason}"
-    if not read_model:
+    if not name:
         return line
     return f"{line} ({discard.by}, {discard.discarded_at:%Y-%m-%d %H:%M} UTC: {discard.why})"
 
 
-def _discard_told(discard: Discard, read_model: str | None = None) -> dict[str, object]:
-    told: dict[str, object] = {} if read_model is None else {"read_model": read_model}
+def _discard_told(discard: Discard, name: str | None = None) -> dict[str, object]:
+    owner = "consumer" if is_consumer(name) else "read_model"
     return {
-        **told,
+        **({} if name is None else {owner: name}),
         **_record_told(discard.record),
         "treatment": discard.treatment,
         "error": discard.error,

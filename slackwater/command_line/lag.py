@@ -1,4 +1,7 @@
-"""`slackwater lag`: every read model and source, live, with the stage that limits the bound."""
+"""`slackwater lag`: every read model and source, live, with the stage that limits the bound.
+
+What consumers of services have parked is told with it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from slackwater.command_line.options import DataDir, Json, Port
 from slackwater.command_line.process import run_process
 from slackwater.freshness.bound import FreshnessStatus
 from slackwater.installation import Installation
+from slackwater.parts.consumer_dead_letters import ParkedKeys, consumers_with_holes
 from slackwater.parts.lag import Lag, watched_lag
 from slackwater.settings import load_settings
 
@@ -49,7 +53,8 @@ def lag(
     """Show how stale every read model can be, source by source, until Ctrl-C.
 
     Limited by: OUTBOX, LOG, PROJECTOR, REFRESH, HOLE or PROBE is the stage that keeps a bound from
-    being smaller. It asks the services itself, so it tells the truth while no gateway runs.
+    being smaller. It asks the services itself, so it tells the truth while no gateway runs. Below
+    stands what is parked, also by consumers of services.
     """
     settings = load_settings({"port": port, "data_dir": data_dir, "log_level": "ERROR"})
     require_installation(settings)
@@ -58,24 +63,25 @@ def lag(
     async def work(installation: Installation) -> None:
         async with watched_lag(installation) as lags:
             if shows_once:
-                _show(lags(), json=json)
+                _show(lags(), await consumers_with_holes(installation), json=json)
                 return
-            with Live(_table(lags()), auto_refresh=False) as live:
+            with Live(auto_refresh=False) as live:
                 while True:
+                    parked = await consumers_with_holes(installation)
+                    live.update(_table(lags(), parked), refresh=True)
                     await asyncio.sleep(_INTERVAL_S)
-                    live.update(_table(lags()), refresh=True)
 
     run_process(settings, work)
 
 
-def _show(lags: Sequence[Lag], *, json: bool) -> None:
+def _show(lags: Sequence[Lag], parked: Sequence[ParkedKeys], *, json: bool) -> None:
     if json:
-        typer.echo(msgspec.json.encode(lags))
+        typer.echo(msgspec.json.encode([*lags, *parked]))
     else:
-        Console(soft_wrap=True).print(_table(lags))
+        Console(soft_wrap=True).print(_table(lags, parked))
 
 
-def _table(lags: Sequence[Lag]) -> Table:
+def _table(lags: Sequence[Lag], parked: Sequence[ParkedKeys]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("read model", "source", "status", "at most", "events", "limited by", "tick"):
         numeric = heading in ("at most", "events", "tick")
@@ -91,7 +97,7 @@ def _table(lags: Sequence[Lag]) -> Table:
             each.tick or _UNKNOWN,
         )
     reasons = {each.read_model: _trouble(each) for each in lags if each.reason is not None}
-    table.caption = "\n".join(reasons.values())
+    table.caption = "\n".join([*reasons.values(), *map(_consumer_trouble, parked)])
     return table
 
 
@@ -99,3 +105,9 @@ def _trouble(lag: Lag) -> str:
     if lag.holes:
         return f"{lag.read_model} has parked {lag.holes:,} keys of {lag.source}: {lag.reason}"
     return f"{lag.read_model} is halted: {lag.reason}"
+
+
+def _consumer_trouble(parked: ParkedKeys) -> str:
+    if parked.holes is None:
+        return f"{parked.consumer} cannot be asked what it has parked: {parked.reason}"
+    return f"{parked.consumer} has parked {parked.holes:,} keys: {parked.reason}"

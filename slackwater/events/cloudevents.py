@@ -14,6 +14,7 @@ from slackwater.errors import PoisonousEventError
 from slackwater.events.event import Cause, Event
 
 ID_HEADER = "ce_id"
+TYPE_HEADER = "ce_type"
 TIMELINE_HEADER = "ce_timeline"
 
 _OPTIONAL = {
@@ -29,7 +30,7 @@ def to_headers(event: Event) -> dict[str, str]:
         "ce_specversion": "1.0",
         ID_HEADER: event.id,
         "ce_source": event.source,
-        "ce_type": event.type,
+        TYPE_HEADER: event.type,
         "ce_time": event.time.isoformat(),
         "ce_subject": event.aggregate_id,
         "ce_aggregatetype": event.aggregate_type,
@@ -57,7 +58,7 @@ def from_headers(topic: str, headers: Mapping[str, str], data: bytes) -> Event:
             id=headers[ID_HEADER],
             source=headers["ce_source"],
             topic=topic,
-            type=headers["ce_type"],
+            type=headers[TYPE_HEADER],
             schema_version=int(headers["ce_schemaversion"]),
             aggregate_type=headers["ce_aggregatetype"],
             aggregate_id=headers["ce_subject"],

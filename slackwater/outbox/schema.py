@@ -62,6 +62,31 @@ def drop_timelines() -> None:
         op.drop_column(table, "timeline")
 
 
+def add_dead_letters() -> None:
+    """Let consumers park what they cannot handle."""
+    op.create_table(
+        "consumer_hole",
+        sa.Column("consumer", sa.Text(), primary_key=True),
+        sa.Column("topic", sa.Text(), primary_key=True),
+        sa.Column("partition", sa.Integer(), primary_key=True),
+        sa.Column("key", sa.Text(), primary_key=True),
+        sa.Column("first_offset", sa.BigInteger(), nullable=False),
+        sa.Column("last_offset", sa.BigInteger(), nullable=False),
+        sa.Column("letters", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+    )
+    first = ["consumer", "topic", "partition", "first_offset"]
+    op.create_index("consumer_hole_first", "consumer_hole", first)
+    _create_consumer_dead_letter()
+
+
+def drop_dead_letters() -> None:
+    """Take `add_dead_letters` back."""
+    for table in ("consumer_dead_letter", "consumer_hole"):
+        op.drop_table(table)
+
+
 def _make_anew(name: str, *columns: sa.Column[Any], beginning: dict[str, Any]) -> None:
     """Put a table with more columns in the place of one; its rows begin with `beginning` there."""
     connection = op.get_bind()
@@ -127,6 +152,25 @@ def _create_consumer_progress() -> None:
         sa.Column("partition", sa.Integer(), primary_key=True),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
+    )
+
+
+def _create_consumer_dead_letter() -> None:
+    op.create_table(
+        "consumer_dead_letter",
+        sa.Column("consumer", sa.Text(), primary_key=True),
+        sa.Column("topic", sa.Text(), primary_key=True),
+        sa.Column("partition", sa.Integer(), primary_key=True),
+        sa.Column("key", sa.Text(), primary_key=True),
+        sa.Column("offset", sa.BigInteger(), primary_key=True),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("headers", sa.LargeBinary(), nullable=False),
+        sa.Column("error", sa.Text()),
+        sa.Column("reason", sa.Text()),
+        sa.Column("parked_at", sa.Text(), nullable=False),
+        sa.Column("discarded_by", sa.Text()),
+        sa.Column("why", sa.Text()),
+        sa.Column("discarded_at", sa.Text()),
     )
 
 

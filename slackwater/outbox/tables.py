@@ -118,6 +118,52 @@ def consumer_progress_table(metadata: MetaData) -> Table:
     )
 
 
+def consumer_hole_table(metadata: MetaData) -> Table:
+    """Declare which keys each consumer has parked, and from which offset of their partition on."""
+    table = Table(
+        "consumer_hole",
+        metadata,
+        Column("consumer", Text, primary_key=True),
+        Column("topic", Text, primary_key=True),
+        Column("partition", Integer, primary_key=True),
+        Column("key", Text, primary_key=True),
+        Column("first_offset", BigInteger, nullable=False),
+        Column("last_offset", BigInteger, nullable=False),
+        Column("letters", BigInteger, nullable=False),
+        Column("error", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        info=_INFRASTRUCTURE,
+    )
+    first = table.c.consumer, table.c.topic, table.c.partition, table.c.first_offset
+    Index("consumer_hole_first", *first)
+    return table
+
+
+def consumer_dead_letter_table(metadata: MetaData) -> Table:
+    """Declare the events that consumers have parked, and those that they go without.
+
+    `headers` is JSON. An event that was discarded stays, with who decided it and why.
+    """
+    return Table(
+        "consumer_dead_letter",
+        metadata,
+        Column("consumer", Text, primary_key=True),
+        Column("topic", Text, primary_key=True),
+        Column("partition", Integer, primary_key=True),
+        Column("key", Text, primary_key=True),
+        Column("offset", BigInteger, primary_key=True),
+        Column("value", LargeBinary, nullable=False),
+        Column("headers", LargeBinary, nullable=False),
+        Column("error", Text),
+        Column("reason", Text),
+        Column("parked_at", Text, nullable=False),
+        Column("discarded_by", Text),
+        Column("why", Text),
+        Column("discarded_at", Text),
+        info=_INFRASTRUCTURE,
+    )
+
+
 def idempotency_table(metadata: MetaData) -> Table:
     """Declare the answers given to commands that came with an idempotency key."""
     return Table(
@@ -140,6 +186,8 @@ class KernelTables:
         self.tick = tick_table(metadata)
         self.inbox = inbox_table(metadata)
         self.consumer_progress = consumer_progress_table(metadata)
+        self.consumer_hole = consumer_hole_table(metadata)
+        self.consumer_dead_letter = consumer_dead_letter_table(metadata)
         self.idempotency = idempotency_table(metadata)
         # Built once: building a statement costs more than executing it.
         self.insert_event = insert(self.events)

@@ -1,8 +1,12 @@
-"""Dead letters by hand: which keys the versions in use have parked, and with what events."""
+"""Dead letters by hand: which keys read models have parked, and with what events.
+
+Of read models it is the versions in use that count. What consumers of services have parked is told
+in the same words; see `slackwater.parts.consumer_dead_letters`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,9 +19,13 @@ from slackwater.read_models.progress import ModelVersion, active_entry
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """Which holes are meant: of a read model, a key, a topic, a kind of error; None is any."""
+    """Which holes are meant: of a read model or consumer, a key, a topic, a kind of error.
+
+    None is any. With a read model no consumer is meant, and with a consumer no read model.
+    """
 
     read_model: str | None = None
+    consumer: str | None = None
     key: str | None = None
     topic: str | None = None
     error: str | None = None
@@ -26,12 +34,19 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
         is_there = self.key in (None, hole.key) and self.topic in (None, hole.at.topic)
         return is_there and self.error in (None, hole.error)
 
+    def means_discard(self, discard: Discard) -> bool:
+        return self.key in (None, discard.record.key) and self.error in (None, discard.error)
 
-class Parked(msgspec.Struct, frozen=True, kw_only=True):
-    """One key that is parked; `reason` is why the first of its events cannot be applied."""
 
-    read_model: str
-    version: int
+class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One key that is parked; `reason` is why the first of its events cannot be applied.
+
+    It is parked of a read model, which has a version, or of a consumer.
+    """
+
+    read_model: str | None = None
+    version: int | None = None
+    consumer: str | None = None
     topic: str
     partition: int
     key: str
@@ -45,14 +60,19 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
 async def parked(installation: Installation, chosen: Chosen) -> AsyncIterator[Parked]:
     """Yield the chosen keys of the versions that readers use."""
     async for model, hole in chosen_holes(installation, chosen):
-        yield Parked(
-            **place_of(model, hole),
-            first_offset=hole.offset,
-            last_offset=hole.last_offset,
-            events=hole.letters,
-            error=hole.error,
-            reason=hole.reason,
-        )
+        yield told_as_parked(place_of(model, hole), hole)
+
+
+def told_as_parked(place: Mapping[str, Any], hole: Hole) -> Parked:
+    """Return what is told of a hole, in a place that is named by some fields."""
+    return Parked(
+        **place,
+        first_offset=hole.offset,
+        last_offset=hole.last_offset,
+        events=hole.letters,
+        error=hole.error,
+        reason=hole.reason,
+    )
 
 
 async def letters(
@@ -71,8 +91,7 @@ async def discarded(
     """Yield what was discarded, with the name of the read model that goes without it."""
     for name in await _read_models(installation, chosen):
         async for discard in discards_of(installation.documents.progress, name):
-            is_meant = chosen.key in (None, discard.record.key)
-            if is_meant and chosen.error in (None, discard.error):
+            if chosen.means_discard(discard):
                 yield name, discard
 
 
@@ -97,7 +116,6 @@ async def chosen_holes(
 
 def place_of(model: ModelVersion, hole: Hole) -> dict[str, Any]:
     """Return the fields that name a hole wherever one is told of."""
-    assert hole.key is not None
     return {
         "read_model": model.read_model,
         "version": model.version,
@@ -108,6 +126,8 @@ def place_of(model: ModelVersion, hole: Hole) -> dict[str, Any]:
 
 
 async def _read_models(installation: Installation, chosen: Chosen) -> list[str]:
+    if chosen.consumer is not None:
+        return []
     if chosen.read_model is not None:
         installation.manifest.projection(chosen.read_model)  # refuses a name that is none
         return [chosen.read_model]

@@ -20,7 +20,12 @@ from copy import deepcopy
 import msgspec
 from msgspec.structs import replace
 
-from slackwater.errors import ConflictError, PoisonousEventError, StructuralError
+from slackwater.errors import (
+    ConflictError,
+    PoisonousEventError,
+    SlackwaterError,
+    StructuralError,
+)
 from slackwater.events.event import Event
 from slackwater.installation import Installation
 from slackwater.parts.dead_letters import Chosen, chosen_holes, place_of
@@ -37,7 +42,7 @@ from slackwater.read_models.target import Target, load_rows
 _PAGE = 500
 _ROUNDS_MAX = 20
 _CONFLICTS_MAX = 20
-_TOLD_MAX = 100
+TOLD_MAX = 100
 
 Report = Callable[[int, int], None]
 """Is told how many letters of how many of a key are done."""
@@ -61,7 +66,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     accept_gap: bool = False
 
-    def means(self, letter: DeadLetter, error: PoisonousEventError) -> bool:
+    def means(self, letter: DeadLetter, error: SlackwaterError) -> bool:
         if self.error not in (None, type(error).__name__):
             return False
         if self.offset is not None:
@@ -70,7 +75,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """What came, or would come, of replaying a key.
+    """What came, or would come, of replaying a key of a read model or of a consumer.
 
     `events` counts those that were applied anew, `discarded` those that were left out, of which
     `discards` names the first hundred. With `closed` nothing of the key is parked any more;
@@ -78,8 +83,9 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     yet. What the store itself refuses is seen only when it is done.
     """
 
-    read_model: str
-    version: int
+    read_model: str | None = None
+    version: int | None = None
+    consumer: str | None = None
     topic: str
     partition: int
     key: str
@@ -107,7 +113,7 @@ async def replay(
     """
     offset = decision.offset if decision is not None else None
     if offset is not None:
-        await _check_only_one(installation, chosen, offset)
+        await check_only_one(chosen_holes(installation, chosen), offset)
     known: dict[str, Discards] = {}
     async for model, hole in chosen_holes(installation, chosen):
         if offset is not None and not hole.offset <= offset <= hole.last_offset:
@@ -296,7 +302,7 @@ class _Replay:
             await self._discard(letter, another, discard.treatment)
             return
         self._discarded += 1
-        if len(self._told) < _TOLD_MAX:
+        if len(self._told) < TOLD_MAX:
             self._told.append(discard)
 
     def _with_remedy(self, letter: DeadLetter, error: PoisonousEventError) -> PoisonousEventError:
@@ -405,15 +411,15 @@ def _guarded_row(projection: Projection, letter: DeadLetter) -> Ref | None:
     return guard.row(event) if guard is not None else None
 
 
-async def _check_only_one(installation: Installation, chosen: Chosen, offset: int) -> None:
-    """Make sure that an offset names one event.
+async def check_only_one(chosen: AsyncIterator[tuple[object, Hole]], offset: int) -> None:
+    """Make sure that an offset names one event of the chosen holes.
 
     Raises:
         StructuralError: it does not; the message says how it would.
     """
     places = [
         f"{hole.at.topic}[{hole.at.partition}] {hole.key}"
-        async for _, hole in chosen_holes(installation, chosen)
+        async for _, hole in chosen
         if hole.offset <= offset <= hole.last_offset
     ]
     if len(places) > 1:

@@ -1,61 +1,63 @@
-"""Parking: which keys of its partitions a projector has parked, and what must wait behind them.
+"""Parking: which keys of its partitions somebody has parked, and what must wait behind them.
 
 A key is the partition key of an event, within one topic: the log orders nothing beyond that, and
-all of it may change the same document. So once one event of a key is parked, every later one of
+all of it may change the same thing. So once one event of a key is parked, every later one of
 that key and topic is parked behind it, whatever aggregate it is of.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from slackwater.clock import Clock
-from slackwater.errors import PoisonousEventError, StructuralError
+from slackwater.errors import SlackwaterError, StructuralError
 from slackwater.event_log.port import Record, TopicPartition
-from slackwater.events.cloudevents import from_headers
-from slackwater.read_models.dead_letters import DeadLetter
-from slackwater.read_models.fold import refs_of
-from slackwater.read_models.paging import holes_of
-from slackwater.read_models.progress import Claim, ProgressStore
-from slackwater.read_models.projection import Projection
+from slackwater.read_models.dead_letters import DeadLetter, Hole
 
 LETTERS_MAX = 100_000
-"""How many events of one partition are parked at most, before its projection halts."""
+"""How many events of one partition are parked at most, before whoever parks them halts."""
+
+Documents = Callable[[Record], tuple[str, ...] | None]
+"""Returns the ids of the documents that an event may change; None where nobody knows."""
 
 
 class ParkingFullError(StructuralError):
     """As many events of a partition are parked as are kept; mend what parks them."""
 
-    def __init__(self, read_model: str, at: TopicPartition, letters_max: int) -> None:
+    def __init__(self, name: str, at: TopicPartition, letters_max: int) -> None:
         self.topic_partition = at
         super().__init__(
             f"{letters_max} events of {at.topic}[{at.partition}] are parked, and no more are kept; "
-            f"mend what parks them, run `slackwater dead-letter replay {read_model} --yes`, and "
+            f"mend what parks them, run `slackwater dead-letter replay {name} --yes`, and "
             "start it again"
         )
 
 
 class Parking:
-    """Of one projector, for the partitions that are assigned to it."""
+    """Of one projector or consumer, for the partitions that are assigned to it."""
 
     def __init__(
-        self, projection: Projection, clock: Clock, letters_max: int = LETTERS_MAX
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        documents: Documents = lambda _: None,
+        letters_max: int = LETTERS_MAX,
     ) -> None:
-        self._projection = projection
+        """`name` is the one by which what is parked is replayed."""
+        self._name = name
         self._clock = clock
+        self._documents = documents
         self._letters_max = letters_max
         self._first: dict[tuple[TopicPartition, str], int] = {}
         self._letters: Counter[TopicPartition] = Counter()
 
-    async def load(self, progress: ProgressStore, claim: Claim) -> Parking:
-        """Begin with what the store holds of the partitions, after they were claimed."""
-        for at in claim.fences:
-            async for hole in holes_of(progress, claim.model, at):
-                assert hole.key is not None
-                self._first[at, hole.key] = hole.offset
-                self._letters[at] += hole.letters
-        return self
+    def know(self, hole: Hole) -> None:
+        """Begin with what was parked before the partitions were claimed."""
+        assert hole.key is not None
+        self._first[hole.at, hole.key] = hole.offset
+        self._letters[hole.at] += hole.letters
 
     def split(self, records: Sequence[Record]) -> tuple[list[Record], list[DeadLetter]]:
         """Return records that may be applied, and the letters of those that wait behind a hole."""
@@ -67,7 +69,7 @@ class Parking:
                 free.append(record)
         return free, behind
 
-    def letter(self, record: Record, error: PoisonousEventError | None = None) -> DeadLetter:
+    def letter(self, record: Record, error: SlackwaterError | None = None) -> DeadLetter:
         """Return the letter of a record: of a poisonous one, or of one that waits behind it."""
         return DeadLetter(
             record=record,
@@ -89,7 +91,7 @@ class Parking:
         """
         full = self._full(letters)
         if full is not None:
-            raise ParkingFullError(self._projection.name, full, self._letters_max)
+            raise ParkingFullError(self._name, full, self._letters_max)
 
     def take(self, letters: Iterable[DeadLetter]) -> None:
         """Remember letters that were parked."""
@@ -108,12 +110,3 @@ class Parking:
             if self._letters[at] + count > self._letters_max:
                 return at
         return None
-
-    def _documents(self, record: Record) -> tuple[str, ...] | None:
-        """Return the ids of what the event may change; None where it cannot be read."""
-        try:
-            event = from_headers(record.topic, record.headers, record.value)
-            refs = refs_of(self._projection, [event])
-        except PoisonousEventError:
-            return None
-        return tuple(sorted({ref.id for ref in refs}))

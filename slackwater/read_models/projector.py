@@ -29,7 +29,7 @@ from slackwater.read_models.dead_letters import DeadLetter
 from slackwater.read_models.discards import NO_DISCARDS
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.fold import fold, refs_of
-from slackwater.read_models.paging import all_discards
+from slackwater.read_models.paging import all_discards, holes_of
 from slackwater.read_models.parking import LETTERS_MAX, Parking
 from slackwater.read_models.progress import (
     Claim,
@@ -151,11 +151,30 @@ class Projector:
         Who discards says so before closing a hole: where no hole is seen, its discards are.
         """
         if self._parking is None:
-            parking = Parking(self._projection, self._clock, self._letters_max)
-            loaded = await parking.load(self._progress, claim)
+            loaded = await self._loaded_parking(claim)
             self._discards = await all_discards(self._progress, claim.model.read_model)
             self._parking = loaded
         return self._parking
+
+    async def _loaded_parking(self, claim: Claim) -> Parking:
+        parking = Parking(
+            self._projection.name,
+            self._clock,
+            documents=self._documents,
+            letters_max=self._letters_max,
+        )
+        for at in claim.fences:
+            async for hole in holes_of(self._progress, claim.model, at):
+                parking.know(hole)
+        return parking
+
+    def _documents(self, record: Record) -> tuple[str, ...] | None:
+        """Return the ids of what the event may change; None where it cannot be read."""
+        try:
+            refs = refs_of(self._projection, NO_DISCARDS.read([record]))
+        except PoisonousEventError:
+            return None
+        return tuple(sorted({ref.id for ref in refs}))
 
     async def halted(self, reason: str) -> None:
         await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)

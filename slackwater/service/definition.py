@@ -60,20 +60,29 @@ class Consumer:
     def __init__(self, name: str) -> None:
         self.name = name
         self.steps: dict[type[EventBody], Step] = {}
+        self.may_be_discarded: set[type[EventBody]] = set()
         self.lock_first: LockFirst | None = None
 
     def on(
-        self, body: type[BodyT]
+        self, body: type[BodyT], *, may_be_discarded: bool = False
     ) -> Callable[
         [Callable[[UnitOfWork, Recorded[BodyT]], None]],
         Callable[[UnitOfWork, Recorded[BodyT]], None],
     ]:
-        """Register the decorated function for one type of event."""
+        """Register the decorated function for one type of event.
+
+        Args:
+            body: the type.
+            may_be_discarded: whether an event that the step can never handle may be left out. What
+                takes back or ends something may not: that would stay for ever.
+        """
 
         def add(
             step: Callable[[UnitOfWork, Recorded[BodyT]], None],
         ) -> Callable[[UnitOfWork, Recorded[BodyT]], None]:
             self.steps[body] = step
+            if may_be_discarded:
+                self.may_be_discarded.add(body)
             return step
 
         return add

@@ -1,7 +1,16 @@
 """Saga steps on the consumer runner: inbox, effect and progress in one local transaction.
 
+    batch ─► steps ─► commit, with the progress ─► next batch
+               └─ poison ─► each half by itself ─► … ─► the one event, parked with the progress
+
+A poisonous event is parked with its key: what comes later of the key is parked behind it, in the
+same transaction as the progress that passes it, and every other key goes on. So the events of a key
+are handled in the order of the log, whenever that is. Only an event without a key halts a consumer:
+nobody knows what must wait behind it.
+
 A source that was restored, or whose log was lost, publishes its whole history again. What has been
-handled of it is in the inbox, so a consumer begins again where the new timeline begins.
+handled of it is in the inbox, so a consumer begins again where the new timeline begins; what was
+parked comes again with the rest, or is no more.
 """
 
 from __future__ import annotations
@@ -11,22 +20,27 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
-from sqlalchemy.exc import OperationalError
 
+from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.consumer.batch_size import BatchSize
 from slackwater.consumer.timelines import PartedError, Timelines
-from slackwater.database.port import Database
+from slackwater.database.port import Database, UnstorableTextError
 from slackwater.database.repetition import ContendedError
-from slackwater.errors import FencedError, PoisonousEventError, SlackwaterError
+from slackwater.errors import (
+    FencedError,
+    PoisonousEventError,
+    SlackwaterError,
+    TransientError,
+)
 from slackwater.event_log.port import Record, TopicPartition
-from slackwater.events.cloudevents import from_headers
-from slackwater.events.event import Recorded
-from slackwater.logs import bound, logger
-from slackwater.outbox.inbox import handled_before, record_handled
-from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.logs import logger
+from slackwater.read_models.dead_letters import DeadLetter
+from slackwater.read_models.parking import LETTERS_MAX, Parking
 from slackwater.read_models.progress import Place
-from slackwater.service.definition import Consumer, ServiceDefinition, Step
+from slackwater.service.dead_letters import DeadLetters
+from slackwater.service.definition import Consumer, ServiceDefinition
+from slackwater.service.steps import Steps
 
 _BATCH_MAX = 500
 
@@ -45,19 +59,22 @@ class SagaConsumer:
         clock: Clock,
         timelines: Timelines,
         committed: Callable[[], None],
+        letters_max: int = LETTERS_MAX,
     ) -> None:
+        """`letters_max` bounds how many events of each partition are parked."""
         self._service = service
         self._consumer = consumer
         self._database = database
         self._clock = clock
         self._timelines = timelines
         self._committed = committed
+        self._letters_max = letters_max
+        self._steps = Steps(service, consumer, clock)
+        self._dead_letters = DeadLetters(service.tables, consumer.name)
         self._fences: dict[TopicPartition, int] = {}
         self._handled: dict[TopicPartition, int] = {}
+        self._parking: Parking | None = None
         self._batch_size = BatchSize(_BATCH_MAX)
-        self._steps = {
-            service.event_types.of_body(body).name: step for body, step in consumer.steps.items()
-        }
         self.halt_reason: str | None = None
 
     @property
@@ -65,10 +82,14 @@ class SagaConsumer:
         return self._consumer.name
 
     @property
+    def full_name(self) -> str:
+        """The name among those of all services, by which what is parked is replayed."""
+        return f"{self._service.name}/{self._consumer.name}"
+
+    @property
     def topics(self) -> tuple[str, ...]:
         """The topics that carry what this consumer reacts to."""
-        types = self._service.event_types
-        return tuple(sorted({types.of_body(body).topic.name for body in self._consumer.steps}))
+        return self._steps.topics
 
     async def assigned(
         self, partitions: Collection[TopicPartition]
@@ -76,13 +97,14 @@ class SagaConsumer:
         claimed = await self._database.transact(
             lambda connection: {at: self._claim(connection, at) for at in partitions}
         )
+        self._parking = None
         self._fences = {at: fence for at, (fence, _) in claimed.items()}
         places = {at: place for at, (_, place) in claimed.items()}
         self._handled = {at: place.position for at, place in places.items()}
         begun = await self._timelines.begun(self._handled, _timelines(places))
         beginnings = {at: followed.beginning for at, followed in begun.items()}
         if beginnings:
-            await self._database.transact(lambda connection: self._save(connection, beginnings))
+            await self._database.transact(lambda connection: self._begin(connection, beginnings))
             self._handled |= beginnings
         return self._handled.copy()
 
@@ -91,44 +113,104 @@ class SagaConsumer:
 
         What an earlier, failed call had already made durable is left out.
         """
-        left = [record for record in records if not self._is_handled(record)]
+        left = self._left_of(records)
         try:
             admitted = {_place(record) for record in await self._timelines.admit(left)}
         except PartedError as error:
             raise FencedError(str(error)) from error  # assigned anew, it begins again
         while left:
             batch = left[: int(self._batch_size)]
-            began_s = time.monotonic()
             try:
-                await self._handle_at_once(batch, admitted)
+                await self._handle_or_park(batch, admitted)
             except ContendedError:
                 if len(batch) == 1:
                     raise
                 self._batch_size.lost(len(batch))
-                continue
-            self._batch_size.took(len(batch), time.monotonic() - began_s)
-            left = left[len(batch) :]
+            except TransientError:
+                self._parking = None  # it may be done all the same, and a hole closed meanwhile
+                raise
+            left = self._left_of(left)
+
+    async def _handle_or_park(
+        self, records: Sequence[Record], admitted: Collection[tuple[TopicPartition, int]]
+    ) -> None:
+        """Handle records at once; where one is poisonous, each half by itself."""
+        began_s = time.monotonic()
+        try:
+            await self._handle_at_once(records, admitted)
+        except (PoisonousEventError, UnstorableTextError) as error:
+            if len(records) == 1:
+                await self._park(records[0], error)
+                return
+        else:
+            self._batch_size.took(len(records), time.monotonic() - began_s)
+            return
+        half = len(records) // 2
+        await self._handle_or_park(records[:half], admitted)
+        await self._handle_or_park(records[half:], admitted)
 
     async def _handle_at_once(
         self, records: Sequence[Record], admitted: Collection[tuple[TopicPartition, int]]
     ) -> None:
+        parking = await self._loaded_parking()
+        free, behind = parking.split([record for record in records if _place(record) in admitted])
+        events = [each for record in free if (each := self._steps.decoded(record)) is not None]
+        letters = [letter for letter in behind if self._steps.concern(letter.record)]
+        await self._commit(
+            records, letters, lambda connection: self._steps.take(connection, events)
+        )
+
+    async def _park(self, record: Record, error: SlackwaterError) -> None:
+        if not record.key:
+            raise error
+        letter = (await self._loaded_parking()).letter(record, error)
+        await self._commit([record], [letter])
+        metrics.CONSUMER_POISON.labels(self.full_name, letter.error).inc()
+        _log.error("event parked", consumer=self.full_name, key=record.key, reason=str(error))
+
+    async def _commit(
+        self,
+        records: Sequence[Record],
+        letters: Sequence[DeadLetter],
+        take: Callable[[Connection], object] = lambda _: None,
+    ) -> None:
+        """Commit effects and letters with the progress that passes records."""
         positions = {record.topic_partition: record.offset + 1 for record in records}
-        events = [
-            recorded
-            for record in records
-            if _place(record) in admitted and (recorded := self._decoded(record))
-        ]
+        parking = await self._parking_with_room(letters)
 
         def work(connection: Connection) -> None:
-            if events and self._consumer.lock_first is not None:
-                self._consumer.lock_first(connection, events)
-            for recorded in self._first_deliveries(connection, events):
-                self._handle_one(connection, recorded)
+            # Holes before anything that a step locks, as a replay does: nobody waits in a circle.
+            self._dead_letters.park(connection, letters)
+            take(connection)
             self._save(connection, positions)
 
         await self._database.transact(work)
+        parking.take(letters)
         self._handled |= positions
         self._committed()
+
+    async def _parking_with_room(self, letters: Sequence[DeadLetter]) -> Parking:
+        parking = await self._loaded_parking()
+        if not parking.has_room(letters):
+            self._parking = None  # somebody may have closed a hole
+            parking = await self._loaded_parking()
+            parking.check_room(letters)
+        return parking
+
+    async def _loaded_parking(self) -> Parking:
+        if self._parking is None:
+            self._parking = await self._database.read(self._load_parking)
+        return self._parking
+
+    def _load_parking(self, connection: Connection) -> Parking:
+        parking = Parking(self.full_name, self._clock, letters_max=self._letters_max)
+        for at in self._fences:
+            for hole in self._dead_letters.holes_in(connection, at):
+                parking.know(hole)
+        return parking
+
+    def _left_of(self, records: Sequence[Record]) -> list[Record]:
+        return [record for record in records if not self._is_handled(record)]
 
     def _is_handled(self, record: Record) -> bool:
         return record.offset < self._handled.get(record.topic_partition, 0)
@@ -136,33 +218,21 @@ class SagaConsumer:
     async def halted(self, reason: str) -> None:
         self.halt_reason = reason
 
-    def _decoded(self, record: Record) -> Recorded[Any] | None:
-        """Read an event that a step reacts to; None for any other."""
-        event = from_headers(record.topic, record.headers, record.value)
-        return self._service.event_types.decode(event) if event.type in self._steps else None
-
-    def _first_deliveries(
-        self, connection: Connection, events: Sequence[Recorded[Any]]
-    ) -> list[Recorded[Any]]:
-        """Record all events as handled; return each that had not been, once."""
-        by_id = {each.event.id: each for each in events}
-        tables, consumer = self._service.tables, self._consumer.name
-        for event_id in handled_before(connection, tables, consumer, by_id):
-            del by_id[event_id]
-        record_handled(connection, tables, consumer, by_id)
-        return list(by_id.values())
-
-    def _handle_one(self, connection: Connection, recorded: Recorded[Any]) -> None:
-        event = recorded.event
-        unit = self._service.unit_of_work(connection, cause=event.caused(), now=self._clock.now())
-        with bound(unit.cause):
-            _run_step(unit, self._steps[event.type], recorded)
-
     def places(self, connection: Connection) -> dict[TopicPartition, Place]:
-        """Return how far this consumer has come, in whichever process its instances are."""
+        """Return how far this consumer has come, in whichever process its instances are.
+
+        Where something is parked it has come up to the first of that: what lies behind is not done.
+        """
         table = self._service.tables.consumer_progress
         rows = connection.execute(select(table).where(table.c.consumer == self._consumer.name))
-        return {TopicPartition(row.topic, row.partition): _stored_place(row) for row in rows}
+        places = {TopicPartition(row.topic, row.partition): _stored_place(row) for row in rows}
+        for at, first in self._dead_letters.first_parked(connection).items():
+            places[at] = places[at]._replace(position=min(places[at].position, first))
+        return places
+
+    def _begin(self, connection: Connection, beginnings: Mapping[TopicPartition, int]) -> None:
+        self._dead_letters.forget(connection, beginnings)
+        self._save(connection, beginnings)
 
     def _claim(self, connection: Connection, at: TopicPartition) -> tuple[int, Place]:
         """Raise the partition's fence; return it with the place."""
@@ -217,15 +287,3 @@ def _timelines(places: Mapping[TopicPartition, Place]) -> dict[TopicPartition, s
 
 def _place(record: Record) -> tuple[TopicPartition, int]:
     return record.topic_partition, record.offset
-
-
-def _run_step(unit: UnitOfWork, step: Step, recorded: Recorded[Any]) -> None:
-    try:
-        unit.run(lambda unit: step(unit, recorded))
-    except (SlackwaterError, OperationalError):
-        raise
-    except Exception as error:  # what a step itself raises, it will raise again
-        raise PoisonousEventError(
-            f"event {recorded.event.id} of type {recorded.event.type} cannot be handled: "
-            f"{error!r}; mend the step and start again"
-        ) from error

@@ -1,4 +1,4 @@
-"""Events of a customer that its service never committed, appended in its source's timeline."""
+"""Events that no service ever committed, appended in its source's timeline."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from contracts.events.customers import CUSTOMER, CreditLimitChanged
+from contracts.events.orders import ORDER
 from contracts.money import Money
-from contracts.topics import CUSTOMERS
+from contracts.topics import CUSTOMERS, ORDERS
 from slackwater.clock import SystemClock
 from slackwater.event_log.port import NewRecord
 from slackwater.events.cloudevents import TIMELINE_HEADER, to_headers
@@ -33,6 +35,23 @@ def inject_unknown(installation: Running, customer: str, *, followed_by: int = 0
     """
     events = [_event(customer, 2, "customers.unheard_of", b"{"), *_limits(customer, followed_by)]
     asyncio.run(_append(installation, customer, events))
+
+
+def inject_unreadable_order(installation: Running, customer: str) -> None:
+    """Append the cancelling of an order in a version that nobody knows yet.
+
+    Args:
+        customer: the key.
+    """
+    event = replace(
+        _event(customer, 2, "orders.order-cancelled", b"{}"),
+        source="orders",
+        topic=ORDERS.name,
+        schema_version=9,
+        aggregate_type=ORDER,
+        aggregate_id=new_id(),
+    )
+    asyncio.run(_append(installation, customer, [event]))
 
 
 def _limits(customer: str, count: int) -> Iterator[Event]:
@@ -61,12 +80,12 @@ def _event(customer: str, version: int, type_: str, data: bytes) -> Event:
 async def _append(installation: Running, key: str, events: list[Event]) -> None:
     opened = Installation(load_settings({"data_dir": installation.data_dir}))
     try:
-        timeline = (await newest_by_topic(opened.event_log))[CUSTOMERS.name].timeline
+        timeline = (await newest_by_topic(opened.event_log))[events[0].topic].timeline
         for first in range(0, len(events), _APPENDED_AT_ONCE):
             await opened.event_log.append(
                 [
                     NewRecord(
-                        topic=CUSTOMERS.name,
+                        topic=event.topic,
                         key=key,
                         value=event.data,
                         headers={**to_headers(event), TIMELINE_HEADER: timeline},

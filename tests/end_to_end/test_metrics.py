@@ -13,6 +13,7 @@ SELDOM = {
     "slackwater_stale_reads_total",
     "slackwater_unbounded_reads_total",
     "slackwater_projector_poisonous_events_total",
+    "slackwater_consumer_poisonous_events_total",
 }
 """Filled only when something is not as fresh as demanded, nothing is proven, or an event parked."""
 

@@ -155,8 +155,7 @@ def discards_are_loaded_before_holes(patch: pytest.MonkeyPatch) -> None:
         if projector._parking is None:
             name = claim.model.read_model
             projector._discards = await all_discards(projector._progress, name)
-            parking = Parking(projector._projection, projector._clock, projector._letters_max)
-            projector._parking = await parking.load(projector._progress, claim)
+            projector._parking = await projector._loaded_parking(claim)
         return projector._parking
 
     patch.setattr(Projector, "_parking_of", parking_of)

@@ -29,7 +29,7 @@ def lock_accounts(connection: Connection, events: Sequence[Recorded[Any]]) -> No
     accounts.lock(connection, {each.event.partition_key for each in events})
 
 
-@credit.on(OrderPlaced)
+@credit.on(OrderPlaced, may_be_discarded=True)  # nothing is reserved, and the order times out
 def reserve_credit(unit: UnitOfWork, placed: Recorded[OrderPlaced]) -> None:
     order_id, order = placed.event.aggregate_id, placed.body
     if reservations.find(unit.connection, order_id) is not None:

@@ -30,7 +30,7 @@ def lock_products(connection: Connection, events: Sequence[Recorded[Any]]) -> No
     products.lock(connection, wanted | reservations.skus_of(connection, order_ids))
 
 
-@stock.on(OrderPlaced)
+@stock.on(OrderPlaced, may_be_discarded=True)  # nothing is taken, and the order times out
 def reserve_stock(unit: UnitOfWork, placed: Recorded[OrderPlaced]) -> None:
     order_id = placed.event.aggregate_id
     if reservations.find(unit.connection, order_id) is not None:

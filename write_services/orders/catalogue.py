@@ -36,7 +36,7 @@ def read_entries(connection: Connection, skus: Collection[str]) -> dict[str, Cat
     }
 
 
-@catalogue.on(ProductAdded)
+@catalogue.on(ProductAdded, may_be_discarded=True)  # it is unknown, and nobody can order it
 def keep_product(unit: UnitOfWork, added: Recorded[ProductAdded]) -> None:
     entry = CatalogueEntry(
         sku=added.event.aggregate_id,

@@ -1,6 +1,7 @@
 """How an order is decided: approved when credit and stock have agreed, rejected when one refuses.
 
-The answers come in any order, late or twice; an order that is decided already ignores them.
+The answers come in any order, late or twice; an order that is decided already ignores them. Any of
+them may be discarded: an order without it times out, is rejected, and all that is held for it goes.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ saga = Consumer("saga")
 _log = logger("saga")
 
 
-@saga.on(CreditReserved)
+@saga.on(CreditReserved, may_be_discarded=True)
 def credit_reserved(unit: UnitOfWork, recorded: Recorded[CreditReserved]) -> None:
     _decide(unit, recorded.body.order_id, domain.agree_credit)
 
 
-@saga.on(CreditRefused)
+@saga.on(CreditRefused, may_be_discarded=True)
 def credit_refused(unit: UnitOfWork, recorded: Recorded[CreditRefused]) -> None:
     reason = RejectionReason(recorded.body.reason.value)
     _decide(unit, recorded.body.order_id, lambda order: domain.refuse(order, reason))
 
 
-@saga.on(StockReserved)
+@saga.on(StockReserved, may_be_discarded=True)
 def stock_reserved(unit: UnitOfWork, recorded: Recorded[StockReserved]) -> None:
     _decide(unit, recorded.event.aggregate_id, domain.agree_stock)
 
 
-@saga.on(StockRefused)
+@saga.on(StockRefused, may_be_discarded=True)
 def stock_refused(unit: UnitOfWork, recorded: Recorded[StockRefused]) -> None:
     reason = RejectionReason(recorded.body.reason.value)
     _decide(unit, recorded.event.aggregate_id, lambda order: domain.refuse(order, reason))
