@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,8 @@ def main() -> None:
     parser.add_argument("--on", default="", help="switches that are on, such as slow-projectors")
     parser.add_argument("--engines", action="store_true")
     options = parser.parse_args()
+    # Whoever ends this, too, must not leave a running installation behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     everything = faults_of(engines=options.engines)
     faults = everything if options.faults is None else [*filter(None, options.faults.split(","))]
     options.folder.mkdir(parents=True, exist_ok=True)
