@@ -17,7 +17,7 @@ import pytest
 from tests.end_to_end.harness import Running, until
 from tests.faults.ledger import Ledger, Traffic
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
 SEED = int(os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(10**6))))
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 40 * ROUNDS)]
