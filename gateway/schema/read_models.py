@@ -16,10 +16,10 @@ from contracts.read_models import (
     PRODUCTS_MODEL,
     READ_MODELS,
 )
+from gateway.errors import ReadModelUnavailable
 from gateway.freshness.types import SourceFreshness, describe
 from gateway.rate_meter import rebuilding
 from gateway.schema.info import Info
-from slackwater.errors import TransientError
 from slackwater.freshness.bound import FreshnessStatus
 from slackwater.read_models.read_model import ReadModel
 
@@ -55,7 +55,7 @@ class ReadModelStatus:
     async def documents(self, info: Info) -> int | None:
         try:
             return await _count(info, self.read_model)
-        except TransientError:
+        except ReadModelUnavailable:
             return None
 
 
