@@ -77,6 +77,10 @@ class LostLeaseError(TransientError):
     """The role may be another's by now; leave what was begun and wait for the lease anew."""
 
 
+class ContendedError(TransientError):
+    """Others were in the way at every try; nothing has happened, try again later."""
+
+
 class DatabaseError(TransientError):
     """The database cannot be used now; see that it runs and answers, and try again."""
 

@@ -8,18 +8,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from slackwater.backoff import backoff
+from slackwater.database.port import ContendedError
 from slackwater.database.postgresql_errors import is_conflict, is_taken_key
-from slackwater.errors import TransientError, UnknownOutcomeError
+from slackwater.errors import UnknownOutcomeError
 
 T = TypeVar("T")
 
 _TAKEN_KEY_TRIES_MAX = 12
 _DELAY_FIRST_S = 0.001
 _DELAY_MAX_S = 0.1
-
-
-class ContendedError(TransientError):
-    """Others were in the way at every try; nothing has happened, try again later."""
 
 
 class Repetition:

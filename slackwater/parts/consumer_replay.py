@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from slackwater.consumer.batch_size import BatchSize
 from slackwater.database.port import UnstorableTextError
-from slackwater.database.repetition import ContendedError
+from slackwater.database.port import ContendedError
 from slackwater.errors import PoisonousEventError, SlackwaterError
 from slackwater.installation import Installation
 from slackwater.outbox.relay import outbox_bell

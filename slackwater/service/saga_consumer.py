@@ -25,8 +25,7 @@ from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.consumer.batch_size import BatchSize
 from slackwater.consumer.timelines import PartedError, Timelines
-from slackwater.database.port import Database, UnstorableTextError
-from slackwater.database.repetition import ContendedError
+from slackwater.database.port import ContendedError, Database, UnstorableTextError
 from slackwater.errors import (
     FencedError,
     PoisonousEventError,

@@ -12,7 +12,13 @@ import pytest
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
-from slackwater.database.port import Database, DatabaseError, LostLeaseError, UnstorableTextError
+from slackwater.database.port import (
+    ContendedError,
+    Database,
+    DatabaseError,
+    LostLeaseError,
+    UnstorableTextError,
+)
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_start import (
     ForeignSchemaError,
@@ -21,7 +27,6 @@ from slackwater.database.postgresql_start import (
     require_durable,
 )
 from slackwater.database.postgresql_transaction import AbortedTransactionError, driver_of
-from slackwater.database.repetition import ContendedError
 from slackwater.errors import UnknownOutcomeError
 from slackwater.testing.counting import counters, metadata, raise_counter, unit_of_work
 from slackwater.testing.database_contract import DatabaseContract

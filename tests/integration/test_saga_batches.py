@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 import pytest
 
 from slackwater.consumer.timelines import Timelines
-from slackwater.database.repetition import ContendedError
+from slackwater.database.port import ContendedError
 from slackwater.errors import TransientError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.service.saga_consumer import SagaConsumer
