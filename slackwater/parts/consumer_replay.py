@@ -20,8 +20,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from slackwater.consumer.batch_size import BatchSize
-from slackwater.database.port import UnstorableTextError
-from slackwater.database.port import ContendedError
+from slackwater.database.port import ContendedError, UnstorableTextError
 from slackwater.errors import PoisonousEventError, SlackwaterError
 from slackwater.installation import Installation
 from slackwater.outbox.relay import outbox_bell
