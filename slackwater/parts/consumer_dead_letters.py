@@ -16,15 +16,15 @@ from slackwater.database.port import Database
 from slackwater.errors import SlackwaterError
 from slackwater.installation import Installation
 from slackwater.manifest import UnknownPartError
-from slackwater.parts.dead_letters import Chosen, Parked, told_as_parked
+from slackwater.parts.dead_letters import Chosen, Parked, place_in_log, told_as_parked
 from slackwater.read_models.dead_letters import DeadLetter, Hole
 from slackwater.read_models.discards import Discard
+from slackwater.read_models.paging import paged
 from slackwater.service.dead_letters import DeadLetters
 from slackwater.service.definition import Consumer, ServiceDefinition
 
 T = TypeVar("T")
 
-_PAGE = 1_000
 _SEPARATOR = "/"
 
 
@@ -44,13 +44,8 @@ class Named(NamedTuple):
         return DeadLetters(self.service.tables, self.consumer.name)
 
     def place_of(self, hole: Hole) -> dict[str, Any]:
-        """Return the fields that name a hole wherever one is told of."""
-        return {
-            "consumer": self.name,
-            "topic": hole.at.topic,
-            "partition": hole.at.partition,
-            "key": hole.key,
-        }
+        """Return the fields that name a consumer's hole wherever one is told of."""
+        return {"consumer": self.name, **place_in_log(hole)}
 
 
 class ParkedKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,13 +103,9 @@ async def discarded_of_consumers(
 ) -> AsyncIterator[tuple[str, Discard]]:
     """Yield what was discarded, with the name of the consumer that goes without it."""
     for each in _chosen_consumers(installation, chosen):
-        after: Discard | None = None
-        while page := await _read(
-            each, partial(each.dead_letters.discards, after=after, limit=_PAGE)
-        ):
-            for discard in filter(chosen.means_discard, page):
+        async for discard in paged(partial(_page_behind, each, each.dead_letters.discards)):
+            if chosen.means_discard(discard):
                 yield each.name, discard
-            after = page[-1]
 
 
 async def chosen_consumer_holes(
@@ -126,11 +117,15 @@ async def chosen_consumer_holes(
         UnknownPartError: there is no consumer of that name.
     """
     for each in _chosen_consumers(installation, chosen):
-        after: Hole | None = None
-        while page := await _read(each, partial(each.dead_letters.holes, after=after, limit=_PAGE)):
-            for hole in filter(chosen.means, page):
+        async for hole in paged(partial(_page_behind, each, each.dead_letters.holes)):
+            if chosen.means(hole):
                 yield each, hole
-            after = page[-1]
+
+
+async def _page_behind(
+    named: Named, load: Callable[..., list[T]], after: T | None, limit: int
+) -> list[T] | None:
+    return await _read(named, partial(load, after=after, limit=limit))
 
 
 async def _read(named: Named, work: Callable[[Connection], T]) -> T | None:

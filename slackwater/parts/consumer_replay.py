@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import NoReturn
 
 from msgspec.structs import replace
@@ -26,9 +27,9 @@ from slackwater.installation import Installation
 from slackwater.outbox.relay import outbox_bell
 from slackwater.parts.consumer_dead_letters import Named, chosen_consumer_holes
 from slackwater.parts.dead_letters import Chosen
-from slackwater.parts.replay import TOLD_MAX, Decision, Replayed, Report, check_only_one
+from slackwater.parts.replay import TOLD_MAX, Decision, Replayed, Report, meant_holes, nobody
 from slackwater.read_models.dead_letters import DeadLetter, Hole
-from slackwater.read_models.discards import Discard, Treatment
+from slackwater.read_models.discards import Discard
 from slackwater.service.steps import Steps
 
 _PAGE = 500
@@ -40,7 +41,7 @@ async def replay_consumers(
     *,
     apply: bool,
     decision: Decision | None = None,
-    report: Report = lambda _done, _total: None,
+    report: Report = nobody,
 ) -> AsyncIterator[Replayed]:
     """Replay the chosen keys, or without `apply` only see what would come of it.
 
@@ -50,12 +51,8 @@ async def replay_consumers(
     Raises:
         StructuralError: several keys have parked something at the offset that is meant.
     """
-    offset = decision.offset if decision is not None else None
-    if offset is not None:
-        await check_only_one(chosen_consumer_holes(installation, chosen), offset)
-    async for named, hole in chosen_consumer_holes(installation, chosen):
-        if offset is not None and not hole.offset <= offset <= hole.last_offset:
-            continue
+    found = partial(chosen_consumer_holes, installation, chosen)
+    async for named, hole in meant_holes(found, decision):
         one = _Replay(installation, named, hole, decision)
         yield await (one.applied(report) if apply else one.tried())
 
@@ -181,16 +178,7 @@ class _Replay:
 
     def _discarded(self, letter: DeadLetter, error: SlackwaterError) -> Discard:
         assert self._decision is not None
-        discard = Discard(
-            record=letter.record,
-            treatment=Treatment.LEFT_OUT,
-            version_before=0,
-            error=type(error).__name__,
-            reason=str(error),
-            by=self._decision.by,
-            why=self._decision.why,
-            discarded_at=self._installation.clock.now(),
-        )
+        discard = self._decision.discard(letter, error, now=self._installation.clock.now())
         self._discards[letter.record.offset] = discard
         return discard
 

@@ -115,14 +115,13 @@ async def chosen_holes(
 
 
 def place_of(model: ModelVersion, hole: Hole) -> dict[str, Any]:
-    """Return the fields that name a hole wherever one is told of."""
-    return {
-        "read_model": model.read_model,
-        "version": model.version,
-        "topic": hole.at.topic,
-        "partition": hole.at.partition,
-        "key": hole.key,
-    }
+    """Return the fields that name a read model's hole wherever one is told of."""
+    return {"read_model": model.read_model, "version": model.version, **place_in_log(hole)}
+
+
+def place_in_log(hole: Hole) -> dict[str, Any]:
+    """Return the fields that say where a hole is, whoever's it is."""
+    return {"topic": hole.at.topic, "partition": hole.at.partition, "key": hole.key}
 
 
 async def _read_models(installation: Installation, chosen: Chosen) -> list[str]:

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from copy import deepcopy
+from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -44,11 +46,13 @@ _ROUNDS_MAX = 20
 _CONFLICTS_MAX = 20
 TOLD_MAX = 100
 
+OwnerT = TypeVar("OwnerT")
+
 Report = Callable[[int, int], None]
 """Is told how many letters of how many of a key are done."""
 
 
-def _nobody(_done: int, _total: int) -> None:
+def nobody(_done: int, _total: int) -> None:
     """Nobody wants to know."""
 
 
@@ -72,6 +76,27 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         if self.offset is not None:
             return self.offset == letter.record.offset
         return self.accept_gap or not isinstance(error, MissingVersionError)
+
+    def discard(
+        self,
+        letter: DeadLetter,
+        error: SlackwaterError,
+        *,
+        now: datetime,
+        treatment: Treatment = Treatment.LEFT_OUT,
+        version_before: int = 0,
+    ) -> Discard:
+        """Return what is kept of leaving out a letter that fails with an error."""
+        return Discard(
+            record=letter.record,
+            treatment=treatment,
+            version_before=version_before,
+            error=type(error).__name__,
+            reason=str(error),
+            by=self.by,
+            why=self.why,
+            discarded_at=now,
+        )
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +127,7 @@ async def replay(
     *,
     apply: bool,
     decision: Decision | None = None,
-    report: Report = _nobody,
+    report: Report = nobody,
 ) -> AsyncIterator[Replayed]:
     """Replay the chosen keys, or without `apply` only see what would come of it.
 
@@ -111,13 +136,8 @@ async def replay(
     Raises:
         StructuralError: several keys have parked something at the offset that is meant.
     """
-    offset = decision.offset if decision is not None else None
-    if offset is not None:
-        await check_only_one(chosen_holes(installation, chosen), offset)
     known: dict[str, Discards] = {}
-    async for model, hole in chosen_holes(installation, chosen):
-        if offset is not None and not hole.offset <= offset <= hole.last_offset:
-            continue
+    async for model, hole in meant_holes(lambda: chosen_holes(installation, chosen), decision):
         name = model.read_model
         if name not in known:
             known[name] = await all_discards(installation.documents.progress, name)
@@ -135,7 +155,7 @@ async def replay_hole(installation: Installation, model: ModelVersion, hole: Hol
     known = await all_discards(installation.documents.progress, model.read_model)
     target = target_of(installation, model)
     try:
-        return await _Replay(installation, target, hole, None, known).applied(_nobody)
+        return await _Replay(installation, target, hole, None, known).applied(nobody)
     finally:
         await target.abandon()
 
@@ -285,15 +305,12 @@ class _Replay:
         if self._decision is None or not self._decision.means(letter, error):
             raise self._with_remedy(letter, error)
         version = await self._version(letter)
-        discard = Discard(
-            record=letter.record,
+        discard = self._decision.discard(
+            letter,
+            error,
+            now=self._clock.now(),
             treatment=_treatment(self._decision, error, version),
             version_before=version or 0,
-            error=type(error).__name__,
-            reason=str(error),
-            by=self._decision.by,
-            why=self._decision.why,
-            discarded_at=self._clock.now(),
         )
         self._known.add(discard)
         try:
@@ -411,19 +428,27 @@ def _guarded_row(projection: Projection, letter: DeadLetter) -> Ref | None:
     return guard.row(event) if guard is not None else None
 
 
-async def check_only_one(chosen: AsyncIterator[tuple[object, Hole]], offset: int) -> None:
-    """Make sure that an offset names one event of the chosen holes.
+async def meant_holes(
+    found: Callable[[], AsyncIterator[tuple[OwnerT, Hole]]], decision: Decision | None
+) -> AsyncIterator[tuple[OwnerT, Hole]]:
+    """Yield the holes that are found, or the one alone that holds the offset of a decision.
 
     Raises:
-        StructuralError: it does not; the message says how it would.
+        StructuralError: several hold it; the message says how to name one.
     """
-    places = [
-        f"{hole.at.topic}[{hole.at.partition}] {hole.key}"
-        async for _, hole in chosen
-        if hole.offset <= offset <= hole.last_offset
-    ]
-    if len(places) > 1:
-        raise StructuralError(
-            f"offset {offset} may be meant of {', '.join(places[:3])}; name one with --key and "
-            "--topic"
-        )
+    offset = decision.offset if decision is not None else None
+    if offset is not None:
+        holding = [hole async for _, hole in found() if _holds(hole, offset)]
+        if len(holding) > 1:
+            places = [f"{hole.at.topic}[{hole.at.partition}] {hole.key}" for hole in holding[:3]]
+            raise StructuralError(
+                f"offset {offset} may be meant of {', '.join(places)}; name one with --key and "
+                "--topic"
+            )
+    async for owner, hole in found():
+        if offset is None or _holds(hole, offset):
+            yield owner, hole
+
+
+def _holds(hole: Hole, offset: int) -> bool:
+    return hole.offset <= offset <= hole.last_offset

@@ -46,7 +46,7 @@ class DatabaseInMemory:
         return work(self.connection)
 
     def lease(self, role: str) -> AbstractAsyncContextManager[Session]:
-        raise NotImplementedError
+        raise NotImplementedError  # relays alone hold leases, and none runs here
 
     async def close(self) -> None:
         self.connection.close()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
+from slackwater.event_log.port import TopicPartition
 from slackwater.freshness.board import FreshnessBoard, _Model
 from slackwater.freshness.bound import Instant
 from slackwater.freshness.source_track import SourceTrack
@@ -25,7 +26,7 @@ from slackwater.read_models.parking import Parking
 from slackwater.read_models.progress import Claim, ProgressUpdate, ReadModelProgress
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.target import DocumentTarget
-from slackwater.watermarks.record import by_topic
+from slackwater.testing.relay_contract import LogAround
 from slackwater.watermarks.tick import Tick
 
 
@@ -51,12 +52,7 @@ def watermark_before_data(patch: pytest.MonkeyPatch) -> None:
         await leader._emit(tick)
         return await leader._publish_all()
 
-    async def emit(leader: Leader, tick: Tick) -> None:
-        ends = await leader._event_log.end_offsets(leader._topics)
-        await _claimed(leader, tick, ends)
-
     patch.setattr(Leader, "step", step)
-    patch.setattr(Leader, "_emit", emit)
 
 
 def tick_after_the_snapshot(patch: pytest.MonkeyPatch) -> None:
@@ -69,15 +65,21 @@ def tick_after_the_snapshot(patch: pytest.MonkeyPatch) -> None:
 
 
 def nobody_is_fenced_and_no_end_is_read_anew(patch: pytest.MonkeyPatch) -> None:
-    async def emit(leader: Leader, tick: Tick) -> None:
-        ends = dict.fromkeys(await leader._event_log.end_offsets(leader._topics), 0)
-        await _claimed(leader, tick, ends | leader._acknowledged)
+    emit = Leader._emit
+
+    async def blind_emit(leader: Leader, tick: Tick) -> None:
+        log = leader._event_log
+        leader._event_log = _NoEnds(log)
+        try:
+            await emit(leader, tick)
+        finally:
+            leader._event_log = log
 
     def raised(connection: Any, table: Any, epoch: int) -> Tick:
         held = current_tick(connection, table)
         return raise_tick(connection, table, held.epoch)
 
-    patch.setattr(Leader, "_emit", emit)
+    patch.setattr(Leader, "_emit", blind_emit)
     patch.setattr(leader_module, "raise_tick", raised)
     patch.setattr(leader_module, "require_epoch", lambda *_: None)
     patch.setattr(leader_module, "hold_epoch", lambda *_: None)
@@ -366,20 +368,14 @@ WEAKNESSES = (
 )
 
 
+class _NoEnds(LogAround):
+    """Tells nothing of what others have appended."""
+
+    async def end_offsets(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(await super().end_offsets(topics), 0)
+
+
 async def _raised(leader: Leader) -> Tick:
     return await leader._session.transact(
         lambda connection: raise_tick(connection, leader._tables.tick, leader._epoch)
     )
-
-
-async def _claimed(leader: Leader, tick: Tick, ends: Any) -> None:
-    watermark = leader_module.Watermark(
-        source=leader._source,
-        timeline=leader._timeline,
-        epoch=tick.epoch,
-        n=tick.n,
-        clock=leader._clock.now(),
-        offsets=by_topic(ends, leader._topics),
-        since=leader._since,
-    )
-    await leader._event_log.append([watermark.to_record()])
