@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ class Store:
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.creation_tokens: dict[str, str] = {}
         self._http = httpx2.Client(timeout=30)
 
     def ask(
@@ -77,11 +78,15 @@ class Store:
         query: str,
         variables: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        after: Sequence[str] = (),
     ) -> Answer:
+        """Ask once; `after` holds the tokens of the writes that the answer must not leave out."""
+        tokens = [("Slackwater-Consistency-Token", token) for token in after]
+        accepted = {"Accept": "application/graphql-response+json", **(headers or {})}
         response = self._http.post(
             f"{self.url}/graphql",
             json={"query": query, "variables": dict(variables or {})},
-            headers={"Accept": "application/graphql-response+json", **(headers or {})},
+            headers=[*accepted.items(), *tokens],
         )
         return Answer(response.status_code, response.headers, response.json())
 
@@ -94,13 +99,12 @@ class Store:
         """Run one mutation and return its payload with `__typename`."""
         input_type = f"{name[0].upper()}{name[1:]}Input!"
         headers = {"Idempotency-Key": key} if key else {}
-        if after:
-            headers["Slackwater-Consistency-Token"] = after
         answer = self.ask(
             f"mutation ($input: {input_type}) {{ {name}(input: $input) {{ __typename "
             f"... on UserError {{ code message }} {_SELECTIONS[name]} }} }}",
             {"input": dict(fields)},
             headers,
+            [after] if after else [],
         )
         payload: dict[str, Any] = answer.data[name]
         return payload
@@ -116,6 +120,7 @@ class Store:
             },
         )
         customer_id: str = payload["customer"]["id"]
+        self.creation_tokens[customer_id] = payload["consistencyToken"]
         return customer_id
 
     def add_product(
@@ -168,12 +173,13 @@ class Store:
         return order
 
     def customer(self, customer_id: str, token: str = "") -> dict[str, Any]:
+        """Read a customer; with a token of an order, after its own creation as well."""
         answer = self.ask(
             "query ($id: ID!) { customer(id: $id) { id name creditReserved { amount } "
             "creditAvailable { amount } orderCount orderTotal { amount } "
             "orders(first: 30) { edges { node { id status } } } } }",
             {"id": customer_id},
-            {"Slackwater-Consistency-Token": token} if token else {},
+            after=[self.creation_tokens[customer_id], token] if token else [],
         )
         customer: dict[str, Any] = answer.data["customer"]
         return customer

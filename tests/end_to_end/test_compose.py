@@ -129,7 +129,7 @@ def read_after(store: Store, customer: str, token: str) -> dict[str, Any]:
     query = "query ($id: ID!) { customer(id: $id) { orders(first: 9) { edges { node { id } } } } }"
 
     def ask() -> Answer:
-        return store.ask(query, {"id": customer}, {"Slackwater-Consistency-Token": token})
+        return store.ask(query, {"id": customer}, after=[store.creation_tokens[customer], token])
 
     answer: Answer = until(ask, lambda answer: answer.codes != ["STALE_READ"], FRESH_S)
     return answer.data

@@ -33,8 +33,7 @@ def _set_limit(store: Store, customer: str, amount: str) -> str:
 
 
 def _read(store: Store, customer: str, token: str = "") -> Any:
-    headers = {"Slackwater-Consistency-Token": token} if token else {}
-    return store.ask(_READ, {"id": customer}, headers)
+    return store.ask(_READ, {"id": customer}, after=[token] if token else [])
 
 
 def test_a_poisonous_event_stalls_its_customer_and_nobody_else(tmp_path: Path) -> None:

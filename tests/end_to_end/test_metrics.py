@@ -35,7 +35,7 @@ def test_every_metric_is_filled_and_counts_what_happens(tmp_path: Path) -> None:
     try:
         token = installation.store.add_product("METERED")
         query = '{ product(sku: "METERED") { name } }'
-        shown = installation.store.ask(query, headers={"Slackwater-Consistency-Token": token})
+        shown = installation.store.ask(query, after=[token])
         assert shown.data["product"] is not None
         found = until(
             lambda: samples(installation),

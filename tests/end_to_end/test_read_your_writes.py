@@ -61,7 +61,7 @@ def _read_with_token(
 ) -> dict[str, Any]:
     """Read until the write is shown; a slow machine may refuse in time, but never leave it out."""
     while True:
-        answer = client.ask(READ, {"id": customer}, {"Slackwater-Consistency-Token": token})
+        answer = client.ask(READ, {"id": customer}, after=[client.creation_tokens[customer], token])
         if "errors" not in answer.body:
             customer_shown: dict[str, Any] = answer.data["customer"]
             return customer_shown
@@ -116,7 +116,7 @@ def test_with_a_token_the_source_is_asked_at_once_where_that_is_demanded(
     answer = slow_store.ask(
         query,
         {"id": placed["order"]["id"]},
-        {"Slackwater-Consistency-Token": placed["consistencyToken"]},
+        after=[placed["consistencyToken"]],
     )
     assert answer.data["order"]["status"] in ("PENDING", "APPROVED")
     [entry] = answer.freshness["fields"]
@@ -133,5 +133,5 @@ def test_a_demand_or_a_token_on_a_mutation_asks_nothing_of_its_own_answer(
     fields = {"name": "Once", "email": "once@acme.example", "creditLimit": limit}
     first = slow_store.ask(mutation, {"input": fields})
     token = first.data["createCustomer"]["consistencyToken"]
-    again = slow_store.ask(mutation, {"input": fields}, {"Slackwater-Consistency-Token": token})
+    again = slow_store.ask(mutation, {"input": fields}, after=[token])
     assert again.data["createCustomer"]["customer"]["name"] == "Once"

@@ -47,7 +47,7 @@ def _version(store: Store, name: str) -> int:
 
 
 @contextmanager
-def _traffic(port: int, customer: str, sku: str) -> Iterator[list[int]]:
+def _traffic(port: int, customer: str, created: str, sku: str) -> Iterator[list[int]]:
     """Place orders and read them without a pause; yield the counts that were read."""
     store = Store(port)
     counts: list[int] = []
@@ -56,8 +56,8 @@ def _traffic(port: int, customer: str, sku: str) -> Iterator[list[int]]:
     def work() -> None:
         while not stop.is_set():
             placed = store.place_order(customer, sku)
-            token = {"Slackwater-Consistency-Token": placed["consistencyToken"]}
-            answer = store.ask(_READ, {"id": customer}, token)
+            tokens = [created, placed["consistencyToken"]]
+            answer = store.ask(_READ, {"id": customer}, after=tokens)
             if answer.codes != ["STALE_READ"]:
                 counts.append(answer.data["customer"]["orderCount"])
 
@@ -76,7 +76,8 @@ def test_a_rebuild_under_traffic_switches_without_a_gap(installation: Running) -
     store.add_product("REBUILT", stock=1_000_000)
     customer = store.create_customer("Rebuilt", limit="1000000.00")
     version = _version(store, "customer_orders")
-    with _traffic(installation.port, customer, "REBUILT") as counts:
+    created = store.creation_tokens[customer]
+    with _traffic(installation.port, customer, created, "REBUILT") as counts:
         until(lambda: len(counts), lambda count: count > 5)
         reports = _run(installation, "customer_orders")
         switched_at = len(counts)

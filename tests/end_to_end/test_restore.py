@@ -36,7 +36,7 @@ def _limit(store: Store, customer: str, amount: str) -> str:
 
 
 def _shown(store: Store, customer: str, token: str) -> Any:
-    return store.ask(_READ, {"id": customer}, {"Slackwater-Consistency-Token": token})
+    return store.ask(_READ, {"id": customer}, after=[token])
 
 
 def _tick(installation: Running) -> int:

@@ -146,13 +146,13 @@ def test_a_repeated_answer_claims_nothing_of_the_present(store: Store, sku: str)
 
 
 def test_search_finds_products_orders_and_customers(store: Store) -> None:
-    store.add_product("ANVIL-9")
+    added = store.add_product("ANVIL-9")
     customer = store.create_customer("Roadrunner Logistics")
     order = store.place_order(customer, "ANVIL-9")
     answer = store.ask(
         'query { search(text: "anvil") { totalCount edges { score highlights { field snippets } '
         "node { __typename ... on Order { id } ... on Product { sku } } } } }",
-        headers={"Slackwater-Consistency-Token": order["consistencyToken"]},
+        after=[added, order["consistencyToken"]],
     )
     kinds = {edge["node"]["__typename"] for edge in answer.data["search"]["edges"]}
     assert kinds == {"Product", "Order"}

@@ -120,6 +120,21 @@ def test_a_demand_that_cannot_be_met_fails_and_the_source_can_answer(
     until(lambda: _facts(store)["status"], lambda status: status == "LIVE")
 
 
+def test_a_token_waits_for_what_it_was_given_for_and_nothing_else(installation: Running) -> None:
+    store = installation.store
+    store.add_product("PLACED")
+    with _paused(installation.part_pid("relay customers")):
+        customer = store.create_customer("Not published yet")
+        placed = store.place_order(customer, "PLACED")["consistencyToken"]
+        query = "query ($id: ID!) { customer(id: $id) { orderCount } }"
+        shown = store.ask(query, {"id": customer}, after=[placed])
+        assert shown.data == {"customer": None}
+        assert shown.freshness["fields"][0]["absence"] == "POSSIBLY_LAGGING"
+        both = [store.creation_tokens[customer], placed]
+        assert store.ask(query, {"id": customer}, after=both).codes == ["STALE_READ"]
+    assert store.customer(customer, placed)["orderCount"] == 1
+
+
 def test_reads_without_a_part_they_do_not_need_go_on(installation: Running) -> None:
     store = installation.store
     with _paused(installation.part_pid("projector products")):
