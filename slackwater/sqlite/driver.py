@@ -8,6 +8,7 @@ SQLite because operating systems ship older ones.
 from __future__ import annotations
 
 import sqlite3
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -27,6 +28,7 @@ IntegrityError = cast("type[sqlite3.IntegrityError]", dbapi2.IntegrityError)
 
 VERSION_MIN = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
+_LOOK_INTERVAL_S = 0.005
 
 
 class Synchronous(StrEnum):
@@ -83,7 +85,24 @@ def connect(path: Path, synchronous: Synchronous = Synchronous.FULL) -> Connecti
     connection = dbapi2.connect(
         str(path), isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_MS / 1000
     )
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA foreign_keys = ON")
     return cast("Connection", connection)
+
+
+def _write_ahead(connection: Connection) -> None:
+    """Enter write-ahead mode; SQLite does not wait by itself for others that enter it, too."""
+    deadline_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except OperationalError as error:
+            if (
+                not error.sqlite_errorcode & _PRIMARY_CODE == dbapi2.SQLITE_BUSY
+                or time.monotonic() > deadline_s
+            ):
+                raise
+            time.sleep(_LOOK_INTERVAL_S)
+        else:
+            return

@@ -138,6 +138,7 @@ class Store:
             },
         )
         token: str = payload["consistencyToken"]
+        self.creation_tokens[sku] = token
         if not wait:
             return token
         refused = self.place_order(
@@ -173,20 +174,23 @@ class Store:
         return order
 
     def customer(self, customer_id: str, token: str = "") -> dict[str, Any]:
-        """Read a customer; with a token of an order, after its own creation as well."""
+        """Read a customer after its creation; with a token, after what that was given for too."""
         answer = self.ask(
             "query ($id: ID!) { customer(id: $id) { id name creditReserved { amount } "
             "creditAvailable { amount } orderCount orderTotal { amount } "
             "orders(first: 30) { edges { node { id status } } } } }",
             {"id": customer_id},
-            after=[self.creation_tokens[customer_id], token] if token else [],
+            after=[each for each in (self.creation_tokens.get(customer_id), token) if each],
         )
         customer: dict[str, Any] = answer.data["customer"]
         return customer
 
     def stock(self, sku: str) -> int:
+        """Read a product's stock after its creation."""
         answer = self.ask(
-            "query ($sku: String!) { product(sku: $sku) { stockAvailable } }", {"sku": sku}
+            "query ($sku: String!) { product(sku: $sku) { stockAvailable } }",
+            {"sku": sku},
+            after=[self.creation_tokens[sku]] if sku in self.creation_tokens else [],
         )
         stock: int = answer.data["product"]["stockAvailable"]
         return stock

@@ -28,7 +28,8 @@ def test_an_order_is_approved_and_shown_joined_with_its_customer(store: Store, s
 
     order = store.decided(placed["order"]["id"])
     assert order["status"] == "APPROVED"
-    assert order["customer"]["name"] == "Northwind"
+    joined = until(lambda: store.order(order["id"])["customer"], bool)
+    assert joined["name"] == "Northwind"
     assert order["processing"] is None
     shown = until(
         lambda: store.customer(customer), lambda c: c["creditReserved"]["amount"] == "30.00"

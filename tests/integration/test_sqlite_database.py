@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import Connection, func, select
@@ -91,3 +94,21 @@ async def test_a_locked_file_is_trouble_that_passes(
     with pytest.raises(StorageError, match="locked"):
         await database.read(write_in_vain)
     other.close()
+
+
+def test_those_that_open_a_new_file_at_once_wait_for_one_another(tmp_path: Path) -> None:
+    """Entering write-ahead mode is the one lock for which SQLite does not wait by itself."""
+    openers = 8
+    with ThreadPoolExecutor(openers) as threads:
+        for number in range(40):
+            together = Barrier(openers)
+
+            def open_and_write(path: Path, together: Barrier = together) -> None:
+                together.wait()
+                with closing(connect(path)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute("CREATE TABLE IF NOT EXISTS one (id INTEGER)")
+                    connection.execute("COMMIT")
+
+            path = tmp_path / f"{number}.sqlite"
+            list(threads.map(open_and_write, [path] * openers))
