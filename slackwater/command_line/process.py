@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from slackwater.garbage import set_aside_what_stays
 from slackwater.installation import Installation
 from slackwater.logs import configure_logs
 from slackwater.settings import Settings, make_data_dir
@@ -26,6 +27,7 @@ def run_process(settings: Settings, work: Callable[[Installation], Awaitable[Non
 
 async def _run(settings: Settings, work: Callable[[Installation], Awaitable[None]]) -> None:
     installation = Installation(settings)
+    set_aside_what_stays()
     working = asyncio.ensure_future(work(installation))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

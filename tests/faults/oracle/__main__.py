@@ -44,6 +44,7 @@ async def leg(folder: Path, plan: Plan, *, engines: bool) -> dict[str, Any]:
         "seed": plan.seed,
         "took_s": round(time.monotonic() - began_s, 1),
         "safeguards_off": list(plan.safeguards_off),
+        "writes_a_second": watch.writes_a_second,
         **tally.summary(),
         "tokens": watch.tokens.summary(),
     }
@@ -89,7 +90,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--rate", type=float, help="writes a second")
+    parser.add_argument("--only-orders", action="store_true", help="write nothing else")
     parser.add_argument("--readers", type=int, default=4)
+    parser.add_argument(
+        "--reads", type=float, help="reads a second; as many as can be if not given"
+    )
     parser.add_argument("--faults", help="names with commas; empty for none, all if not given")
     parser.add_argument("--token-clients", type=int, default=2)
     parser.add_argument("--off", default="", help="safeguards that are off")
@@ -108,6 +113,8 @@ def main() -> None:
             seed=options.seed + len(legs),
             requests=min(options.requests_a_leg, options.requests - done),
             readers=options.readers,
+            reads_a_second=options.reads,
+            only_orders=options.only_orders,
             writes_a_second=options.rate or writes_a_second(engines=options.engines),
             token_clients=options.token_clients,
             faults=faults,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from slackwater.settings import load_settings
 from tests.end_to_end.harness import Running, until
 from tests.faults.loopback_proxy import LoopbackProxy
 from tests.faults.oracle.faults import FAULTS, Stage
+from tests.faults.oracle.pace import Pace
 from tests.faults.oracle.readers import Reader, World
 from tests.faults.oracle.registers import Register
 from tests.faults.oracle.switches import FOLDER_SETTING, SAFEGUARDS_OFF_SETTING, Switches
@@ -54,8 +56,12 @@ class Plan:
     seed: int
     requests: int
     readers: int = 4
+    reads_a_second: float | None = None
+    """All readers together; as many as they can where it is None."""
     token_clients: int = 2
     writes_a_second: float = WRITES_A_SECOND
+    only_orders: bool = False
+    """Whether all that is written are orders, which a saga decides."""
     faults: Sequence[str] = ()
     safeguards_off: Sequence[str] = ()
     switches_on: Sequence[str] = ()
@@ -88,11 +94,19 @@ class Watch:
         self._world = World()
         self._writers: list[Writer] = []
         self._faults: set[str] = set()
+        self._written = 0
+        self._began_s = 0.0
         self.tally = Tally()
         self.tokens = TokenTally()
 
+    @property
+    def writes_a_second(self) -> float:
+        """How many steps of writers were done, faults and pauses included."""
+        return round(self._written / (time.monotonic() - self._began_s), 1)
+
     async def run(self) -> Tally:
         await self._set_up()
+        self._began_s = time.monotonic()
         stage = Stage(
             self._running, PROGRAM, self._switches, self._writers, self._rng, self._search_proxy
         )
@@ -168,15 +182,20 @@ class Watch:
     async def _write(self, stage: Stage) -> None:
         """Keep a rate, open-loop, without ever having too much under way."""
         under_way: set[asyncio.Task[None]] = set()
+        writers = self._writers
+        if self._plan.only_orders:
+            writers = [each for each in writers if isinstance(each, OrderWriter)]
+        pace = Pace(self._plan.writes_a_second, self._rng)
         while True:
             await stage.writing.wait()
-            writer = self._rng.choice(self._writers)
+            writer = self._rng.choice(writers)
             under_way.add(asyncio.create_task(writer.step()))
-            await asyncio.sleep(self._rng.expovariate(self._plan.writes_a_second))
+            await pace.wait()
             done = {task for task in under_way if task.done()}
             for task in done:
                 task.result()
             under_way -= done
+            self._written += len(done)
             if len(under_way) > len(self._writers):
                 await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
 
@@ -195,6 +214,8 @@ class Watch:
             self.tally.rounds += 1
 
     async def _read(self, number: int) -> None:
+        wanted = self._plan.reads_a_second
+        pace = Pace(wanted / self._plan.readers, self._rng) if wanted else None
         reader = Reader(
             self._running.port,
             self._world,
@@ -205,6 +226,8 @@ class Watch:
         try:
             while not self._is_done():
                 await reader.ask()
+                if pace is not None:
+                    await pace.wait()
         finally:
             reader.close()
 
