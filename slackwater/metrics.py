@@ -109,8 +109,8 @@ WATERMARK_AGE = _gauge(
     "source",
 )
 RELAY_TICKS = _counter("slackwater_relay_ticks", "Ticks that were claimed.", "source")
-RELAY_BATCHES = _counter("slackwater_relay_batches", "Batches published and marked.", "source")
-RELAY_EVENTS = _counter("slackwater_relay_events", "Events published and marked.", "source")
+RELAY_BATCHES = _counter("slackwater_relay_batches", "Batches published.", "source")
+RELAY_EVENTS = _counter("slackwater_relay_events", "Events published.", "source")
 PROJECTOR_EVENTS = _counter(
     "slackwater_projector_events", "Events applied; duplicates are not counted.", "read_model"
 )

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slackwater.errors import ConfigurationError
+from slackwater.outbox.channel import Publishing
 
 _PREFIX = "SLACKWATER_"
 _SECRET_BYTES = 32
@@ -64,6 +65,9 @@ class Settings(BaseSettings):
     )
     search_refresh_interval_ms: int = Field(
         200, ge=10, description="Elasticsearch makes new documents visible at most this often."
+    )
+    publishing: dict[str, Publishing] = Field(
+        {}, description="How services publish events, as JSON; else each by its OUTBOX."
     )
     service_urls: dict[str, str] = Field(
         {}, description="Where the write services are, as JSON; else on this host."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import time
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,8 +13,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.errors import ObjectInUse
 
 from tests.engines import engine_url
+
+_SLOTS_S = 10.0
 
 
 @contextmanager
@@ -27,7 +31,23 @@ def own_database(directory: Path) -> Iterator[str]:
         yield url_of(directory)
     finally:
         with administrator() as connection:
+            _drop_slots(connection, name)
             connection.execute(_statement("DROP DATABASE {} WITH (FORCE)", name))
+
+
+def _drop_slots(connection: Connection[tuple[object, ...]], database: str) -> None:
+    """Drop the slots that would keep the database; end whoever still streams from them."""
+    slots = "FROM pg_replication_slots WHERE database = %s"
+    connection.execute(f"SELECT pg_terminate_backend(active_pid) {slots}", [database])
+    deadline_s = time.monotonic() + _SLOTS_S
+    while True:
+        try:
+            connection.execute(f"SELECT pg_drop_replication_slot(slot_name) {slots}", [database])
+        except ObjectInUse:  # until the session that was told to end has ended
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from slackwater.outbox.unit_of_work import watch_state_changes
 T = TypeVar("T")
 
 _READERS = 2
+_OUTSIDE_TIMEOUT_S = 300
 
 
 class PostgresqlDatabase:
@@ -61,8 +62,8 @@ class PostgresqlDatabase:
             repeat_timeout_ms: how long a transaction that loses races is run again.
             lease_timeout_ms: after which silence a lease is given to the next.
         """
-        self._url = url
-        self._schema = check_schema_name(schema)
+        self.url = url
+        self.schema = check_schema_name(schema)
         self._lease_settings = {"idle_session_timeout": f"{lease_timeout_ms}ms"}
         self._starting = threading.Lock()
         self._started = False
@@ -83,8 +84,24 @@ class PostgresqlDatabase:
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._readers.run(lambda: translated(lambda: self._run(READ, work)))
 
+    async def outside(self, work: Callable[[RawConnection], T]) -> T:
+        """Run `work` on a connection of its own and in no transaction, for what none can hold."""
+
+        def run() -> T:
+            with self._checked(
+                connect(
+                    self.url,
+                    name=self._name,
+                    schema=self.schema,
+                    settings={"statement_timeout": f"{_OUTSIDE_TIMEOUT_S}s"},
+                )
+            ) as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(lambda: translated(run))
+
     def lease(self, role: str) -> AbstractAsyncContextManager[Session]:
-        return hold_lease(self._lease_engine, self._schema, role)
+        return hold_lease(self._lease_engine, self.schema, role)
 
     async def close(self) -> None:
         await self._writers.close()
@@ -108,14 +125,14 @@ class PostgresqlDatabase:
                     connection.invalidate()
 
     def _connect(self) -> RawConnection:
-        connection = connect(self._url, name=self._name, schema=self._schema)
+        connection = connect(self.url, name=self._name, schema=self.schema)
         return self._checked(connection)
 
     def _connect_for_lease(self) -> RawConnection:
         connection = connect(
-            self._url,
+            self.url,
             name=f"{self._name} lease",
-            schema=self._schema,
+            schema=self.schema,
             settings=self._lease_settings,
         )
         return self._checked(connection)
@@ -125,7 +142,7 @@ class PostgresqlDatabase:
         with self._starting:
             if not self._started:
                 try:
-                    prepare_start(connection, self._schema)
+                    prepare_start(connection, self.schema)
                 except BaseException:
                     connection.close()
                     raise

@@ -30,11 +30,17 @@ _CLIENT_SIDE: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
     "target_session_attrs": "read-write",
 }
+_FOR_REPLICATION = {"replication": "database"}
 _NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 
 
 def connect(
-    url: str, *, name: str, settings: Mapping[str, str] = _NOTHING_MORE, schema: str | None = None
+    url: str,
+    *,
+    name: str,
+    settings: Mapping[str, str] = _NOTHING_MORE,
+    schema: str | None = None,
+    replication: bool = False,
 ) -> RawConnection:
     """Connect in autocommit, to the primary only; transactions are begun by hand.
 
@@ -43,6 +49,7 @@ def connect(
         name: what the server shows in `pg_stat_activity`.
         settings: of the session, in addition to our timeouts or in place of them.
         schema: where unqualified names are looked for, and nowhere else.
+        replication: whether it is to stream the database's log; its role needs that right.
 
     Raises:
         DatabaseError: no primary answers there.
@@ -51,9 +58,10 @@ def connect(
     if schema is not None:
         session["search_path"] = f'"{schema}"'
     options = " ".join(f"-c {key}={value}" for key, value in session.items())
+    client = {**_CLIENT_SIDE, **(_FOR_REPLICATION if replication else {})}
     try:
         return psycopg.connect(
-            url, autocommit=True, application_name=name, options=options, **_CLIENT_SIDE
+            url, autocommit=True, application_name=name, options=options, **client
         )
     except psycopg.OperationalError as error:
         raise DatabaseError(

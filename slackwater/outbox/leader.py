@@ -14,18 +14,16 @@ nothing more. Before its first tick it has made sure that the log holds this sou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
-from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.database.port import Session
-from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
-from slackwater.events.cloudevents import TIMELINE_HEADER
+from slackwater.event_log.port import EventLog
 from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
+from slackwater.outbox.publisher import Publisher
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.ticks import hold_epoch, keep_acknowledged, raise_tick, require_epoch
 from slackwater.outbox.unpublished import (
@@ -34,7 +32,6 @@ from slackwater.outbox.unpublished import (
     mark_published,
     read_unpublished,
 )
-from slackwater.watermarks.record import Watermark, by_topic
 from slackwater.watermarks.tick import Tick
 
 _BATCH_MAX = 500
@@ -53,6 +50,7 @@ class Leader:
         session: Session,
         log: EventLog,
         clock: Clock,
+        has_rows: bool = True,
     ) -> None:
         self._source = source
         self._topics = tuple(topics)
@@ -60,27 +58,45 @@ class Leader:
         self._session = session
         self._event_log = log
         self._clock = clock
+        self._has_rows = has_rows
         self._epoch = 0
-        self._timeline = ""
-        self._since: dict[str, list[int]] = {}
-        self._acknowledged: dict[TopicPartition, int] = {}
+        self._publisher: Publisher | None = None
 
-    async def take_lead(self) -> None:
+    @property
+    def epoch(self) -> int:
+        """The epoch that we lead in; 0 before."""
+        return self._epoch
+
+    @property
+    def publisher(self) -> Publisher:
+        """What publishes in our timeline, once we lead."""
+        assert self._publisher is not None, "take the lead first"
+        return self._publisher
+
+    async def take_lead(self, parted: str | None = None) -> None:
         """Begin an epoch of our own, in the timeline that the log holds or in a new one.
+
+        Args:
+            parted: what shows that the log's history is not ours, if that is known already.
 
         Raises:
             FencedError: another relay has taken the lead meanwhile.
         """
-        tick, self._since, self._acknowledged = await Lineage(
+        lead = await Lineage(
             self._source,
             topics=self._topics,
             tables=self._tables,
             session=self._session,
             log=self._event_log,
             clock=self._clock,
-        ).take_lead()
-        self._epoch, self._timeline = tick.epoch, tick.timeline
-        _log.info("relay leads", source=self._source, epoch=self._epoch, timeline=self._timeline)
+            has_rows=self._has_rows,
+        ).take_lead(parted)
+        tick = lead.tick
+        self._epoch = tick.epoch
+        self._publisher = Publisher(
+            self._source, topics=self._topics, lead=lead, log=self._event_log, clock=self._clock
+        )
+        _log.info("relay leads", source=self._source, epoch=tick.epoch, timeline=tick.timeline)
 
     async def step(self) -> int:
         """Make one tick, publish everything visible before it, and claim it.
@@ -93,53 +109,53 @@ class Leader:
         Raises:
             FencedError: another relay has taken the lead.
         """
-        tick = await self._session.transact(
-            lambda connection: raise_tick(connection, self._tables.tick, self._epoch)
-        )
-        published = await self._publish_all()
-        await self._emit(tick)
-        metrics.RELAY_TICKS.labels(self._source).inc()
+        tick = await self.raise_tick()
+        published = await self.publish_all()
+        await self.publisher.claim(tick)
         return published
 
-    async def _publish_all(self) -> int:
-        """Publish whatever the first snapshot shows, and little more.
+    async def publish_all(self) -> int:
+        """Publish what `publish_waiting` yields, and return how many events that were."""
+        return sum([len(batch) async for batch in self.publish_waiting()])
+
+    async def raise_tick(self) -> Tick:
+        """Count our tick up by one.
+
+        Raises:
+            FencedError: another relay has taken the lead.
+        """
+        return await self._session.transact(
+            lambda connection: raise_tick(connection, self._tables.tick, self._epoch)
+        )
+
+    async def publish_waiting(self) -> AsyncIterator[Sequence[Unpublished]]:
+        """Publish whatever the first snapshot shows, and little more; yield each marked batch.
 
         Chasing what is committed meanwhile would end no step while writers keep busy, and no tick
         would be claimed. Batches go by position: once one reaches the last of the first snapshot,
         nothing of that is left.
         """
-        published = 0
         last = await self._session.read(self._last_unpublished)
         while last and (batch := await self._session.read(self._read_batch)):
-            places = await self._event_log.append([self._in_timeline(row.record) for row in batch])
-            self._acknowledged |= {at: offset + 1 for at, offset in places}
-            await self._mark(batch)
-            published += len(batch)
-            metrics.RELAY_BATCHES.labels(self._source).inc()
-            metrics.RELAY_EVENTS.labels(self._source).inc(len(batch))
+            await self.publisher.publish([row.record for row in batch])
+            await self._session.transact(
+                lambda connection, batch=batch: self.mark(  # type: ignore[misc]
+                    connection, [row.position for row in batch]
+                )
+            )
+            yield batch
             if batch[-1].position >= last:
                 break
-        return published
 
-    async def _emit(self, tick: Tick) -> None:
-        # Read after the snapshot: nothing that an earlier relay appended late lies behind them.
-        ends = await self._event_log.end_offsets(self._topics)
-        # A broker that was replaced may answer with an old end; what was acknowledged lies before
-        # the true one, also of what our predecessors have appended.
-        ends = {at: max(end, self._acknowledged.get(at, 0)) for at, end in ends.items()}
-        watermark = Watermark(
-            source=self._source,
-            timeline=self._timeline,
-            epoch=tick.epoch,
-            n=tick.n,
-            clock=self._clock.now(),
-            offsets=by_topic(ends, self._topics),
-            since=self._since,
-        )
-        await self._event_log.append([watermark.to_record()])
+    def mark(self, connection: Connection, positions: Sequence[int]) -> None:
+        """Mark events as published in a transaction, and remember how far the log has them.
 
-    def _in_timeline(self, record: NewRecord) -> NewRecord:
-        return replace(record, headers={**record.headers, TIMELINE_HEADER: self._timeline})
+        Raises:
+            FencedError: another relay has taken the lead.
+        """
+        hold_epoch(connection, self._tables.tick, self._epoch)
+        mark_published(connection, self._tables.events, positions)
+        keep_acknowledged(connection, self._tables.tick, self.publisher.acknowledged)
 
     def _last_unpublished(self, connection: Connection) -> int | None:
         """Read in one snapshot that shows our epoch, too."""
@@ -150,11 +166,3 @@ class Leader:
         """Read in one snapshot that shows our epoch, too."""
         require_epoch(connection, self._tables.tick, self._epoch)
         return read_unpublished(connection, self._tables.events, self._source, limit=_BATCH_MAX)
-
-    async def _mark(self, batch: Sequence[Unpublished]) -> None:
-        def work(connection: Connection) -> None:
-            hold_epoch(connection, self._tables.tick, self._epoch)
-            mark_published(connection, self._tables.events, [row.position for row in batch])
-            keep_acknowledged(connection, self._tables.tick, self._acknowledged)
-
-        await self._session.transact(work)

@@ -1,11 +1,7 @@
-"""The relay of a source: stands by until nobody leads, then leads until it is replaced or cut off.
+"""The relay of a source: looks for what is unpublished whenever a bell rings or a heartbeat passes.
 
-    wait for the lease ──► begin an epoch ──► step, wait for news, step … ──┐
-         ▲                                                                  │
-         └────── fenced, or database or log in trouble: leave the tick ◄────┘
-
-The lease lets one of several relays work and the others wait; it may be lost without its holder
-knowing, so what keeps the claims true is the epoch (`slackwater.outbox.leader`).
+One of several leads (`slackwater.outbox.turns`): it takes the lead, then makes step after step
+(`slackwater.outbox.leader`) until it is replaced or cut off.
 """
 
 from __future__ import annotations
@@ -13,23 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from slackwater.backoff import backoff
 from slackwater.cancellation import end_if_cancelled
 from slackwater.clock import Clock, SystemClock
 from slackwater.database.port import Database, Session
 from slackwater.doorbell import Doorbell
-from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import EventLog
-from slackwater.logs import logger
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.turns import take_turns
 
-_ROLE = "relay"
-_BACKOFF_FIRST_S = 0.1
-_BACKOFF_MAX_S = 2.0
-_STEADY_S = 10.0
 _IDLE_HEARTBEATS = 1.5
-_log = logger("relay")
 
 
 def outbox_bell(source: str) -> str:
@@ -66,24 +55,10 @@ class Relay:
 
     async def run(self) -> None:
         """Relay whenever nobody else does, until cancelled."""
-        while True:
-            began_s = self._clock.monotonic()
-            delays_s = backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S)
-            while self._clock.monotonic() - began_s < _STEADY_S:
-                began_s = self._clock.monotonic()
-                await self._stand_by_and_lead(next(delays_s))
+        await take_turns(self._source, database=self._database, clock=self._clock, lead=self._lead)
 
-    async def _stand_by_and_lead(self, delay_s: float) -> None:
-        """Lead until it ends in trouble that passes, then let some time pass."""
-        try:
-            async with self._database.lease(_ROLE) as session:
-                await self._lead(self.leader(session))
-        except (FencedError, TransientError) as error:
-            _log.warning("relay stands by", source=self._source, reason=str(error), for_s=delay_s)
-            await asyncio.sleep(delay_s)
-
-    def leader(self, session: Session) -> Leader:
-        """Return what leads while `session` lasts."""
+    def leader(self, session: Session, *, has_rows: bool = True) -> Leader:
+        """Return what leads while `session` lasts; `has_rows`: a table holds all events."""
         return Leader(
             self._source,
             topics=self._topics,
@@ -91,9 +66,11 @@ class Relay:
             session=session,
             log=self._event_log,
             clock=self._clock,
+            has_rows=has_rows,
         )
 
-    async def _lead(self, leader: Leader) -> None:
+    async def _lead(self, session: Session) -> None:
+        leader = self.leader(session)
         await leader.take_lead()
         listener = self._doorbell.listen(outbox_bell(self._source))
         try:

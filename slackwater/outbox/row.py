@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
-
 from slackwater.events.event import Cause, Event
 
 
@@ -31,8 +29,8 @@ def to_row(event: Event) -> dict[str, Any]:
     }
 
 
-def to_event(row: Row[Any], source: str) -> Event:
-    """Read an event of a source from its row."""
+def to_event(row: Any, source: str) -> Event:
+    """Read an event of a source from its row, whose columns are attributes."""
     return Event(
         id=row.id,
         source=source,

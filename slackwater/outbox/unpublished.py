@@ -47,7 +47,7 @@ def read_unpublished(
 ) -> list[Unpublished]:
     """Return the oldest unpublished events; those of one aggregate are in version order."""
     rows = connection.execute(_select_oldest(table), {"most": limit})
-    return [Unpublished(row.position, _to_record(to_event(row, source))) for row in rows]
+    return [Unpublished(row.position, to_record(to_event(row, source))) for row in rows]
 
 
 def last_unpublished(connection: Connection, table: Table) -> int | None:
@@ -78,6 +78,13 @@ def mark_all_unpublished(connection: Connection, table: Table) -> None:
         )
 
 
+def to_record(event: Event) -> NewRecord:
+    """Return what the log keeps of an event, under its partition key."""
+    return NewRecord(
+        topic=event.topic, key=event.partition_key, value=event.data, headers=to_headers(event)
+    )
+
+
 # Built once: several are executed at every heartbeat, and building one costs more than that.
 
 
@@ -101,9 +108,3 @@ def _select_last(table: Table) -> Select[Any]:
 @cache
 def _count(table: Table) -> Select[int]:
     return select(func.count()).select_from(table).where(table.c.published == false())
-
-
-def _to_record(event: Event) -> NewRecord:
-    return NewRecord(
-        topic=event.topic, key=event.partition_key, value=event.data, headers=to_headers(event)
-    )

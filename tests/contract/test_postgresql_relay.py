@@ -14,6 +14,7 @@ from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
+from slackwater.testing.event_source_contract import EventSourceContract
 from slackwater.testing.relay_contract import (
     LogAround,
     RelayContract,
@@ -30,7 +31,9 @@ from tests.postgresql_server import end_connections, own_database, url_of
 pytestmark = pytest.mark.engine("postgresql")
 
 
-class TestPostgresqlRelay(RelayContract, RelayLineageContract, RelayWritersContract):
+class TestPostgresqlRelay(
+    RelayContract, EventSourceContract, RelayLineageContract, RelayWritersContract
+):
     adapter = PostgresqlDatabase
 
     @pytest.fixture(autouse=True)

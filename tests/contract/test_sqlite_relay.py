@@ -10,12 +10,15 @@ from slackwater.database.port import Database
 from slackwater.database.sqlite import SqliteDatabase
 from slackwater.doorbell import Doorbell
 from slackwater.sockets_doorbell import SocketDoorbell
+from slackwater.testing.event_source_contract import EventSourceContract
 from slackwater.testing.relay_contract import RelayContract
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
 
 
-class TestSqliteRelay(RelayContract, RelayLineageContract, RelayWritersContract):
+class TestSqliteRelay(
+    RelayContract, EventSourceContract, RelayLineageContract, RelayWritersContract
+):
     adapter = SqliteDatabase
 
     @asynccontextmanager

@@ -15,6 +15,7 @@ from slackwater.freshness.bound import Instant
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.outbox import leader as leader_module
 from slackwater.outbox.leader import Leader
+from slackwater.outbox.publisher import Publisher
 from slackwater.outbox.ticks import current_tick, raise_tick
 from slackwater.parts import replay as replay_module
 from slackwater.read_models import fold as fold_module
@@ -48,38 +49,37 @@ class Weakness(NamedTuple):
 
 def watermark_before_data(patch: pytest.MonkeyPatch) -> None:
     async def step(leader: Leader) -> int:
-        tick = await _raised(leader)
-        await leader._emit(tick)
-        return await leader._publish_all()
+        await leader.publisher.claim(await leader.raise_tick())
+        return await leader.publish_all()
 
     patch.setattr(Leader, "step", step)
 
 
 def tick_after_the_snapshot(patch: pytest.MonkeyPatch) -> None:
     async def step(leader: Leader) -> int:
-        published = await leader._publish_all()
-        await leader._emit(await _raised(leader))
+        published = await leader.publish_all()
+        await leader.publisher.claim(await leader.raise_tick())
         return published
 
     patch.setattr(Leader, "step", step)
 
 
 def nobody_is_fenced_and_no_end_is_read_anew(patch: pytest.MonkeyPatch) -> None:
-    emit = Leader._emit
+    claim = Publisher.claim
 
-    async def blind_emit(leader: Leader, tick: Tick) -> None:
-        log = leader._event_log
-        leader._event_log = _NoEnds(log)
+    async def claim_blindly(publisher: Publisher, tick: Tick) -> None:
+        log = publisher._event_log
+        publisher._event_log = _NoEnds(log)
         try:
-            await emit(leader, tick)
+            await claim(publisher, tick)
         finally:
-            leader._event_log = log
+            publisher._event_log = log
 
     def raised(connection: Any, table: Any, epoch: int) -> Tick:
         held = current_tick(connection, table)
         return raise_tick(connection, table, held.epoch)
 
-    patch.setattr(Leader, "_emit", blind_emit)
+    patch.setattr(Publisher, "claim", claim_blindly)
     patch.setattr(leader_module, "raise_tick", raised)
     patch.setattr(leader_module, "require_epoch", lambda *_: None)
     patch.setattr(leader_module, "hold_epoch", lambda *_: None)
@@ -373,9 +373,3 @@ class _NoEnds(LogAround):
 
     async def end_offsets(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
         return dict.fromkeys(await super().end_offsets(topics), 0)
-
-
-async def _raised(leader: Leader) -> Tick:
-    return await leader._session.transact(
-        lambda connection: raise_tick(connection, leader._tables.tick, leader._epoch)
-    )

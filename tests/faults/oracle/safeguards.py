@@ -20,9 +20,10 @@ from slackwater.freshness.probe import SourceProbe
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.outbox import leader as leading
 from slackwater.outbox.leader import Leader
+from slackwater.outbox.publisher import Publisher
 from slackwater.outbox.row import to_event
 from slackwater.outbox.ticks import current_tick
-from slackwater.outbox.unpublished import Unpublished, _to_record
+from slackwater.outbox.unpublished import Unpublished, to_record
 from slackwater.read_models import fold as folding
 from slackwater.read_models.discards import Discards
 from slackwater.read_models.progress import ReadModelProgress
@@ -55,11 +56,8 @@ def watermark_after_data() -> None:
     """The watermark is emitted before the events are published."""
 
     async def step(self: Leader) -> int:
-        tick = await self._session.transact(
-            lambda connection: leading.raise_tick(connection, self._tables.tick, self._epoch)
-        )
-        await self._emit(tick)
-        return await self._publish_all()
+        await self.publisher.claim(await self.raise_tick())
+        return await self.publish_all()
 
     Leader.step = step  # type: ignore[method-assign]
 
@@ -120,7 +118,7 @@ def marks() -> None:
             .order_by(table.c.position)
             .limit(limit)
         )
-        found = [Unpublished(row.position, _to_record(to_event(row, source))) for row in rows]
+        found = [Unpublished(row.position, to_record(to_event(row, source))) for row in rows]
         if found:
             last[source] = found[-1].position
         return found
@@ -159,17 +157,17 @@ def fences_and_fresh_ends() -> None:
     async def take_lead_and_look(self: Leader) -> None:
         await take_lead(self)
         ends = await self._event_log.end_offsets(self._topics)
-        self._event_log = _OwnVector(self._event_log, ends)
+        self.publisher._event_log = _OwnVector(self._event_log, ends)
 
     Leader.take_lead = take_lead_and_look  # type: ignore[method-assign]
-    emit = Leader._emit
+    claim = Publisher.claim
 
-    async def emit_late(self: Leader, tick: Tick) -> None:
+    async def claim_late(self: Publisher, tick: Tick) -> None:
         """Now and then it stands still between mark and claim, while the other one goes on."""
         await asyncio.sleep(LATE_S / 2 if random.random() < _OFTEN else 0)
-        await emit(self, tick)
+        await claim(self, tick)
 
-    Leader._emit = emit_late  # type: ignore[method-assign]
+    Publisher.claim = claim_late  # type: ignore[method-assign]
 
 
 def _nothing(*_: object) -> None: ...
@@ -231,7 +229,11 @@ def instant_of_sending() -> None:
 
 
 def refresh_gate() -> None:
-    """Progress of search is saved before the refresh, which comes some time later."""
+    """Progress of search is saved before the refresh, which comes some time later.
+
+    One for all that was written meanwhile: if each batch had its own, they would follow one another
+    as closely as the batches do.
+    """
     show_and_save = Showing._show_and_save
 
     async def save_and_show(self: Showing) -> None:
@@ -242,8 +244,9 @@ def refresh_gate() -> None:
                 await asyncio.sleep(LATE_S)
                 await show()
 
-            _late.add(task := asyncio.create_task(later()))
-            task.add_done_callback(_late.discard)
+            if not _late:
+                _late.add(task := asyncio.create_task(later()))
+                task.add_done_callback(_late.discard)
 
         self._show = show_later
         try:

@@ -1,0 +1,1 @@
+"""Publishing from PostgreSQL's write-ahead log: commits arrive by themselves, in their order."""

@@ -1,0 +1,232 @@
+"""What PostgreSQL's output plugin `pgoutput` tells of each committed transaction, read from bytes.
+
+Version 1 of the protocol, values in binary where their type has such a form. The layout is that of
+"Logical Replication Message Formats" in PostgreSQL's manual. Transactions come whole and in the
+order of their commit records; what was rolled back never comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from struct import Struct
+from typing import Any, Final, NamedTuple
+
+from psycopg.adapt import Transformer
+from psycopg.pq import Format
+
+from slackwater.errors import StructuralError
+
+OPTIONS: Final = {"proto_version": "1", "messages": "true", "binary": "true"}
+"""What a session must ask for, so that this module understands what comes."""
+
+_BEGIN = Struct("!qqi")
+_COMMIT = Struct("!bqqq")
+_LONG = Struct("!i")
+_SHORT = Struct("!h")
+_MESSAGE = Struct("!bq")
+_COLUMN_TYPE = Struct("!ii")
+
+
+class UnknownMessageError(StructuralError):
+    """The server sends what this release does not understand; run a release that does."""
+
+
+class Unchanged:
+    """Stands for a large value that an update left as it was and the log does not repeat."""
+
+    def __repr__(self) -> str:
+        return "unchanged"
+
+
+UNCHANGED: Final = Unchanged()
+
+
+class Begin(NamedTuple):
+    """A transaction begins; `lsn` is that of its commit record."""
+
+    lsn: int
+    xid: int
+
+
+class Commit(NamedTuple):
+    """The transaction that began is complete; all before `end_lsn` need not come again."""
+
+    end_lsn: int
+
+
+class Change(NamedTuple):
+    """A row was inserted (`old` is None), updated or deleted (`new` is None).
+
+    `old` holds what the table's replica identity tells: the key alone, or everything; for an update
+    it may be None, too.
+    """
+
+    schema: str
+    table: str
+    old: dict[str, Any] | None
+    new: dict[str, Any] | None
+
+
+class LogicalMessage(NamedTuple):
+    """Bytes that a transaction wrote into the log itself, by `pg_logical_emit_message`."""
+
+    prefix: str
+    content: bytes
+
+
+class Truncate(NamedTuple):
+    """Tables were emptied, without a word of their rows."""
+
+    tables: tuple[str, ...]
+
+
+Message = Begin | Commit | Change | LogicalMessage | Truncate
+
+
+class Relation:
+    """A table as the session described it: its columns' names, and how to read their values."""
+
+    def __init__(self, schema: str, table: str, columns: Sequence[str], types: list[int]) -> None:
+        self.schema = schema
+        self.table = table
+        self.columns = tuple(columns)
+        self._binary, self._text = Transformer(), Transformer()
+        self._binary.set_loader_types(types, Format.BINARY)
+        self._text.set_loader_types(types, Format.TEXT)
+
+    def row(self, values: list[bytes | None], kinds: bytes) -> dict[str, Any]:
+        """Return a row by its columns; `kinds` says of each value how it came."""
+        read: Sequence[Any] = self._binary.load_sequence(values)
+        if kinds.strip(b"bn"):
+            read = list(read) if b"t" not in kinds else self._mixed(values, kinds)
+            for at in (at for at, kind in enumerate(kinds) if kind == _UNCHANGED):
+                read[at] = UNCHANGED
+        return dict(zip(self.columns, read, strict=True))
+
+    def _mixed(self, values: list[bytes | None], kinds: bytes) -> list[Any]:
+        as_text = [
+            value if kind == _TEXT else None for value, kind in zip(values, kinds, strict=True)
+        ]
+        as_binary = [
+            value if kind != _TEXT else None for value, kind in zip(values, kinds, strict=True)
+        ]
+        texts, binaries = self._text.load_sequence(as_text), self._binary.load_sequence(as_binary)
+        return [
+            text if kind == _TEXT else binary
+            for text, binary, kind in zip(texts, binaries, kinds, strict=True)
+        ]
+
+
+_UNCHANGED, _TEXT = b"ut"
+
+
+class Decoder:
+    """Reads the messages of one session, in which each table is described before its first row."""
+
+    def __init__(self) -> None:
+        self._relations: dict[int, Relation] = {}
+        self._readers: dict[int, Callable[[bytes], Message | None]] = {
+            ord("B"): _read_begin,
+            ord("C"): _read_commit,
+            ord("I"): self._read_insert,
+            ord("U"): self._read_update,
+            ord("D"): self._read_delete,
+            ord("M"): _read_logical_message,
+            ord("T"): self._read_truncate,
+            ord("R"): self._learn_relation,
+            ord("Y"): _skip,  # the name of a type
+            ord("O"): _skip,  # where a replicated transaction came from
+        }
+
+    def read(self, data: bytes) -> Message | None:
+        """Return what one message tells; None where it only prepares for others.
+
+        Raises:
+            UnknownMessageError: no such message is known.
+        """
+        reader = self._readers.get(data[0])
+        if reader is None:
+            raise UnknownMessageError(
+                f"pgoutput sent a message of kind {chr(data[0])!r}; this release knows no such"
+            )
+        return reader(data)
+
+    def _learn_relation(self, data: bytes) -> None:
+        (relation_id,) = _LONG.unpack_from(data, 1)
+        schema, at = _read_text(data, 5)
+        table, at = _read_text(data, at)
+        (count,) = _SHORT.unpack_from(data, at + 1)  # behind the kind of replica identity
+        at += 3
+        columns, types = [], []
+        for _ in range(count):
+            name, at = _read_text(data, at + 1)  # behind the flag of key columns
+            columns.append(name)
+            types.append(_COLUMN_TYPE.unpack_from(data, at)[0] & 0xFFFFFFFF)
+            at += _COLUMN_TYPE.size
+        self._relations[relation_id] = Relation(schema, table, columns, types)
+
+    def _read_insert(self, data: bytes) -> Change:
+        relation = self._relation(data)
+        new, _ = _read_row(relation, data, 6)
+        return Change(relation.schema, relation.table, None, new)
+
+    def _read_update(self, data: bytes) -> Change:
+        relation = self._relation(data)
+        old, at = None, 5
+        if data[at] != ord("N"):
+            old, at = _read_row(relation, data, at + 1)
+        new, _ = _read_row(relation, data, at + 1)
+        return Change(relation.schema, relation.table, old, new)
+
+    def _read_delete(self, data: bytes) -> Change:
+        relation = self._relation(data)
+        old, _ = _read_row(relation, data, 6)
+        return Change(relation.schema, relation.table, old, None)
+
+    def _read_truncate(self, data: bytes) -> Truncate:
+        (count,) = _LONG.unpack_from(data, 1)
+        ids = (_LONG.unpack_from(data, 6 + 4 * number)[0] for number in range(count))
+        return Truncate(tuple(self._relations[relation_id].table for relation_id in ids))
+
+    def _relation(self, data: bytes) -> Relation:
+        return self._relations[_LONG.unpack_from(data, 1)[0]]
+
+
+def _read_begin(data: bytes) -> Begin:
+    lsn, _, xid = _BEGIN.unpack_from(data, 1)
+    return Begin(lsn, xid)
+
+
+def _read_commit(data: bytes) -> Commit:
+    _, _, end_lsn, _ = _COMMIT.unpack_from(data, 1)
+    return Commit(end_lsn)
+
+
+def _read_logical_message(data: bytes) -> LogicalMessage:
+    prefix, at = _read_text(data, 1 + _MESSAGE.size)
+    (length,) = _LONG.unpack_from(data, at)
+    return LogicalMessage(prefix, data[at + 4 : at + 4 + length])
+
+
+def _skip(_: bytes) -> None:
+    """What it tells is of no use here."""
+
+
+def _read_text(data: bytes, at: int) -> tuple[str, int]:
+    end = data.index(0, at)
+    return data[at:end].decode(), end + 1
+
+
+def _read_row(relation: Relation, data: bytes, at: int) -> tuple[dict[str, Any], int]:
+    (count,) = _SHORT.unpack_from(data, at)
+    at += 2
+    kinds = bytearray(count)
+    values: list[bytes | None] = [None] * count
+    for number in range(count):
+        kinds[number] = kind = data[at]
+        at += 1
+        if kind in b"bt":
+            (length,) = _LONG.unpack_from(data, at)
+            values[number] = data[at + 4 : at + 4 + length]
+            at += 4 + length
+    return relation.row(values, bytes(kinds)), at

@@ -1,0 +1,59 @@
+"""The publisher of a source that is led: appends events in its timeline, and claims its ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from slackwater import metrics
+from slackwater.clock import Clock
+from slackwater.event_log.port import EventLog, NewRecord
+from slackwater.events.cloudevents import TIMELINE_HEADER
+from slackwater.outbox.lineage import Lead
+from slackwater.watermarks.record import Watermark, by_topic
+from slackwater.watermarks.tick import Tick
+
+
+class Publisher:
+    """Publishes for whoever leads the source, in the timeline that the lead began in."""
+
+    def __init__(
+        self, source: str, *, topics: Sequence[str], lead: Lead, log: EventLog, clock: Clock
+    ) -> None:
+        self._source = source
+        self._topics = topics
+        self._timeline = lead.tick.timeline
+        self._since = lead.since
+        self._event_log = log
+        self._clock = clock
+        self.acknowledged = dict(lead.acknowledged)
+
+    async def publish(self, records: Sequence[NewRecord]) -> None:
+        """Append events; the log has acknowledged all of them when this returns."""
+        places = await self._event_log.append([self._in_timeline(each) for each in records])
+        self.acknowledged |= {at: offset + 1 for at, offset in places}
+        metrics.RELAY_BATCHES.labels(self._source).inc()
+        metrics.RELAY_EVENTS.labels(self._source).inc(len(records))
+
+    async def claim(self, tick: Tick) -> None:
+        """Claim that everything visible before the tick lies before the log's present ends."""
+        # Read after the snapshot: nothing that an earlier leader appended late lies behind them.
+        ends = await self._event_log.end_offsets(self._topics)
+        # A broker that was replaced may answer with an old end; what was acknowledged lies before
+        # the true one, also of what our predecessors have appended.
+        ends = {at: max(end, self.acknowledged.get(at, 0)) for at, end in ends.items()}
+        watermark = Watermark(
+            source=self._source,
+            timeline=self._timeline,
+            epoch=tick.epoch,
+            n=tick.n,
+            clock=self._clock.now(),
+            offsets=by_topic(ends, self._topics),
+            since=self._since,
+        )
+        await self._event_log.append([watermark.to_record()])
+        metrics.RELAY_TICKS.labels(self._source).inc()
+
+    def _in_timeline(self, record: NewRecord) -> NewRecord:
+        return replace(record, headers={**record.headers, TIMELINE_HEADER: self._timeline})
