@@ -31,18 +31,21 @@ def own_database(directory: Path) -> Iterator[str]:
         yield url_of(directory)
     finally:
         with administrator() as connection:
-            _drop_slots(connection, name)
+            drop_slots(connection, database=name)
             connection.execute(_statement("DROP DATABASE {} WITH (FORCE)", name))
 
 
-def _drop_slots(connection: Connection[tuple[object, ...]], database: str) -> None:
-    """Drop the slots that would keep the database; end whoever still streams from them."""
-    slots = "FROM pg_replication_slots WHERE database = %s"
-    connection.execute(f"SELECT pg_terminate_backend(active_pid) {slots}", [database])
+def drop_slots(
+    connection: Connection[tuple[object, ...]], namespace: str = "", database: str = "%"
+) -> None:
+    """Drop the slots of an installation or a database; end whoever still streams from them."""
+    slots = "FROM pg_replication_slots WHERE starts_with(slot_name, %s) AND database LIKE %s"
+    meant = [namespace, database]
+    connection.execute(f"SELECT pg_terminate_backend(active_pid) {slots}", meant)
     deadline_s = time.monotonic() + _SLOTS_S
     while True:
         try:
-            connection.execute(f"SELECT pg_drop_replication_slot(slot_name) {slots}", [database])
+            connection.execute(f"SELECT pg_drop_replication_slot(slot_name) {slots}", meant)
         except ObjectInUse:  # until the session that was told to end has ended
             assert time.monotonic() < deadline_s
             time.sleep(0.01)

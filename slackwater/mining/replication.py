@@ -9,6 +9,7 @@ Replication Protocol" in PostgreSQL's manual).
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import Mapping, Sequence
 from struct import Struct
@@ -43,6 +44,8 @@ class ReplicationStream:
     def __init__(self, connection: RawConnection) -> None:
         self._connection = connection
         self._libpq = connection.pgconn
+        self._arrived = select.poll()
+        self._arrived.register(self._libpq.socket, select.POLLIN)
         self._confirmed = 0
         self._told_s = time.monotonic()
 
@@ -81,11 +84,10 @@ class ReplicationStream:
             DatabaseError: the session has ended.
         """
         self._tell_if_due()
-        messages = self._take_buffered()
+        messages = self._take_all()
         if not messages:
             await self._wait(min(timeout_ms / 1000, _STATUS_INTERVAL_S))
-            self._consume()
-            messages = self._take_buffered()
+            messages = self._take_all()
         return messages
 
     def confirm(self, lsn: int) -> None:
@@ -110,9 +112,20 @@ class ReplicationStream:
             raise SlotLostError(f"the slot {slot} cannot go on: {reason}")
         raise DatabaseError(f"the slot {slot} cannot be streamed: {reason}; see the server's log")
 
-    def _take_buffered(self) -> list[bytes]:
+    def _take_all(self) -> list[bytes]:
+        """Take what has come, not only what libpq fetches at once: that are some kilobytes."""
+        messages = self._take_buffered(_READ_MAX)
+        while len(messages) < _READ_MAX and self._arrived.poll(0):
+            self._consume()
+            taken = self._take_buffered(_READ_MAX - len(messages))
+            if not taken:
+                break  # a message that has not come whole
+            messages += taken
+        return messages
+
+    def _take_buffered(self, most: int) -> list[bytes]:
         messages: list[bytes] = []
-        while len(messages) < _READ_MAX:
+        while len(messages) < most:
             length, data = self._libpq.get_copy_data(1)
             if length == 0:
                 break

@@ -90,7 +90,7 @@ class Slot:
         return state is None or state.is_lost
 
     def state(self, connection: RawConnection) -> SlotState | None:
-        """Return how the slot is; None where there is none.
+        """Return how the slot is; None where there is none, or it is still being made.
 
         Raises:
             UnminableError: it is another database's.
@@ -98,7 +98,7 @@ class Slot:
         found = connection.execute(
             "SELECT database = current_database(), coalesce(wal_status = 'lost', false), "
             "coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint "
-            "FROM pg_replication_slots WHERE slot_name = %s",
+            "FROM pg_replication_slots WHERE slot_name = %s AND confirmed_flush_lsn IS NOT NULL",
             [self.name],
         ).fetchone()
         if found is None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.end_to_end.harness import Running, Store, running
 from tests.engines import engine_settings, on_all_engines
+from tests.postgresql_server import administrator, drop_slots
+
+# On the engines each service publishes in another way; by hand, any other choice can be tried.
+_EACH_ANOTHER = '{"customers": "LOG_MESSAGES", "inventory": "LOG_OUTBOX", "orders": "OUTBOX"}'
+PUBLISHING = {"SLACKWATER_PUBLISHING": os.environ.pop("SLACKWATER_PUBLISHING", _EACH_ANOTHER)}
 
 
 @pytest.fixture(
@@ -23,13 +29,17 @@ def storage(request: pytest.FixtureRequest) -> str:
 def installation(storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data_dir = tmp_path_factory.mktemp(storage) / "data"
     arguments = ["--processes"] if storage == "engines" else []
-    with running(data_dir, *arguments, settings=settings_of(storage)) as installation:
+    settings = settings_of(storage)
+    with running(data_dir, *arguments, settings=settings) as installation:
         yield installation
+    if storage == "engines":
+        with administrator() as connection:
+            drop_slots(connection, settings["SLACKWATER_NAMESPACE"])
 
 
 def settings_of(storage: str) -> dict[str, str]:
     """Return the environment that makes a new installation keep its data there."""
-    return engine_settings() if storage == "engines" else {}
+    return {**engine_settings(), **PUBLISHING} if storage == "engines" else {}
 
 
 @pytest.fixture
