@@ -1,10 +1,11 @@
 """How fast events get from a commit in PostgreSQL into Kafka, by each way of publishing.
 
-    python benchmarks/atomicity.py [--events 30000] [--seconds 20] [--ways OUTBOX,LOG_OUTBOX] [--record]
+    python -m benchmarks.atomicity [--events 30000] [--seconds 20] [--ways …] [--record]
 
 Each way has a schema, a topic and a relay process of its own; the ways take turns in each measure.
 
-cold      the relay is started on a backlog: from its start until Kafka has the last event
+cold      the relay is started on a backlog: events a second from the first that Kafka has to the
+          last; `start_s` is the time until the first
 warm      it runs, is stopped (SIGSTOP) while a backlog is written, and goes on: events a second
 latency   200 transactions a second of one event each: from the commit's return until a consumer
           has the event
@@ -23,6 +24,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -111,34 +113,29 @@ class Measured:
             channel=self.channel,
         )
         for number in range(start, start + count):
-            aggregate = str(number % _AGGREGATES)
-            version = number // _AGGREGATES + 1
+            aggregate, version = _event(number)
             unit.add(self._body, aggregate_id=aggregate, version=version, partition_key=aggregate)
 
     async def write_backlog(self, events: int) -> None:
-        for start in range(0, events, _EVENTS_A_TRANSACTION):
-            first = self.written + start
-            await self.database.transact(
-                lambda connection, first=first: self.write(  # type: ignore[misc]
-                    connection, _EVENTS_A_TRANSACTION, first
-                )
-            )
-        self.written += events
+        for _ in range(0, events, _EVENTS_A_TRANSACTION):
+            await self._write(_EVENTS_A_TRANSACTION)
         self.doorbell.ring(outbox_bell(self.source))
 
-    async def write_at_rate(
-        self, seconds: float, committed_s: dict[tuple[str, int], float]
-    ) -> None:
+    async def write_at_rate(self, seconds: float) -> dict[tuple[str, int], float]:
+        """Commit event by event; return when the commit of each had returned."""
+        committed_s: dict[tuple[str, int], float] = {}
         began_s = time.monotonic()
         for number in range(round(seconds * _RATE)):
             await asyncio.sleep(max(0.0, began_s + number / _RATE - time.monotonic()))
-            first = self.written
-            await self.database.transact(
-                lambda connection, first=first: self.write(connection, 1, first)
-            )  # type: ignore[misc]
+            at = _event(self.written)
+            await self._write(1)
+            committed_s[at] = time.monotonic()
             self.doorbell.ring(outbox_bell(self.source))
-            committed_s[str(first % _AGGREGATES), first // _AGGREGATES + 1] = time.monotonic()
-            self.written += 1
+        return committed_s
+
+    async def _write(self, count: int) -> None:
+        await self.database.transact(partial(self.write, count=count, start=self.written))
+        self.written += count
 
     async def close(self) -> None:
         if self.reading is not None:
@@ -169,8 +166,8 @@ class Arrivals:
     def __init__(self, kafka: str, topic: Topic) -> None:
         self._topic = topic
         self._consumer = AIOKafkaConsumer(bootstrap_servers=kafka, fetch_max_wait_ms=50)
-        self.count = 0
-        self.last_s = 0.0
+        self._changed = asyncio.Event()
+        self.first_s = self.last_s = 0.0
         self.at_s: dict[tuple[str, int], float] = {}
         self._reading: asyncio.Task[None] | None = None
 
@@ -189,12 +186,15 @@ class Arrivals:
                 for each in records:
                     version = int(dict(each.headers)["ce_aggregateversion"])
                     self.at_s.setdefault((each.key.decode(), version), now_s)
-                self.count, self.last_s = len(self.at_s), now_s
+                self.first_s = self.first_s or now_s
+                self.last_s = now_s
+                self._changed.set()
 
     async def wait_for(self, count: int) -> None:
         async with asyncio.timeout(_DEADLINE_S):
-            while self.count < count:
-                await asyncio.sleep(0.01)
+            while len(self.at_s) < count:
+                self._changed.clear()
+                await self._changed.wait()
 
     async def stop(self) -> None:
         if self._reading is not None:
@@ -212,7 +212,7 @@ async def measure(
     began_s = time.monotonic()
     async with relaying(measured, run) as pid:
         await arrivals.wait_for(events)
-        cold_s = arrivals.last_s - began_s
+        start_s, cold_s = arrivals.first_s - began_s, arrivals.last_s - arrivals.first_s
         await asyncio.sleep(1)
         os.kill(pid, signal.SIGSTOP)
         await measured.write_backlog(events)
@@ -220,21 +220,26 @@ async def measure(
         os.kill(pid, signal.SIGCONT)
         await arrivals.wait_for(2 * events)
         warm_s = arrivals.last_s - began_s
-        committed_s: dict[tuple[str, int], float] = {}
         await asyncio.sleep(2)
         began_cpu = _cpu_s(pid)
-        await measured.write_at_rate(seconds, committed_s)
+        committed_s = await measured.write_at_rate(seconds)
         await arrivals.wait_for(measured.written)
         cpu_s = _cpu_s(pid) - began_cpu
     await arrivals.stop()
     waits_ms = [(arrivals.at_s[at] - since_s) * 1_000 for at, since_s in committed_s.items()]
     return {
+        "start_s": round(start_s, 1),
         "cold_events_a_second": round(events / cold_s),
         "warm_events_a_second": round(events / warm_s),
         "latency_ms_p50": round(statistics.median(waits_ms), 1),
         "latency_ms_p99": round(statistics.quantiles(waits_ms, n=100)[98], 1),
         "relay_cpu_ms_an_event": round(cpu_s * 1_000 / len(waits_ms), 2),
     }
+
+
+def _event(number: int) -> tuple[str, int]:
+    """Return the aggregate and the version of the event with a number."""
+    return str(number % _AGGREGATES), number // _AGGREGATES + 1
 
 
 def _cpu_s(pid: int) -> float:
