@@ -7,9 +7,10 @@
 (* passes a tick in the log claims the tick before it in the log, epoch    *)
 (* and count, and the change that takes an epoch is a commit of its own.   *)
 (*                                                                         *)
-(* Not built yet: docs/adr/0001 decides on ticks, and this is what mining  *)
-(* them will have to do.  A read model is left out: whatever lies in the   *)
-(* log before a watermark's end is shown, all else may be missing.         *)
+(* slackwater/mining does so.  Left out are the rows that a miner          *)
+(* publishes from their table before it mines, and their marks.  A read    *)
+(* model is left out, too: whatever lies in the log before a watermark's   *)
+(* end is shown, all else may be missing.                                  *)
 (***************************************************************************)
 EXTENDS Naturals, Sequences, FiniteSets, TLC
 

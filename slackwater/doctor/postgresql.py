@@ -11,10 +11,12 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from slackwater.database.postgresql_start import VERSION_MIN
+from slackwater.doctor import mining
 from slackwater.doctor.check import Check
 from slackwater.doctor.finding import Seen, broken, caution, ok
 from slackwater.doctor.migrations import MIGRATE, compared
 from slackwater.installation import Installation
+from slackwater.outbox.channel import Publishing
 from slackwater.service.definition import ServiceDefinition
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -27,7 +29,6 @@ _NEWER_SERVER = "run PostgreSQL 14 or newer"
 _MORE_CONNECTIONS = "raise max_connections, or end what else uses the server"
 _GRANT = "GRANT CREATE ON DATABASE … TO the role, or create each service's schema for it"
 _ENCODE = "create a database with ENCODING 'UTF8', and name it in SLACKWATER_POSTGRESQL_URL"
-_MINED = "set wal_level = logical and restart the server; mining the log will need it"
 
 _SEE_CONNECTIONS = """
 SELECT current_setting('max_connections')::int
@@ -66,13 +67,13 @@ def _checks(connection: Connection, installation: Installation) -> list[Check]:
         Check("version", partial(_see_version, connection), _NEWER_SERVER),
         *(Check(name, partial(on, name), f"set {name} = on") for name in _DURABLE),
         Check("encoding", partial(_see_encoding, connection), _ENCODE),
-        Check("wal_level", partial(_see_wal_level, connection), _MINED),
         Check(
             "connections left",
             partial(_see_connections, connection, installation.settings.namespace, len(schemas)),
             _MORE_CONNECTIONS,
         ),
         Check("rights", partial(_see_rights, connection, list(schemas.values())), _GRANT),
+        *mining.checks(connection, schemas, _mined(installation)),
         *(
             Check(
                 f"migrations of {name}",
@@ -82,6 +83,11 @@ def _checks(connection: Connection, installation: Installation) -> list[Check]:
             for name, schema in schemas.items()
         ),
     ]
+
+
+def _mined(installation: Installation) -> set[str]:
+    chosen = installation.settings.publishing
+    return {name for name, publishing in chosen.items() if publishing is not Publishing.OUTBOX}
 
 
 async def _see_version(connection: Connection) -> Seen:
@@ -100,11 +106,6 @@ async def _see_on(connection: Connection, name: str) -> Seen:
 async def _see_encoding(connection: Connection) -> Seen:
     found = await _setting(connection, "server_encoding")
     return ok(found) if found == "UTF8" else broken(found, _ENCODE)
-
-
-async def _see_wal_level(connection: Connection) -> Seen:
-    found = await _setting(connection, "wal_level")
-    return ok(found) if found == "logical" else caution(found, _MINED)
 
 
 async def _see_connections(connection: Connection, namespace: str, services: int) -> Seen:

@@ -27,7 +27,7 @@ from slackwater.event_log.kafka_driver import (
     NewTopic,
 )
 from slackwater.manifest import Manifest
-from tests.doctor_run import diagnose, run_doctor
+from tests.doctor_run import Diagnosis, diagnose, run_doctor
 from tests.engines import engine_settings, engine_url, on_all_engines
 from tests.postgresql_server import administrator, own_database
 
@@ -277,3 +277,30 @@ def _silent_port(stack: ExitStack) -> int:
     """Return a port that takes connections and never says a word."""
     port: int = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
     return port
+
+
+@pytest.mark.engine("postgresql")
+def test_mining_is_examined_where_it_was_chosen_and_a_slot_that_nobody_needs_is_told(
+    on_postgresql: Settings, tmp_path: Path
+) -> None:
+    settings = {**on_postgresql, "SLACKWATER_NAMESPACE": f"test_{secrets.token_hex(4)}"}
+    assert _verdict(diagnose(tmp_path, settings=settings), "slot of orders") == "ok"
+    mined = {**settings, "SLACKWATER_PUBLISHING": '{"orders": "LOG_OUTBOX"}'}
+    diagnosis = diagnose(tmp_path, settings=mined)
+    assert _verdict(diagnosis, "wal_level") == "ok"
+    assert _verdict(diagnosis, "max_slot_wal_keep_size") == "ok"
+    assert _verdict(diagnosis, "slot of orders") == "caution"
+    with psycopg.connect(on_postgresql["SLACKWATER_POSTGRESQL_URL"], autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')",
+            [f"{settings['SLACKWATER_NAMESPACE']}_orders"],
+        )
+    idle = diagnose(tmp_path, settings=mined).finding("PostgreSQL", "slot of orders")
+    assert "nobody streams from it" in idle["found"]
+    unwanted = diagnose(tmp_path, settings=settings).finding("PostgreSQL", "slot of orders")
+    assert unwanted["verdict"] == "caution"
+    assert "pg_drop_replication_slot" in unwanted["remedy"]
+
+
+def _verdict(diagnosis: Diagnosis, check: str) -> str:
+    return str(diagnosis.finding("PostgreSQL", check)["verdict"])
