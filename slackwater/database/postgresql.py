@@ -93,7 +93,7 @@ class PostgresqlDatabase:
                     self.url,
                     name=self._name,
                     schema=self.schema,
-                    settings={"statement_timeout": f"{_OUTSIDE_TIMEOUT_S}s"},
+                    settings={"statement_timeout": f"{_OUTSIDE_TIMEOUT_S}s", "lock_timeout": "0"},
                 )
             ) as connection:
                 return work(connection)

@@ -16,14 +16,13 @@ from psycopg.pq import Format
 
 from slackwater.errors import StructuralError
 
-OPTIONS: Final = {"proto_version": "1", "messages": "true", "binary": "true"}
+OPTIONS: Final = {"proto_version": "1", "binary": "true"}
 """What a session must ask for, so that this module understands what comes."""
 
 _BEGIN = Struct("!qqi")
 _COMMIT = Struct("!bqqq")
 _LONG = Struct("!i")
 _SHORT = Struct("!h")
-_MESSAGE = Struct("!bq")
 _COLUMN_TYPE = Struct("!ii")
 
 
@@ -55,23 +54,17 @@ class Commit(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A row was inserted (`old` is None), updated or deleted (`new` is None).
+    """A row was inserted (kind I, `old` is None), updated (U) or deleted (D, `new` is None).
 
     `old` holds what the table's replica identity tells: the key alone, or everything; for an update
     it may be None, too.
     """
 
+    kind: str
     schema: str
     table: str
     old: dict[str, Any] | None
     new: dict[str, Any] | None
-
-
-class LogicalMessage(NamedTuple):
-    """Bytes that a transaction wrote into the log itself, by `pg_logical_emit_message`."""
-
-    prefix: str
-    content: bytes
 
 
 class Truncate(NamedTuple):
@@ -80,7 +73,7 @@ class Truncate(NamedTuple):
     tables: tuple[str, ...]
 
 
-Message = Begin | Commit | Change | LogicalMessage | Truncate
+Message = Begin | Commit | Change | Truncate
 
 
 class Relation:
@@ -131,7 +124,6 @@ class Decoder:
             ord("I"): self._read_insert,
             ord("U"): self._read_update,
             ord("D"): self._read_delete,
-            ord("M"): _read_logical_message,
             ord("T"): self._read_truncate,
             ord("R"): self._learn_relation,
             ord("Y"): _skip,  # the name of a type
@@ -168,7 +160,7 @@ class Decoder:
     def _read_insert(self, data: bytes) -> Change:
         relation = self._relation(data)
         new, _ = _read_row(relation, data, 6)
-        return Change(relation.schema, relation.table, None, new)
+        return Change("I", relation.schema, relation.table, None, new)
 
     def _read_update(self, data: bytes) -> Change:
         relation = self._relation(data)
@@ -176,12 +168,12 @@ class Decoder:
         if data[at] != ord("N"):
             old, at = _read_row(relation, data, at + 1)
         new, _ = _read_row(relation, data, at + 1)
-        return Change(relation.schema, relation.table, old, new)
+        return Change("U", relation.schema, relation.table, old, new)
 
     def _read_delete(self, data: bytes) -> Change:
         relation = self._relation(data)
         old, _ = _read_row(relation, data, 6)
-        return Change(relation.schema, relation.table, old, None)
+        return Change("D", relation.schema, relation.table, old, None)
 
     def _read_truncate(self, data: bytes) -> Truncate:
         (count,) = _LONG.unpack_from(data, 1)
@@ -200,12 +192,6 @@ def _read_begin(data: bytes) -> Begin:
 def _read_commit(data: bytes) -> Commit:
     _, _, end_lsn, _ = _COMMIT.unpack_from(data, 1)
     return Commit(end_lsn)
-
-
-def _read_logical_message(data: bytes) -> LogicalMessage:
-    prefix, at = _read_text(data, 1 + _MESSAGE.size)
-    (length,) = _LONG.unpack_from(data, at)
-    return LogicalMessage(prefix, data[at + 4 : at + 4 + length])
 
 
 def _skip(_: bytes) -> None:

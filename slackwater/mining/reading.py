@@ -1,79 +1,62 @@
-"""What a mined change tells: an event, found where the service's channel has left it."""
+"""What a mined change tells: an event, as a row that was inserted into the table of events."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from slackwater.errors import StructuralError
 from slackwater.event_log.port import NewRecord
-from slackwater.mining.messages import decode, prefix_of
-from slackwater.mining.pgoutput import Change, LogicalMessage, Message
-from slackwater.mining.slot import Published
-from slackwater.outbox.channel import Publishing
+from slackwater.mining.pgoutput import Change, Message
 from slackwater.outbox.row import to_event
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unpublished import to_record
+from slackwater.watermarks.tick import Tick
+
+
+class ChangedTableError(StructuralError):
+    """The log has rows of the table as it was before; drop the slot, the table has them all."""
 
 
 class Mined(NamedTuple):
-    """An event as a record, with its row's position in the table of events if it has one."""
+    """An event as a record, with its row's position in the table of events."""
 
+    position: int
     record: NewRecord
-    position: int | None
 
 
-class Reading(Protocol):
-    """One way of finding events in the log."""
+class Reading:
+    """Finds the events and ticks of one source among the changes of its schema."""
 
-    @property
-    def published(self) -> list[Published]:
-        """The tables whose changes it needs to see."""
-        ...
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether a table keeps the events, so that what the log has lost can be found there."""
-        ...
-
-    def read(self, message: Message) -> Mined | None: ...
-
-
-class OutboxRows:
-    """Events are rows that were inserted into the table of events."""
-
-    has_rows = True
-
-    def __init__(self, source: str, tables: KernelTables) -> None:
+    def __init__(self, source: str, schema: str, tables: KernelTables) -> None:
         self._source = source
-        self._table = tables.events.name
-        self.published = [Published(self._table, ("insert",))]
+        self._events = schema, tables.events.name
+        self._ticks = schema, tables.tick.name
 
-    def read(self, message: Message) -> Mined | None:
-        if not isinstance(message, Change) or message.table != self._table or not message.new:
+    def event(self, message: Message) -> Mined | None:
+        """Return the event that a change tells, None where it tells none.
+
+        Raises:
+            ChangedTableError: a column is missing.
+        """
+        if not isinstance(message, Change) or message.old or message.new is None:
             return None
-        row = SimpleNamespace(**message.new)
-        return Mined(to_record(to_event(row, self._source)), row.position)
-
-
-class Messages:
-    """Events are messages in the log itself."""
-
-    has_rows = False
-
-    def __init__(self, schema: str) -> None:
-        self._prefix = prefix_of(schema)
-        self.published: list[Published] = []
-
-    def read(self, message: Message) -> Mined | None:
-        if not isinstance(message, LogicalMessage) or message.prefix != self._prefix:
+        if message.kind != "I" or (message.schema, message.table) != self._events:
             return None
-        return Mined(to_record(decode(message.content)), None)
+        try:
+            event = to_event(SimpleNamespace(**message.new), self._source)
+        except AttributeError as error:
+            raise ChangedTableError(
+                f"a row in the log lacks a column ({error}): the table has changed since; drop the "
+                "slot with pg_drop_replication_slot, then rows are published from their table"
+            ) from error
+        return Mined(message.new["position"], to_record(event))
 
-
-def reading_of(
-    publishing: Publishing, *, source: str, schema: str, tables: KernelTables
-) -> Reading:
-    """Return how events are found that a channel of this kind has left."""
-    if publishing is Publishing.LOG_MESSAGES:
-        return Messages(schema)
-    return OutboxRows(source, tables)
+    def tick(self, message: Message) -> Tick | None:
+        """Return the tick as a change has left it, None where it is about something else."""
+        if not isinstance(message, Change) or message.new is None:
+            return None
+        if (message.schema, message.table) != self._ticks:
+            return None
+        row = message.new
+        return Tick(row["epoch"], row["n"], row["timeline"])

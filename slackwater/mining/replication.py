@@ -1,53 +1,51 @@
 """One streaming session on a replication slot of PostgreSQL.
 
 The server sends what is committed as soon as its log is on disk; what was confirmed it need not
-send again. A slot belongs to one session at a time: whoever streams from it keeps all others off.
-psycopg has no such session, so this drives the few calls of libpq that one takes ("Streaming
-Replication Protocol" in PostgreSQL's manual).
+send again. A slot belongs to one session at a time: whoever streams from it keeps all others off,
+until the server has heard nothing for ten seconds. psycopg has no such session, so this drives the
+few calls of libpq that one takes ("Streaming Replication Protocol" in PostgreSQL's manual).
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
-import time
 from collections.abc import Mapping, Sequence
 from struct import Struct
 
 import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus
 
+from slackwater.cancellation import undisturbed
 from slackwater.database.port import DatabaseError, LostLeaseError
 from slackwater.database.postgresql_connection import RawConnection, connect
 
 _READ_MAX = 1_000
-_STATUS_INTERVAL_S = 1.0
-_SENDER_TIMEOUT = "10s"  # after which silence of ours the server gives the slot free
+_READ_BYTES_MAX = 4 << 20
+_TELL_INTERVAL_S = 1.0
+_SENDER_TIMEOUT = "10s"
+_START_TIMEOUT = "30s"
 _DATA = ord("w")
 _DATA_HEADER = Struct("!cqqq")
 _KEEPALIVE = Struct("!cqqb")
 _STATUS = Struct("!cqqqqb")
-_IN_USE = "55006"
+_IN_USE = b"55006"
 
 
 class SlotInUseError(LostLeaseError):
     """Another session streams from the slot; wait until it has ended."""
 
 
-class SlotLostError(DatabaseError):
-    """The server has removed log that the slot still needed; what it held is lost to it."""
-
-
 class ReplicationStream:
-    """Streams the changes of one slot; use it from one task, and close it."""
+    """Streams the changes of one slot; use it from one event loop, and close it."""
 
     def __init__(self, connection: RawConnection) -> None:
         self._connection = connection
         self._libpq = connection.pgconn
+        self._socket = self._libpq.socket
         self._arrived = select.poll()
-        self._arrived.register(self._libpq.socket, select.POLLIN)
+        self._arrived.register(self._socket, select.POLLIN)
         self._confirmed = 0
-        self._told_s = time.monotonic()
 
     @classmethod
     async def open(
@@ -63,35 +61,52 @@ class ReplicationStream:
 
         Raises:
             SlotInUseError: another session has the slot.
-            SlotLostError: the slot cannot go on.
-            DatabaseError: the server cannot be asked now.
+            DatabaseError: the server cannot be asked now, or the slot cannot go on.
         """
-        connection = await asyncio.to_thread(_connect, url, name)
+        names = ",".join(f'"{publication}"' for publication in publications)
+        asked = {**options, "publication_names": names}
+        return await undisturbed(asyncio.to_thread(cls._open, url, name, slot, asked))
+
+    @classmethod
+    def _open(cls, url: str, name: str, slot: str, asked: Mapping[str, str]) -> ReplicationStream:
+        settings = {"wal_sender_timeout": _SENDER_TIMEOUT, "statement_timeout": _START_TIMEOUT}
+        connection = connect(url, name=name, settings=settings, replication=True)
         try:
             stream = cls(connection)
-            names = ",".join(f'"{publication}"' for publication in publications)
-            asked = {**options, "publication_names": names}
-            await asyncio.to_thread(stream._start, slot, asked)
+            stream._start(slot, asked)
         except BaseException:
             connection.close()
             raise
         return stream
 
     async def read(self, *, timeout_ms: int) -> list[bytes]:
-        """Return the messages that have come, up to a thousand; none when the time is up.
+        """Return the messages that have come, up to some thousand; none when the time is up.
 
         Raises:
             DatabaseError: the session has ended.
         """
-        self._tell_if_due()
         messages = self._take_all()
         if not messages:
-            await self._wait(min(timeout_ms / 1000, _STATUS_INTERVAL_S))
+            await self._wait(timeout_ms / 1000)
             messages = self._take_all()
         return messages
 
+    async def keep_telling(self) -> None:
+        """Tell the server every second that somebody is there, whatever else goes on.
+
+        Raises:
+            DatabaseError: the session has ended.
+        """
+        while True:
+            self._tell()
+            await asyncio.sleep(_TELL_INTERVAL_S)
+
     def confirm(self, lsn: int) -> None:
-        """Say that nothing that lies before `lsn` need ever come again."""
+        """Say that nothing that lies before `lsn` need ever come again.
+
+        Raises:
+            DatabaseError: the session has ended.
+        """
         if lsn > self._confirmed:
             self._confirmed = lsn
             self._tell()
@@ -106,48 +121,38 @@ class ReplicationStream:
         if started.status == ExecStatus.COPY_BOTH:
             return
         reason = (started.error_message or b"").decode(errors="replace").strip()
-        if started.error_field(DiagnosticField.SQLSTATE) == _IN_USE.encode():
+        if started.error_field(DiagnosticField.SQLSTATE) == _IN_USE:
             raise SlotInUseError(f"the slot {slot} is in use: {reason}; wait until it is free")
-        if "can no longer" in reason or "does not exist" in reason:
-            raise SlotLostError(f"the slot {slot} cannot go on: {reason}")
         raise DatabaseError(f"the slot {slot} cannot be streamed: {reason}; see the server's log")
 
     def _take_all(self) -> list[bytes]:
         """Take what has come, not only what libpq fetches at once: that are some kilobytes."""
-        messages = self._take_buffered(_READ_MAX)
-        while len(messages) < _READ_MAX and self._arrived.poll(0):
-            self._consume()
-            taken = self._take_buffered(_READ_MAX - len(messages))
-            if not taken:
-                break  # a message that has not come whole
-            messages += taken
-        return messages
-
-    def _take_buffered(self, most: int) -> list[bytes]:
         messages: list[bytes] = []
-        while len(messages) < most:
-            length, data = self._libpq.get_copy_data(1)
-            if length == 0:
-                break
-            if length < 0:
-                raise DatabaseError("the server has ended the stream; open another")
-            if data[0] == _DATA:
-                messages.append(bytes(data[_DATA_HEADER.size :]))
-            else:
-                self._answer(bytes(data))
+        size, has_fetched = 0, False
+        try:
+            while len(messages) < _READ_MAX and size < _READ_BYTES_MAX:
+                length, data = self._libpq.get_copy_data(1)
+                if length < 0:
+                    raise DatabaseError("the server has ended the stream; open another")
+                if length > 0:
+                    size, has_fetched = size + length, False
+                    self._take(bytes(data), messages)
+                elif has_fetched and not self._arrived.poll(0):
+                    break
+                else:  # at least once, because TLS may hold what no socket shows
+                    self._libpq.consume_input()
+                    has_fetched = True
+        except psycopg.OperationalError as error:
+            raise _ended(error) from error
         return messages
 
-    def _answer(self, keepalive: bytes) -> None:
-        *_, wants_answer = _KEEPALIVE.unpack_from(keepalive)
-        if wants_answer:
-            self._tell()
-
-    def _tell_if_due(self) -> None:
-        if time.monotonic() - self._told_s >= _STATUS_INTERVAL_S:
+    def _take(self, message: bytes, messages: list[bytes]) -> None:
+        if message[0] == _DATA:
+            messages.append(message[_DATA_HEADER.size :])
+        elif _KEEPALIVE.unpack_from(message)[-1]:
             self._tell()
 
     def _tell(self) -> None:
-        self._told_s = time.monotonic()
         at = self._confirmed
         try:
             self._libpq.put_copy_data(_STATUS.pack(b"r", at, at, at, 0, 0))
@@ -155,28 +160,17 @@ class ReplicationStream:
         except psycopg.OperationalError as error:
             raise _ended(error) from error
 
-    def _consume(self) -> None:
-        try:
-            self._libpq.consume_input()
-        except psycopg.OperationalError as error:
-            raise _ended(error) from error
-
     async def _wait(self, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
-        loop.add_reader(self._libpq.socket, readable.set)
+        loop.add_reader(self._socket, readable.set)
         try:
             async with asyncio.timeout(timeout_s):
                 await readable.wait()
         except TimeoutError:
             pass
         finally:
-            loop.remove_reader(self._libpq.socket)
-
-
-def _connect(url: str, name: str) -> RawConnection:
-    settings = {"wal_sender_timeout": _SENDER_TIMEOUT, "statement_timeout": "0"}
-    return connect(url, name=name, settings=settings, replication=True)
+            loop.remove_reader(self._socket)
 
 
 def _ended(error: psycopg.OperationalError) -> DatabaseError:

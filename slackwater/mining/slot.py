@@ -1,21 +1,27 @@
 """The replication slot of a source: the place in the write-ahead log from which it is streamed.
 
-    publications ──► slot ──► anything that only the log will tell of
+    publications ──► slot ──► mined
          └── the plugin looks them up as they were at each change: they must be older than the slot
 
-So where there are publications there was a slot. One that is gone was lost: by an administrator,
-with a failover to a replica, in a restore (no backup holds slots), or because it held back more
-log than the server may keep (`max_slot_wal_keep_size`).
+The leading miner alone makes slots, at its first lead and where one was lost: dropped, left behind
+by a failover or a restore, or given up by the server because it held back more log than it may
+(`max_slot_wal_keep_size`). Nothing is lost with it, because rows wait in their table until they
+are marked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import NamedTuple
 
 from psycopg import sql
-from psycopg.errors import InsufficientPrivilege, ObjectNotInPrerequisiteState
+from psycopg.errors import (
+    ConfigurationLimitExceeded,
+    InsufficientPrivilege,
+    ObjectNotInPrerequisiteState,
+)
 
 from slackwater.database.postgresql_connection import RawConnection
 from slackwater.errors import ConfigurationError
@@ -37,108 +43,93 @@ class Published(NamedTuple):
     kinds: tuple[str, ...]
 
 
-class SlotState(NamedTuple):
-    """What the server says of a slot; `retained_bytes` is the log that it keeps from removal."""
-
-    is_lost: bool
-    retained_bytes: int
-
-
 class Slot:
-    """The slot of one source, named after its schema; calls work on the database's primary."""
+    """The slot of one source, named after its schema; calls work on the database's primary.
+
+    Each table has a publication of its own, because one streams the same kinds of all its tables.
+    """
 
     def __init__(self, schema: str, published: Sequence[Published]) -> None:
         self._schema = schema
-        self._published = published
+        self._published = {_name(schema, each.table): each for each in published}
         self.name = schema
 
     @property
     def publications(self) -> list[str]:
-        """One for each choice of kinds: a publication streams the same of all its tables."""
-        return sorted({self._publication_of(each) for each in self._published})
+        return list(self._published)
 
-    def prepare(self, connection: RawConnection) -> None:
-        """Make publications and slot if they have never been made.
+    def is_ready(self, connection: RawConnection) -> bool:
+        """Tell whether it can be streamed, and streams what it should.
 
-        It waits until every transaction that is open now has ended.
+        Raises:
+            UnminableError: there is another's slot of this name.
+        """
+        return self._is_there(connection) and self._are_published(connection)
+
+    def make(self, connection: RawConnection) -> None:
+        """Make publications and slot anew, from now on, unless they have come to be ready.
+
+        It waits until every transaction that is open now has ended. Use a connection without a
+        timeout for locks.
 
         Raises:
             UnminableError: they cannot be made; the message says what is to be done.
         """
         with _allowed(), self._alone(connection):
-            if not self._is_published(connection):
-                self._publish(connection)
-                self._make(connection)
+            if self.is_ready(connection):
+                return
+            self._drop(connection)
+            self._publish(connection)
+            make = "SELECT pg_create_logical_replication_slot(%s, %s)"
+            connection.execute(make, [self.name, _PLUGIN])
+        _log.info("slot made", slot=self.name)
 
-    def make_again(self, connection: RawConnection) -> None:
-        """Put a new slot, from now on, in the place of a lost one.
-
-        Raises:
-            UnminableError: it cannot be made; the message says what is to be done.
-        """
-        with _allowed(), self._alone(connection):
-            self.drop(connection)
-            self._make(connection)
-
-    def drop(self, connection: RawConnection) -> None:
-        """Let the server remove the log; what was not streamed is lost with it."""
-        if self.state(connection) is not None:
+    def _drop(self, connection: RawConnection) -> None:
+        there = connection.execute(
+            "SELECT FROM pg_replication_slots WHERE slot_name = %s", [self.name]
+        )
+        if there.fetchone() is not None:
             connection.execute("SELECT pg_drop_replication_slot(%s)", [self.name])
 
-    def is_lost(self, connection: RawConnection) -> bool:
-        state = self.state(connection)
-        return state is None or state.is_lost
-
-    def state(self, connection: RawConnection) -> SlotState | None:
-        """Return how the slot is; None where there is none, or it is still being made.
-
-        Raises:
-            UnminableError: it is another database's.
-        """
+    def _is_there(self, connection: RawConnection) -> bool:
         found = connection.execute(
-            "SELECT database = current_database(), coalesce(wal_status = 'lost', false), "
-            "coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint "
-            "FROM pg_replication_slots WHERE slot_name = %s AND confirmed_flush_lsn IS NOT NULL",
-            [self.name],
+            "SELECT coalesce(database = current_database() AND plugin = %s, false), "
+            "wal_status <> 'lost' AND confirmed_flush_lsn IS NOT NULL "
+            "FROM pg_replication_slots WHERE slot_name = %s",
+            [_PLUGIN, self.name],
         ).fetchone()
         if found is None:
-            return None
-        is_ours, is_lost, retained_bytes = found
+            return False
+        is_ours, can_go_on = found
         if not is_ours:
             raise UnminableError(
-                f"the slot {self.name} belongs to another database of this server; choose another "
-                "SLACKWATER_NAMESPACE"
+                f"the server has another slot named {self.name}, of another database or kind; "
+                "choose another SLACKWATER_NAMESPACE"
             )
-        return SlotState(bool(is_lost), int(str(retained_bytes)))
+        return bool(can_go_on)
 
-    def _is_published(self, connection: RawConnection) -> bool:
+    def _are_published(self, connection: RawConnection) -> bool:
         found = connection.execute(
-            "SELECT count(*) FROM pg_publication WHERE pubname = ANY(%s)", [self.publications]
+            "SELECT p.pubname, t.tablename, p.pubinsert, p.pubupdate, p.pubdelete "
+            "FROM pg_publication p JOIN pg_publication_tables t USING (pubname) "
+            "WHERE p.pubname = ANY(%s) AND t.schemaname = %s",
+            [self.publications, self._schema],
         )
-        return found.fetchone() == (len(self.publications),)
+        wanted = {
+            (name, each.table, *(kind in each.kinds for kind in ("insert", "update", "delete")))
+            for name, each in self._published.items()
+        }
+        return set(found.fetchall()) == wanted
 
     def _publish(self, connection: RawConnection) -> None:
-        """All in one transaction: what is there in part was never there."""
         with connection.transaction():
-            for name in self.publications:
-                alike = [each for each in self._published if self._publication_of(each) == name]
-                tables = [sql.Identifier(self._schema, each.table) for each in alike]
-                statement = sql.SQL(
-                    "CREATE PUBLICATION {} FOR TABLE {} WITH (publish = {})"
-                ).format(
-                    sql.Identifier(name),
-                    sql.SQL(", ").join(tables),
-                    sql.Literal(", ".join(alike[0].kinds)),
-                )
-                connection.execute(statement)
-
-    def _publication_of(self, published: Published) -> str:
-        return "_".join([self._schema, *published.kinds])[:_NAME_MAX]
-
-    def _make(self, connection: RawConnection) -> None:
-        make = "SELECT pg_create_logical_replication_slot(%s, %s)"
-        connection.execute(make, [self.name, _PLUGIN])
-        _log.info("slot made", slot=self.name)
+            for name, each in self._published.items():
+                publication = sql.Identifier(name)
+                connection.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(publication))
+                create = "CREATE PUBLICATION {} FOR TABLE {} WITH (publish = {})"
+                table = sql.Identifier(self._schema, each.table)
+                kinds = sql.Literal(", ".join(each.kinds))
+                connection.execute(sql.SQL(create).format(publication, table, kinds))
 
     @contextmanager
     def _alone(self, connection: RawConnection) -> Iterator[None]:
@@ -149,6 +140,13 @@ class Slot:
             yield
         finally:
             connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
+
+
+def _name(schema: str, table: str) -> str:
+    name = f"{schema}_{table}"
+    if len(name) <= _NAME_MAX:
+        return name
+    return f"{schema[:40]}_{sha256(name.encode()).hexdigest()[:20]}"
 
 
 @contextmanager
@@ -164,4 +162,9 @@ def _allowed() -> Iterator[None]:
         raise UnminableError(
             f"the log cannot be mined: {error.diag.message_primary}; set wal_level = logical and "
             "restart the server"
+        ) from error
+    except ConfigurationLimitExceeded as error:
+        raise UnminableError(
+            f"the server has no slot left: {error.diag.message_primary}; raise "
+            "max_replication_slots, or drop one that nobody needs"
         ) from error

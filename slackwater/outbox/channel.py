@@ -19,8 +19,6 @@ class Publishing(StrEnum):
     """Rows in a table of events, which a relay looks for; on every database."""
     LOG_OUTBOX = "LOG_OUTBOX"
     """The same rows, which a miner reads as they come in PostgreSQL's write-ahead log."""
-    LOG_MESSAGES = "LOG_MESSAGES"
-    """Messages in PostgreSQL's write-ahead log itself, and no table at all."""
 
 
 class Channel(Protocol):

@@ -25,11 +25,18 @@ from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.publisher import Publisher
 from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.ticks import hold_epoch, keep_acknowledged, raise_tick, require_epoch
+from slackwater.outbox.ticks import (
+    current_tick,
+    hold_epoch,
+    keep_acknowledged,
+    raise_tick,
+    require_epoch,
+)
 from slackwater.outbox.unpublished import (
     Unpublished,
     last_unpublished,
     mark_published,
+    marked_among,
     read_unpublished,
 )
 from slackwater.watermarks.tick import Tick
@@ -156,6 +163,14 @@ class Leader:
         hold_epoch(connection, self._tables.tick, self._epoch)
         mark_published(connection, self._tables.events, positions)
         keep_acknowledged(connection, self._tables.tick, self.publisher.acknowledged)
+
+    def marked(self, connection: Connection, positions: Sequence[int]) -> set[int]:
+        """Return those of the positions whose events are marked as published."""
+        return marked_among(connection, self._tables.events, positions)
+
+    def tick(self, connection: Connection) -> Tick:
+        """Return the tick as this snapshot shows it."""
+        return current_tick(connection, self._tables.tick)
 
     def _last_unpublished(self, connection: Connection) -> int | None:
         """Read in one snapshot that shows our epoch, too."""

@@ -66,6 +66,11 @@ def mark_published(connection: Connection, table: Table, positions: Sequence[int
     connection.execute(_mark(table), {"positions": list(positions)})
 
 
+def marked_among(connection: Connection, table: Table, positions: Sequence[int]) -> set[int]:
+    """Return those of the positions whose events are marked as published."""
+    return set(connection.execute(_select_marked(table), {"positions": list(positions)}).scalars())
+
+
 def mark_all_unpublished(connection: Connection, table: Table) -> None:
     """Have every event published again; statement by statement, so that none takes too long."""
     last = connection.execute(select(func.max(table.c.position))).scalar_one() or 0
@@ -98,6 +103,12 @@ def _select_oldest(table: Table) -> Select[Any]:
 def _mark(table: Table) -> Update:
     marked = table.c.position.in_(bindparam("positions", expanding=True))
     return update(table).where(marked).values(published=true())
+
+
+@cache
+def _select_marked(table: Table) -> Select[int]:
+    asked = table.c.position.in_(bindparam("positions", expanding=True))
+    return select(table.c.position).where(asked, table.c.published == true())
 
 
 @cache

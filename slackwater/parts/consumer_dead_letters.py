@@ -17,7 +17,6 @@ from slackwater.errors import SlackwaterError
 from slackwater.installation import Installation
 from slackwater.manifest import UnknownPartError
 from slackwater.parts.dead_letters import Chosen, Parked, place_in_log, told_as_parked
-from slackwater.parts.publishing import with_channel
 from slackwater.read_models.dead_letters import DeadLetter, Hole
 from slackwater.read_models.discards import Discard
 from slackwater.read_models.paging import paged
@@ -157,6 +156,6 @@ def _named(installation: Installation, name: str) -> Named:
 
 
 def _consumers_of(installation: Installation, name: str) -> Iterator[Named]:
-    service = with_channel(installation, installation.manifest.service(name))
+    service = installation.manifest.service(name)
     for consumer in service.consumers:
         yield Named(service, consumer, installation.database(name))

@@ -13,11 +13,9 @@ from slackwater.events.event import Cause
 from slackwater.http.server import serve
 from slackwater.installation import Installation
 from slackwater.logs import logger
-from slackwater.outbox.channel import Publishing
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.relay import outbox_bell
 from slackwater.outbox.ticks import begin_ticks
-from slackwater.parts.publishing import prepare_publishing, publishing_of, with_channel
 from slackwater.service.app import ServiceApp
 from slackwater.service.definition import Periodic, ServiceDefinition
 from slackwater.service.migrations import migrate
@@ -34,7 +32,7 @@ _log = logger("service")
 
 async def run_service(installation: Installation, name: str) -> None:
     """Run a write service until cancelled."""
-    service = with_channel(installation, installation.manifest.service(name))
+    service = installation.manifest.service(name)
     await prepare_service(installation, service)
     await _settle(installation, service)
     await ServicePart(installation, service).run()
@@ -48,7 +46,6 @@ async def prepare_service(installation: Installation, service: ServiceDefinition
     database = installation.database(service.name)
     await database.transact(lambda connection: migrate(connection, service.migrations))
     await database.transact(lambda connection: begin_ticks(connection, service.tables.tick))
-    await prepare_publishing(installation, service)
     await installation.event_log.create_topics([*service.event_types.topics, WATERMARKS])
 
 
@@ -61,7 +58,6 @@ async def _settle(installation: Installation, service: ServiceDefinition) -> Non
         session=installation.database(service.name),
         log=installation.event_log,
         clock=installation.clock,
-        has_rows=publishing_of(installation, service) is not Publishing.LOG_MESSAGES,
     )
     for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
         try:

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, MetaData
 from slackwater.errors import SlackwaterError
 from slackwater.events.event import Cause, EventBody, Recorded
 from slackwater.events.types import EventTypes
-from slackwater.outbox.channel import Channel
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.service.commands import CommandType
@@ -118,8 +117,6 @@ def _nothing_to_violate(_: Connection) -> list[str]:
 class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """A write service; its name is also its source's and its database's.
 
-    Events leave by `channel`, or by the table of events where none is named; that table is the
-    truth itself where the service is event-sourced.
 
     `migrations` is the import package with its alembic environment. `facts` reads what is true now
     from the service's own tables (an event-sourced one: by folding its streams). `invariants` looks
@@ -139,8 +136,6 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
     periodic: tuple[Periodic, ...] = ()
     facts: Callable[[Connection], Iterator[Fact]]
     invariants: Callable[[Connection], list[str]] = _nothing_to_violate
-    channel: Channel | None = None
-    is_event_sourced: bool = False
 
     def unit_of_work(self, connection: Connection, *, cause: Cause, now: datetime) -> UnitOfWork:
         """Return what a command or step of this service works with; for one transaction."""
@@ -151,5 +146,4 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
             event_types=self.event_types,
             cause=cause,
             now=now,
-            channel=self.channel,
         )

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -148,7 +148,7 @@ class EventSourceContract(SourceContract):
             await until(lambda: has_events(source, 50))
             await _claimed(source)
         assert failing.has_failed
-        await _check(source, events=50, repeated_max=_REPEATED_MAX)
+        await _check(source, events=50, repeated_max=_REPEATED_MAX, deaths=1)
 
     @holds(Guarantee.DURABILITY)
     @pytest.mark.timeout(60 + 10 * _KILLS)
@@ -178,7 +178,7 @@ class EventSourceContract(SourceContract):
             counts["committed"],
             counts["committed"] - 1,
         )  # the last one may be undone
-        await _check(source, events=len(events), repeated_max=_KILLS * _REPEATED_MAX)
+        await _check(source, events=len(events), repeated_max=_KILLS * _REPEATED_MAX, deaths=_KILLS)
 
     @asynccontextmanager
     async def _relaying(self, directory: Path) -> AsyncIterator[Process]:
@@ -215,6 +215,7 @@ class _FailingLog(LogAround):
         super().__init__(log)
         self._moment = moment
         self.is_armed = False
+        self.has_seen_events = False
         self.has_failed = False
 
     async def append(self, records: Sequence[NewRecord]) -> list[tuple[TopicPartition, int]]:
@@ -225,7 +226,9 @@ class _FailingLog(LogAround):
         return appended
 
     def _fail_at(self, moment: str) -> None:
-        if self.is_armed and not self.has_failed and moment == self._moment:
+        self.has_seen_events |= self.is_armed and moment == "acknowledgement"
+        is_due = self.is_armed and (self.has_seen_events or moment == "append")
+        if is_due and not self.has_failed and moment == self._moment:
             self.has_failed = True
             raise TransientError(f"the log failed at the {moment}")
 
@@ -241,12 +244,13 @@ async def _claimed(source: Source) -> None:
     await until(is_claimed)
 
 
-async def _check(source: Source, *, events: int, repeated_max: int) -> None:
-    """So many events are there, each aggregate's in order, and few of them twice."""
+async def _check(source: Source, *, events: int, repeated_max: int, deaths: int = 0) -> None:
+    """So many events are there, each aggregate's in order, and few again: once a death at most."""
     published = await source.events()
     firsts = {event.id: event for event in reversed(published)}
     assert len(firsts) == events
     assert len(published) - events <= repeated_max
+    assert max(Counter(event.id for event in published).values()) <= 1 + deaths
     versions = defaultdict[str, list[int]](list)
     seen: set[str] = set()
     for event in published:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -13,28 +14,37 @@ from slackwater.database.port import Database
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
 from slackwater.doorbell import Doorbell
-from slackwater.mining.miner import prepare_slot, slot_of
 from slackwater.mining.slot import UnminableError
+from slackwater.outbox.relay import Relay
 from slackwater.testing import counting
 from slackwater.testing.event_source_contract import EventSourceContract
 from slackwater.testing.relay_contract import (
-    SourceContract,
+    LogAround,
     has_events,
     has_watermarks,
+    in_flight,
     running,
     until,
 )
 from slackwater.testing.relay_writers_contract import RelayWritersContract
-from tests.contract.mined_sources import MinedMessages, MinedOutbox, schema_of
-from tests.postgresql_server import administrator_of, own_database, role_of, url_of
+from tests.contract.mined_sources import MinedOutbox, schema_of
+from tests.postgresql_server import (
+    administrator,
+    administrator_of,
+    own_database,
+    role_of,
+    url_of,
+)
 
 pytestmark = pytest.mark.engine("postgresql")
 
+_FEW_BYTES = 2_000_000
+_SILENT_S = 12.0  # longer than the server waits for a word
 
-class PostgresqlSources(SourceContract):
-    """Opens sources in a database of the test's own."""
 
+class TestMinedOutbox(EventSourceContract, RelayWritersContract):
     adapter = PostgresqlDatabase
+    source_type = MinedOutbox
 
     @pytest.fixture(autouse=True)
     def server(self, tmp_path: Path) -> Iterator[None]:
@@ -57,62 +67,42 @@ class PostgresqlSources(SourceContract):
             f"doorbell = PostgresqlDoorbell({url!r})\n"
         )
 
-
-class TestMinedOutbox(PostgresqlSources, EventSourceContract, RelayWritersContract):
-    source_type = MinedOutbox
-
-
-class TestMinedMessages(PostgresqlSources, EventSourceContract, RelayWritersContract):
-    source_type = MinedMessages
-
-    async def test_messages_of_others_in_the_same_database_are_left_alone(
-        self, source: MinedMessages
-    ) -> None:
-        def emit(connection: Connection) -> None:
-            connection.execute(text("SELECT pg_logical_emit_message(true, 'others', 'not ours')"))
-
-        async with running(source.relay()):
-            await source.database.transact(emit)
-            await source.raise_counter("c1")
-            await until(lambda: has_events(source, 1))
-
-    async def test_a_lost_slot_begins_another_timeline(self, source: MinedMessages) -> None:
-        await _published(source, 3)
-        await source.mined.outside(slot_of(source.mined, source.reading).drop)
-        await source.raise_counter("lost with the slot")
-        async with running(source.relay()):
-            await until(lambda: _began_timelines(source, 2))
-            await until(lambda: _has_slot(source))
-            await source.raise_counter("c1")
-            await until(lambda: has_events(source, 4))
-        assert {event.aggregate_id for event in await source.events()} == {"c1"}
-
-
-class TestLostRows(PostgresqlSources):
-    """What is the outbox's own: its rows are there, whatever becomes of the slot."""
-
-    source_type = MinedOutbox
-
     async def test_a_lost_slot_costs_nothing(self, source: MinedOutbox) -> None:
         await _published(source, 3)
-        await source.mined.outside(slot_of(source.mined, source.reading).drop)
+        _drop_slot(source)
         await source.raise_counter("c1")
         async with running(source.relay()):
-            await until(lambda: _has_slot(source))
+            await until(lambda: has_events(source, 4))
             await source.raise_counter("c1")
             await until(lambda: has_events(source, 5))
             await until(lambda: _is_marked(source))
-        assert await _began_timelines(source, 1)
-
-    async def test_what_was_to_be_polled_is_published_before_anything_is_mined(
-        self, source: MinedOutbox
-    ) -> None:
-        await source.mined.outside(slot_of(source.mined, source.reading).drop)
-        for _ in range(3):
-            await source.raise_counter("c1")
-        await source.mined.outside(slot_of(source.mined, source.reading).make_again)
-        await _published(source, 2, known=3)
+        assert len({each.timeline for each in await source.announced()}) == 1
         assert [event.version for event in await source.events()] == [1, 2, 3, 4, 5]
+
+    async def test_a_source_may_be_polled_and_mined_by_turns(self, source: MinedOutbox) -> None:
+        polled, mined = super(MinedOutbox, source).relay, source.relay
+        assert type(polled()) is Relay
+        for number, relay in enumerate([polled, mined, polled, mined]):
+            await source.raise_counter("c1")
+            async with running(relay()):
+                await source.raise_counter("c1")
+                await until(lambda count=2 * number + 2: has_events(source, count))  # type: ignore[misc]
+                await until(lambda: _is_marked(source))
+        versions = {event.id: event.version for event in await source.events()}
+        assert list(versions.values()) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+    async def test_a_commit_that_a_new_slot_misses_is_claimed_only_once_it_is_published(
+        self, source: MinedOutbox, other: MinedOutbox
+    ) -> None:
+        """As if it were logged already and not visible yet, a transaction stays open."""
+        async with in_flight(other, lambda connection: other.raise_in(connection, "early")):
+            relaying = asyncio.create_task(source.relay().run())
+            await asyncio.sleep(1)  # the slot is being made, and waits for that transaction
+            assert await source.watermarks() == []
+        await until(lambda: has_watermarks(source))
+        assert len(await source.events()) == 1
+        relaying.cancel()
+        await asyncio.wait([relaying])
 
     async def test_an_idle_source_lets_the_server_remove_what_others_write(
         self, source: MinedOutbox
@@ -122,32 +112,72 @@ class TestLostRows(PostgresqlSources):
             fill = "INSERT INTO elsewhere SELECT repeat('x', 1000) FROM generate_series(1, 5000)"
             connection.execute(text(fill))
 
-        async def keeps_little() -> bool:
-            slot = slot_of(source.mined, source.reading)
-            state = await source.mined.outside(slot.state)
-            return state is not None and state.retained_bytes < _FEW_BYTES
-
         async with running(source.relay()):
             await until(lambda: has_watermarks(source))
             await source.database.transact(write_elsewhere)
-            await until(keeps_little)
+            await until(lambda: _keeps_little(source))
+
+    @pytest.mark.slow
+    async def test_a_log_that_takes_longer_than_the_server_waits_costs_no_lead(
+        self, source: MinedOutbox
+    ) -> None:
+        slow = _SlowLog(source.log)
+        async with running(source.relay(log=slow)):
+            await until(lambda: has_watermarks(source))
+            slow.wait_s = _SILENT_S
+            await source.raise_counter("c1")
+            await until(lambda: has_events(source, 1))
+            await until(lambda: _is_marked(source))
+            assert (await source.tick()).epoch == 1
+
+    async def test_publications_that_somebody_has_changed_are_made_anew(
+        self, source: MinedOutbox, tmp_path: Path
+    ) -> None:
+        await _published(source, 2)
+        with administrator_of(tmp_path) as connection:
+            name = f'"{source.slot.publications[0]}"'
+            connection.execute(f"ALTER PUBLICATION {name} SET (publish = 'delete')".encode())
+        await _published(source, 2, known=2)
 
     async def test_a_role_that_may_not_mine_is_told_what_it_lacks(
         self, source: MinedOutbox, tmp_path: Path
     ) -> None:
         with role_of(tmp_path) as role:
-            database = PostgresqlDatabase(url_of(tmp_path, role), schema=f"{role}_own")
             with administrator_of(tmp_path) as connection:
-                connection.execute(f"CREATE SCHEMA {role}_own AUTHORIZATION {role}".encode())
-            await database.transact(counting.metadata.create_all)
+                connection.execute(f"CREATE SCHEMA {role} AUTHORIZATION {role}".encode())
+            lowly = MinedOutbox(
+                PostgresqlDatabase(url_of(tmp_path, role), schema=role), source.doorbell, source.log
+            )
+            await lowly.database.transact(counting.metadata.create_all)
             with pytest.raises(UnminableError, match="REPLICATION"):
-                await prepare_slot(database, source.reading)
-            await database.close()
+                await lowly.relay().run()
+            await lowly.database.close()
             with administrator_of(tmp_path) as connection:
-                connection.execute(f"DROP SCHEMA {role}_own CASCADE".encode())
+                connection.execute(f"DROP SCHEMA {role} CASCADE".encode())
+
+    async def test_a_name_that_is_another_databases_slot_is_refused(
+        self, source: MinedOutbox
+    ) -> None:
+        with administrator() as connection:
+            make = "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')"
+            connection.execute(make, [source.slot.name])
+            try:
+                with pytest.raises(UnminableError, match="SLACKWATER_NAMESPACE"):
+                    await source.relay().run()
+            finally:
+                drop = "SELECT pg_drop_replication_slot(%s)"
+                connection.execute(drop, [source.slot.name])
 
 
-_FEW_BYTES = 2_000_000
+class _SlowLog(LogAround):
+    """Acknowledges as late as it is told to."""
+
+    wait_s = 0.0
+
+    async def append(self, records: object) -> list[tuple[object, int]]:  # type: ignore[override]
+        await asyncio.sleep(self.wait_s)
+        self.wait_s = 0.0
+        return await super().append(records)  # type: ignore[arg-type, return-value]
 
 
 async def _published(source: MinedOutbox, count: int, known: int = 0) -> None:
@@ -164,10 +194,20 @@ async def _is_marked(source: MinedOutbox) -> bool:
     return await source.unpublished() == 0
 
 
-async def _has_slot(source: MinedOutbox) -> bool:
-    slot = slot_of(source.mined, source.reading)
-    return not await source.mined.outside(slot.is_lost)
+async def _keeps_little(source: MinedOutbox) -> bool:
+    return await asyncio.to_thread(_held_bytes, source) < _FEW_BYTES
 
 
-async def _began_timelines(source: MinedOutbox, count: int) -> bool:
-    return len({each.timeline for each in await source.announced()}) == count
+def _held_bytes(source: MinedOutbox) -> int:
+    held = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) FROM pg_replication_slots"
+    with administrator() as connection:
+        row = connection.execute(
+            f"{held} WHERE slot_name = %s".encode(), [source.slot.name]
+        ).fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def _drop_slot(source: MinedOutbox) -> None:
+    with administrator() as connection:
+        connection.execute("SELECT pg_drop_replication_slot(%s)", [source.slot.name])

@@ -26,5 +26,4 @@ service = ServiceDefinition(
     periodic=(deadline,),
     facts=facts,
     invariants=invariants,
-    is_event_sourced=True,
 )
