@@ -38,10 +38,8 @@ from slackwater.event_log.kafka_driver import KafkaCluster
 from slackwater.event_log.port import Topic
 from slackwater.events.event import Cause, EventBody
 from slackwater.events.types import EventTypes
-from slackwater.mining.messages import LogMessages
-from slackwater.mining.miner import Miner, prepare_slot, slot_of
-from slackwater.mining.reading import reading_of
-from slackwater.outbox.channel import Publishing
+from slackwater.mining.miner import Miner, slot_of
+from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
@@ -75,19 +73,13 @@ class Measured:
         self.database = PostgresqlDatabase(url, schema=self.source)
         self.doorbell = PostgresqlDoorbell(url)
         self.log = KafkaEventLog(KafkaCluster(bootstrap_servers=kafka))
-        self.reading = (
-            None
-            if way is Publishing.OUTBOX
-            else reading_of(way, source=self.source, schema=self.source, tables=self.tables)
-        )
-        self.channel = LogMessages(self.source) if way is Publishing.LOG_MESSAGES else None
         self.versions = [0] * _AGGREGATES
         self.written = 0
 
     async def prepare(self) -> None:
         await self.database.transact(self.metadata.create_all)
-        if self.reading is not None:
-            await prepare_slot(self.database, self.reading)
+        if self.way is Publishing.LOG_OUTBOX:
+            await self.database.outside(slot_of(self.database, self.tables).make)
         await self.log.create_topics([self.topic, self.watermarks])
 
     def relay(self) -> Relay:
@@ -98,9 +90,8 @@ class Measured:
             "log": self.log,
             "doorbell": self.doorbell,
         }
-        if self.reading is None:
-            return Relay(self.source, **common)
-        return Miner(self.source, reading=self.reading, **common)
+        kind = Miner if self.way is Publishing.LOG_OUTBOX else Relay
+        return kind(self.source, **common)
 
     def write(self, connection: Connection, count: int, start: int) -> None:
         unit = UnitOfWork(
@@ -110,7 +101,6 @@ class Measured:
             event_types=self.types,
             cause=Cause.start(),
             now=datetime.now(UTC),
-            channel=self.channel,
         )
         for number in range(start, start + count):
             aggregate, version = _event(number)
@@ -138,8 +128,9 @@ class Measured:
         self.written += count
 
     async def close(self) -> None:
-        if self.reading is not None:
-            await self.database.outside(slot_of(self.database, self.reading).drop)
+        if self.way is Publishing.LOG_OUTBOX:
+            drop = "SELECT pg_drop_replication_slot(%s)"
+            await self.database.outside(lambda each: each.execute(drop, [self.source]))
         await self.log.close()
         self.doorbell.close()
         await self.database.close()
@@ -253,7 +244,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=30_000)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--ways", default="OUTBOX,LOG_OUTBOX,LOG_MESSAGES")
+    parser.add_argument("--ways", default="OUTBOX,LOG_OUTBOX")
     parser.add_argument("--relay", help="of the child process: the way that it relays")
     parser.add_argument("--run", default=secrets.token_hex(3))
     parser.add_argument("--record", action="store_true")

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slackwater.errors import ConfigurationError
-from slackwater.outbox.channel import Publishing
+from slackwater.outbox.publishing import Publishing
 
 _PREFIX = "SLACKWATER_"
 _SECRET_BYTES = 32

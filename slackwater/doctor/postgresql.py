@@ -16,7 +16,7 @@ from slackwater.doctor.check import Check
 from slackwater.doctor.finding import Seen, broken, caution, ok
 from slackwater.doctor.migrations import MIGRATE, compared
 from slackwater.installation import Installation
-from slackwater.outbox.channel import Publishing
+from slackwater.outbox.publishing import Publishing
 from slackwater.service.definition import ServiceDefinition
 
 Connection = AsyncConnection[tuple[Any, ...]]

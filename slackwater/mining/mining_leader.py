@@ -148,7 +148,7 @@ class MiningLeader:
             batch, self._batch = self._batch, []
             await self._publish(batch)
         if self._claimable is not None:
-            await self._leader.publisher.claim(self._claimable)
+            await self._leader.log_side.claim(self._claimable)
             self._claimable = None
         self._stream.confirm(self._complete_lsn)
 
@@ -156,7 +156,7 @@ class MiningLeader:
         if self._may_know:
             batch = await self._unpublished(batch)
         if batch:
-            await self._leader.publisher.publish([mined.record for mined in batch])
+            await self._leader.log_side.publish([mined.record for mined in batch])
             self._unmarked += [each.position for each in batch]
             self._ticks_wanted = _TICKS_A_CLAIM
 

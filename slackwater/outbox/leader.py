@@ -23,7 +23,7 @@ from slackwater.database.port import Session
 from slackwater.event_log.port import EventLog
 from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
-from slackwater.outbox.publisher import Publisher
+from slackwater.outbox.log_side import LogSide
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.ticks import (
     current_tick,
@@ -57,7 +57,6 @@ class Leader:
         session: Session,
         log: EventLog,
         clock: Clock,
-        has_rows: bool = True,
     ) -> None:
         self._source = source
         self._topics = tuple(topics)
@@ -65,9 +64,8 @@ class Leader:
         self._session = session
         self._event_log = log
         self._clock = clock
-        self._has_rows = has_rows
         self._epoch = 0
-        self._publisher: Publisher | None = None
+        self._log_side: LogSide | None = None
 
     @property
     def epoch(self) -> int:
@@ -75,16 +73,13 @@ class Leader:
         return self._epoch
 
     @property
-    def publisher(self) -> Publisher:
+    def log_side(self) -> LogSide:
         """What publishes in our timeline, once we lead."""
-        assert self._publisher is not None, "take the lead first"
-        return self._publisher
+        assert self._log_side is not None, "take the lead first"
+        return self._log_side
 
-    async def take_lead(self, parted: str | None = None) -> None:
+    async def take_lead(self) -> None:
         """Begin an epoch of our own, in the timeline that the log holds or in a new one.
-
-        Args:
-            parted: what shows that the log's history is not ours, if that is known already.
 
         Raises:
             FencedError: another relay has taken the lead meanwhile.
@@ -96,11 +91,10 @@ class Leader:
             session=self._session,
             log=self._event_log,
             clock=self._clock,
-            has_rows=self._has_rows,
-        ).take_lead(parted)
+        ).take_lead()
         tick = lead.tick
         self._epoch = tick.epoch
-        self._publisher = Publisher(
+        self._log_side = LogSide(
             self._source, topics=self._topics, lead=lead, log=self._event_log, clock=self._clock
         )
         _log.info("relay leads", source=self._source, epoch=tick.epoch, timeline=tick.timeline)
@@ -118,7 +112,7 @@ class Leader:
         """
         tick = await self.raise_tick()
         published = await self.publish_all()
-        await self.publisher.claim(tick)
+        await self.log_side.claim(tick)
         return published
 
     async def publish_all(self) -> int:
@@ -144,7 +138,7 @@ class Leader:
         """
         last = await self._session.read(self._last_unpublished)
         while last and (batch := await self._session.read(self._read_batch)):
-            await self.publisher.publish([row.record for row in batch])
+            await self.log_side.publish([row.record for row in batch])
             await self._session.transact(
                 lambda connection, batch=batch: self.mark(  # type: ignore[misc]
                     connection, [row.position for row in batch]
@@ -162,7 +156,7 @@ class Leader:
         """
         hold_epoch(connection, self._tables.tick, self._epoch)
         mark_published(connection, self._tables.events, positions)
-        keep_acknowledged(connection, self._tables.tick, self.publisher.acknowledged)
+        keep_acknowledged(connection, self._tables.tick, self.log_side.acknowledged)
 
     def marked(self, connection: Connection, positions: Sequence[int]) -> set[int]:
         """Return those of the positions whose events are marked as published."""

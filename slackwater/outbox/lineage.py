@@ -65,22 +65,16 @@ class Lineage:
         session: Session,
         log: EventLog,
         clock: Clock,
-        has_rows: bool = True,
     ) -> None:
-        """Look at nothing yet; `has_rows` says whether the table of events holds all of them."""
         self._source = source
         self._topics = tuple(topics)
         self._tables = tables
         self._session = session
         self._event_log = log
         self._clock = clock
-        self._has_rows = has_rows
 
-    async def take_lead(self, parted: str | None = None) -> Lead:
+    async def take_lead(self) -> Lead:
         """Begin an epoch, in a new timeline where the histories have parted.
-
-        Args:
-            parted: what shows that they have, if that is known already.
 
         Raises:
             FencedError: another relay has taken the lead meanwhile.
@@ -92,7 +86,7 @@ class Lineage:
             )
         )
         newest = (await newest_watermarks(self._event_log)).get(self._source)
-        reason = parted or await self._parting(held, acknowledged, newest)
+        reason = await self._parting(held, acknowledged, newest)
         if reason is not None:
             held = await self._begin_timeline(held, newest, reason)
             acknowledged = {}
@@ -132,10 +126,9 @@ class Lineage:
         for promised in (newest.claimed, acknowledged):
             if any(ends.get(at, 0) < offset for at, offset in promised.items()):
                 return "the log ends before what it had acknowledged"
-        if self._has_rows:
-            async for records in read_between(self._event_log, newest.claimed, ends):
-                if not await self._knows(records, newest.timeline):
-                    return "the log has an event that it does not know itself"
+        async for records in read_between(self._event_log, newest.claimed, ends):
+            if not await self._knows(records, newest.timeline):
+                return "the log has an event that it does not know itself"
         return None
 
     async def _knows(self, records: Sequence[Record], timeline: str) -> bool:

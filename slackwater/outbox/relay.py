@@ -57,8 +57,8 @@ class Relay:
         """Relay whenever nobody else does, until cancelled."""
         await take_turns(self._source, database=self._database, clock=self._clock, lead=self._lead)
 
-    def leader(self, session: Session, *, has_rows: bool = True) -> Leader:
-        """Return what leads while `session` lasts; `has_rows`: a table holds all events."""
+    def leader(self, session: Session) -> Leader:
+        """Return what leads while `session` lasts."""
         return Leader(
             self._source,
             topics=self._topics,
@@ -66,7 +66,6 @@ class Relay:
             session=session,
             log=self._event_log,
             clock=self._clock,
-            has_rows=has_rows,
         )
 
     async def _lead(self, session: Session) -> None:

@@ -20,7 +20,7 @@ from slackwater.events.event import Cause, Event, EventBody, Recorded
 from slackwater.events.types import EventTypes
 from slackwater.ids import new_id
 from slackwater.logs import logger
-from slackwater.outbox.channel import Channel, EventTable
+from slackwater.outbox.row import to_row
 from slackwater.outbox.tables import KernelTables, is_infrastructure
 
 T = TypeVar("T")
@@ -46,14 +46,12 @@ class UnitOfWork:
         event_types: EventTypes,
         cause: Cause,
         now: datetime,
-        channel: Channel | None = None,
     ) -> None:
-        """Work in a transaction; events leave it by the table of events if no channel is named."""
         self.connection = connection
         self.cause = cause
         self.now = now
         self._source = source
-        self._channel = channel or EventTable(tables)
+        self._tables = tables
         self._event_types = event_types
         self._added = 0
 
@@ -76,7 +74,7 @@ class UnitOfWork:
             data=msgspec.json.encode(body),
             cause=self.cause,
         )
-        self._channel.add(self.connection, event)
+        self.connection.execute(self._tables.insert_event, to_row(event))
         self._added += 1
         return Recorded(event, body)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from slackwater.adapters import driver
 from slackwater.errors import ConfigurationError
 from slackwater.installation import Installation
-from slackwater.outbox.channel import Publishing
+from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay
 from slackwater.service.definition import ServiceDefinition
 

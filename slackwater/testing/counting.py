@@ -12,7 +12,6 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, in
 from slackwater.event_log.port import Topic
 from slackwater.events.event import Cause, EventBody
 from slackwater.events.types import EventTypes
-from slackwater.outbox.channel import Channel
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
 
@@ -38,7 +37,7 @@ class CounterRaised(EventBody, frozen=True, kw_only=True):
     value: int
 
 
-def unit_of_work(connection: Connection, channel: Channel | None = None) -> UnitOfWork:
+def unit_of_work(connection: Connection) -> UnitOfWork:
     """Return a unit of work of the counting domain."""
     return UnitOfWork(
         connection,
@@ -47,7 +46,6 @@ def unit_of_work(connection: Connection, channel: Channel | None = None) -> Unit
         event_types=event_types,
         cause=Cause.start(),
         now=datetime.now(UTC),
-        channel=channel,
     )
 
 

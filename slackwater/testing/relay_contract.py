@@ -38,7 +38,6 @@ from slackwater.events.cloudevents import from_headers
 from slackwater.events.event import Event
 from slackwater.local_doorbell import LocalDoorbell
 from slackwater.outbox import leader as leader_module
-from slackwater.outbox.channel import Channel
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.relay import Relay, outbox_bell
@@ -77,10 +76,6 @@ asyncio.run(main())
 class Source:
     """A database of counters with its doorbell and an event log, whose events a relay publishes."""
 
-    channel: Channel | None = None
-    """What events leave by; None for the table of events."""
-    has_rows = True
-    """Whether the table of events holds them."""
     repeated_max: int | None = None
     """How many events are published again where a leader ended; None: those it was not told of."""
 
@@ -130,7 +125,7 @@ class Source:
 
     def raise_in(self, connection: Connection, counter_id: str) -> None:
         """Raise a counter and tell of it, in a transaction that is open."""
-        unit = counting.unit_of_work(connection, self.channel)
+        unit = counting.unit_of_work(connection)
         unit.run(lambda unit: counting.raise_counter(unit, counter_id))
 
     async def tick(self) -> Tick:

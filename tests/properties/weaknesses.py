@@ -15,7 +15,7 @@ from slackwater.freshness.bound import Instant
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.outbox import leader as leader_module
 from slackwater.outbox.leader import Leader
-from slackwater.outbox.publisher import Publisher
+from slackwater.outbox.log_side import LogSide
 from slackwater.outbox.ticks import current_tick, raise_tick
 from slackwater.parts import replay as replay_module
 from slackwater.read_models import fold as fold_module
@@ -49,7 +49,7 @@ class Weakness(NamedTuple):
 
 def watermark_before_data(patch: pytest.MonkeyPatch) -> None:
     async def step(leader: Leader) -> int:
-        await leader.publisher.claim(await leader.raise_tick())
+        await leader.log_side.claim(await leader.raise_tick())
         return await leader.publish_all()
 
     patch.setattr(Leader, "step", step)
@@ -58,28 +58,28 @@ def watermark_before_data(patch: pytest.MonkeyPatch) -> None:
 def tick_after_the_snapshot(patch: pytest.MonkeyPatch) -> None:
     async def step(leader: Leader) -> int:
         published = await leader.publish_all()
-        await leader.publisher.claim(await leader.raise_tick())
+        await leader.log_side.claim(await leader.raise_tick())
         return published
 
     patch.setattr(Leader, "step", step)
 
 
 def nobody_is_fenced_and_no_end_is_read_anew(patch: pytest.MonkeyPatch) -> None:
-    claim = Publisher.claim
+    claim = LogSide.claim
 
-    async def claim_blindly(publisher: Publisher, tick: Tick) -> None:
-        log = publisher._event_log
-        publisher._event_log = _NoEnds(log)
+    async def claim_blindly(log_side: LogSide, tick: Tick) -> None:
+        log = log_side._event_log
+        log_side._event_log = _NoEnds(log)
         try:
-            await claim(publisher, tick)
+            await claim(log_side, tick)
         finally:
-            publisher._event_log = log
+            log_side._event_log = log
 
     def raised(connection: Any, table: Any, epoch: int) -> Tick:
         held = current_tick(connection, table)
         return raise_tick(connection, table, held.epoch)
 
-    patch.setattr(Publisher, "claim", claim_blindly)
+    patch.setattr(LogSide, "claim", claim_blindly)
     patch.setattr(leader_module, "raise_tick", raised)
     patch.setattr(leader_module, "require_epoch", lambda *_: None)
     patch.setattr(leader_module, "hold_epoch", lambda *_: None)

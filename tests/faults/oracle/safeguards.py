@@ -20,7 +20,7 @@ from slackwater.freshness.probe import SourceProbe
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.outbox import leader as leading
 from slackwater.outbox.leader import Leader
-from slackwater.outbox.publisher import Publisher
+from slackwater.outbox.log_side import LogSide
 from slackwater.outbox.row import to_event
 from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unpublished import Unpublished, to_record
@@ -56,7 +56,7 @@ def watermark_after_data() -> None:
     """The watermark is emitted before the events are published."""
 
     async def step(self: Leader) -> int:
-        await self.publisher.claim(await self.raise_tick())
+        await self.log_side.claim(await self.raise_tick())
         return await self.publish_all()
 
     Leader.step = step  # type: ignore[method-assign]
@@ -157,17 +157,17 @@ def fences_and_fresh_ends() -> None:
     async def take_lead_and_look(self: Leader) -> None:
         await take_lead(self)
         ends = await self._event_log.end_offsets(self._topics)
-        self.publisher._event_log = _OwnVector(self._event_log, ends)
+        self.log_side._event_log = _OwnVector(self._event_log, ends)
 
     Leader.take_lead = take_lead_and_look  # type: ignore[method-assign]
-    claim = Publisher.claim
+    claim = LogSide.claim
 
-    async def claim_late(self: Publisher, tick: Tick) -> None:
+    async def claim_late(self: LogSide, tick: Tick) -> None:
         """Now and then it stands still between mark and claim, while the other one goes on."""
         await asyncio.sleep(LATE_S / 2 if random.random() < _OFTEN else 0)
         await claim(self, tick)
 
-    Publisher.claim = claim_late  # type: ignore[method-assign]
+    LogSide.claim = claim_late  # type: ignore[method-assign]
 
 
 def _nothing(*_: object) -> None: ...

@@ -1,4 +1,4 @@
-"""The publisher of a source that is led: appends events in its timeline, and claims its ticks."""
+"""The log's side of a source that is led: where its events go, and the claims of its ticks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from slackwater.watermarks.record import Watermark, by_topic
 from slackwater.watermarks.tick import Tick
 
 
-class Publisher:
+class LogSide:
     """Publishes for whoever leads the source, in the timeline that the lead began in."""
 
     def __init__(
