@@ -26,6 +26,7 @@ from contracts.documents.customers import ORDER_LEDGER_COLLECTION
 from contracts.documents.order_search import ORDER_SEARCH_INDEX
 from slackwater.installation import Installation
 from slackwater.parts.projector import run_projector
+from slackwater.read_models.documents import UnknownCollectionError
 from slackwater.read_models.progress import ModelVersion
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
@@ -84,9 +85,15 @@ async def visibility(
 
     async def seen(look: Callable[[], Awaitable[Any]], found: list[float], since_s: float) -> None:
         deadline_s = since_s + 30
-        while not await look() and time.monotonic() < deadline_s:  # noqa: ASYNC110 - from outside
+        while not await is_there(look) and time.monotonic() < deadline_s:  # noqa: ASYNC110 - from outside
             await asyncio.sleep(LOOK_S)
         found.append((time.monotonic() - since_s) * 1_000)
+
+    async def is_there(look: Callable[[], Awaitable[Any]]) -> bool:
+        try:
+            return bool(await look())
+        except UnknownCollectionError:  # no projector has come to make it yet
+            return False
 
     async def one(connection: Connection, *, watched: bool) -> None:
         answer = await place(connection)
