@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from slackwater.clock import SystemClock
 from slackwater.command_line.main import app
 from slackwater.database.port import Database, Session
@@ -24,7 +26,6 @@ from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.sqlite import SqliteDatabase
 from slackwater.event_log.port import NewRecord
 from slackwater.outbox.leader import Leader
-from slackwater.outbox.unpublished import Unpublished
 from slackwater.parts.roster import Part
 from slackwater.read_models.target import DocumentTarget, SearchTarget
 from slackwater.supervisor import processes
@@ -60,14 +61,14 @@ def start_parts_as_doubles() -> None:
 
 def die_before_marking() -> None:
     """A relay dies when the log has acknowledged a batch and it is not marked."""
-    mark = Leader._mark
+    mark = Leader.mark
 
-    async def fatal_mark(self: Leader, batch: Sequence[Unpublished]) -> None:
+    def fatal_mark(self: Leader, connection: Connection, positions: Sequence[int]) -> None:
         if switches.take(f"die-before-mark.{self._source}"):
             os._exit(9)
-        await mark(self, batch)
+        mark(self, connection, positions)
 
-    Leader._mark = fatal_mark  # type: ignore[method-assign]
+    Leader.mark = fatal_mark  # type: ignore[method-assign]
 
 
 def publish_twice() -> None:
