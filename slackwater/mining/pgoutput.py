@@ -19,7 +19,6 @@ from slackwater.errors import StructuralError
 OPTIONS: Final = {"proto_version": "1", "binary": "true"}
 """What a session must ask for, so that this module understands what comes."""
 
-_BEGIN = Struct("!qqi")
 _COMMIT = Struct("!bqqq")
 _LONG = Struct("!i")
 _SHORT = Struct("!h")
@@ -40,15 +39,8 @@ class Unchanged:
 UNCHANGED: Final = Unchanged()
 
 
-class Begin(NamedTuple):
-    """A transaction begins; `lsn` is that of its commit record."""
-
-    lsn: int
-    xid: int
-
-
 class Commit(NamedTuple):
-    """The transaction that began is complete; all before `end_lsn` need not come again."""
+    """A transaction is complete; all before `end_lsn` need not come again."""
 
     end_lsn: int
 
@@ -67,13 +59,7 @@ class Change(NamedTuple):
     new: dict[str, Any] | None
 
 
-class Truncate(NamedTuple):
-    """Tables were emptied, without a word of their rows."""
-
-    tables: tuple[str, ...]
-
-
-Message = Begin | Commit | Change | Truncate
+Message = Commit | Change
 
 
 class Relation:
@@ -119,12 +105,12 @@ class Decoder:
     def __init__(self) -> None:
         self._relations: dict[int, Relation] = {}
         self._readers: dict[int, Callable[[bytes], Message | None]] = {
-            ord("B"): _read_begin,
+            ord("B"): _skip,  # a transaction begins
             ord("C"): _read_commit,
             ord("I"): self._read_insert,
             ord("U"): self._read_update,
             ord("D"): self._read_delete,
-            ord("T"): self._read_truncate,
+            ord("T"): _skip,  # tables were emptied
             ord("R"): self._learn_relation,
             ord("Y"): _skip,  # the name of a type
             ord("O"): _skip,  # where a replicated transaction came from
@@ -175,18 +161,8 @@ class Decoder:
         old, _ = _read_row(relation, data, 6)
         return Change("D", relation.schema, relation.table, old, None)
 
-    def _read_truncate(self, data: bytes) -> Truncate:
-        (count,) = _LONG.unpack_from(data, 1)
-        ids = (_LONG.unpack_from(data, 6 + 4 * number)[0] for number in range(count))
-        return Truncate(tuple(self._relations[relation_id].table for relation_id in ids))
-
     def _relation(self, data: bytes) -> Relation:
         return self._relations[_LONG.unpack_from(data, 1)[0]]
-
-
-def _read_begin(data: bytes) -> Begin:
-    lsn, _, xid = _BEGIN.unpack_from(data, 1)
-    return Begin(lsn, xid)
 
 
 def _read_commit(data: bytes) -> Commit:

@@ -39,7 +39,7 @@ class Reading:
         Raises:
             ChangedTableError: a column is missing.
         """
-        if not isinstance(message, Change) or message.old or message.new is None:
+        if not isinstance(message, Change) or message.new is None:
             return None
         if message.kind != "I" or (message.schema, message.table) != self._events:
             return None

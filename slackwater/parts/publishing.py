@@ -45,31 +45,16 @@ def open_relay(installation: Installation, service: ServiceDefinition) -> Relay:
     Raises:
         UnpublishableError: it cannot publish as the settings say.
     """
+    kind: type[Relay] = Relay
     if publishing_of(installation, service.name) is Publishing.LOG_OUTBOX:
-        return _open_miner(installation, service)
-    return Relay(
+        with driver("PostgreSQL"):
+            from slackwater.mining.miner import Miner
+        kind = Miner
+    return kind(
         service.name,
         topics=service.topics,
         tables=service.tables,
         database=installation.database(service.name),
-        log=installation.event_log,
-        doorbell=installation.doorbell,
-        heartbeat_ms=installation.settings.heartbeat_ms,
-        clock=installation.clock,
-    )
-
-
-def _open_miner(installation: Installation, service: ServiceDefinition) -> Relay:
-    with driver("PostgreSQL"):
-        from slackwater.database.postgresql import PostgresqlDatabase
-        from slackwater.mining.miner import Miner
-    database = installation.database(service.name)
-    assert isinstance(database, PostgresqlDatabase), "the settings name a PostgreSQL"
-    return Miner(
-        service.name,
-        topics=service.topics,
-        tables=service.tables,
-        database=database,
         log=installation.event_log,
         doorbell=installation.doorbell,
         heartbeat_ms=installation.settings.heartbeat_ms,

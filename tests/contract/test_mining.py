@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from slackwater.database.port import Database
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
 from slackwater.doorbell import Doorbell
+from slackwater.event_log.port import NewRecord, TopicPartition
 from slackwater.mining.slot import UnminableError
 from slackwater.outbox.relay import Relay
 from slackwater.testing import counting
@@ -174,10 +175,10 @@ class _SlowLog(LogAround):
 
     wait_s = 0.0
 
-    async def append(self, records: object) -> list[tuple[object, int]]:  # type: ignore[override]
+    async def append(self, records: Sequence[NewRecord]) -> list[tuple[TopicPartition, int]]:
         await asyncio.sleep(self.wait_s)
         self.wait_s = 0.0
-        return await super().append(records)  # type: ignore[arg-type, return-value]
+        return await super().append(records)
 
 
 async def _published(source: MinedOutbox, count: int, known: int = 0) -> None:
