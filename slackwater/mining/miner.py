@@ -2,33 +2,64 @@
 
     wait for the lease ──► own the slot ──► begin an epoch ──► publish the rows that wait ──► mine
 
-The slot comes before the epoch: from then on no predecessor can confirm anything any more.
+The slot comes before the epoch: from then on no predecessor can confirm anything any more. Where
+events are inferred, the history may have to be made first (`slackwater.mining.beginning`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from sqlalchemy import Connection
+
+from slackwater.cancellation import undisturbed
 from slackwater.clock import Clock
 from slackwater.database.port import Session
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_transaction import driver_of
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog
+from slackwater.mining.beginning import begin_messages, halt_lost, history_of, why_lost
+from slackwater.mining.inferring import Inferring
+from slackwater.mining.mapping import RowMapping
 from slackwater.mining.mining_leader import MiningLeader
 from slackwater.mining.pgoutput import OPTIONS
 from slackwater.mining.reading import Reading
 from slackwater.mining.replication import ReplicationStream
 from slackwater.mining.slot import Published, Slot
+from slackwater.mining.snapshot import Snapshot, take_snapshot
+from slackwater.outbox.leader import Leader
+from slackwater.outbox.lineage import Rewriting
+from slackwater.outbox.mined import MinedState, Position, Versions, read_mined
+from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.tables import KernelTables
 
+_ROW_KINDS = ("insert", "update", "delete", "truncate")
 
-def slot_of(database: PostgresqlDatabase, tables: KernelTables) -> Slot:
-    """Return the slot of a source."""
-    events = Published(tables.events.name, ("insert",))
-    return Slot(database.schema, [events, Published(tables.tick.name, ("insert", "update"))])
+
+def slot_of(
+    database: PostgresqlDatabase,
+    tables: KernelTables,
+    publishing: Publishing = Publishing.LOG_OUTBOX,
+    mapping: RowMapping | None = None,
+) -> Slot:
+    """Return the slot of a source that publishes so.
+
+    It serves rows and messages alike, so that one may change from the one to the other.
+    """
+    tick = Published(tables.tick.name, ("insert", "update"))
+    if publishing is Publishing.ROW_CHANGES:
+        assert mapping is not None, "the settings were checked"
+        rows = [
+            Published(each.table.name, _ROW_KINDS, whole_rows=each.whole_rows)
+            for each in mapping.tables
+        ]
+        return Slot(database.schema, [*rows, tick])
+    sees_rows = publishing is Publishing.LOG_OUTBOX
+    return Slot(database.schema, [Published(tables.events.name, ("insert",), sees_rows), tick])
 
 
 class Miner(Relay):
@@ -46,6 +77,8 @@ class Miner(Relay):
         heartbeat_ms: int = 100,
         tick_interval_min_ms: int = 20,
         clock: Clock | None = None,
+        publishing: Publishing = Publishing.LOG_OUTBOX,
+        mapping: RowMapping | None = None,
     ) -> None:
         super().__init__(
             source,
@@ -59,12 +92,73 @@ class Miner(Relay):
             clock=clock,
         )
         self._mined = database
-        self._slot = slot_of(database, tables)
-        self._reading = Reading(source, database.schema, tables)
+        self._publishing = publishing
+        self._mapping = mapping if publishing is Publishing.ROW_CHANGES else None
+        self._slot = slot_of(database, tables, publishing, mapping)
+        self._reading = Reading(
+            source,
+            database.schema,
+            tables,
+            sees_rows=publishing is Publishing.LOG_OUTBOX,
+            mapping=self._mapping,
+        )
 
     async def _lead(self, session: Session) -> None:
-        if not await self._mined.read(lambda each: self._slot.is_ready(driver_of(each))):
-            await self._mined.outside(self._slot.make)
+        if self._mapping is None:
+            await self._prepare_log(session)
+            await self._stream(session, None)
+            return
+        beginning = await self._prepare_rows(session, self._mapping)
+        try:
+            await self._stream(session, beginning)
+        finally:
+            if beginning is not None:
+                beginning.close()
+
+    async def _prepare_log(self, session: Session) -> None:
+        """Make sure that the slot brings all events that are no rows yet, and those that come."""
+        state = await session.read(self._state)
+        if state is None and self._publishing is Publishing.LOG_MESSAGES:
+            await self._mined.outside(lambda each: begin_messages(each, self._slot))
+        elif state is None:
+            if not await self._mined.read(lambda each: self._slot.is_ready(driver_of(each))):
+                await self._mined.outside(self._slot.make)
+        else:
+            await self._halt_if_lost(session, state)
+
+    async def _halt_if_lost(self, session: Session, state: MinedState) -> None:
+        lost = state.lost or await self._why_lost(session, state)
+        if lost is not None:
+            raise await session.transact(
+                lambda connection: halt_lost(connection, self._tables, state, lost)
+            )
+
+    async def _prepare_rows(self, session: Session, mapping: RowMapping) -> _Beginning | None:
+        """Return the rows from which the history is to be made anew; None where it goes on."""
+        state = await session.read(self._state)
+        if state is None or state.way is not Publishing.ROW_CHANGES:
+            reason = "its events are inferred from its rows from now on"
+        else:
+            lost = await self._why_lost(session, state)
+            if lost is None:
+                return None
+            reason = f"changes of its rows were lost: {lost}"
+        await self._mined.outside(self._slot.clear)
+        url, schema, slot = self._mined.url, self._mined.schema, self._slot.name
+        snapshot = await undisturbed(
+            asyncio.to_thread(lambda: take_snapshot(url, schema=schema, slot=slot))
+        )
+        return _Beginning(
+            snapshot, history_of(snapshot, mapping, self._source, self._tables, reason)
+        )
+
+    def _state(self, connection: Connection) -> MinedState | None:
+        return read_mined(connection, self._tables.mined)
+
+    async def _why_lost(self, session: Session, state: MinedState) -> str | None:
+        return await session.read(lambda each: why_lost(each, state, self._slot))
+
+    async def _stream(self, session: Session, beginning: _Beginning | None) -> None:
         stream = await ReplicationStream.open(
             self._mined.url,
             name=f"slackwater miner {self._source}",
@@ -74,17 +168,32 @@ class Miner(Relay):
         )
         telling = asyncio.create_task(stream.keep_telling())
         try:
-            await self._mine(session, stream, telling)
+            leader = self.leader(session)
+            await leader.take_lead(beginning.rewriting if beginning is not None else None)
+            if beginning is not None:
+                beginning.close()  # else it would keep the server from tidying up
+            await self._mine(session, stream, leader, telling)
         finally:
             telling.cancel()
             stream.close()
 
     async def _mine(
-        self, session: Session, stream: ReplicationStream, telling: asyncio.Task[None]
+        self,
+        session: Session,
+        stream: ReplicationStream,
+        leader: Leader,
+        telling: asyncio.Task[None],
     ) -> None:
-        leader = self.leader(session)
-        await leader.take_lead()
-        mining = MiningLeader(leader, session, stream, self._reading)
+        state = await session.read(self._state)
+        stored = state.position if state is not None else Position(0)
+        mining = MiningLeader(
+            leader,
+            session,
+            stream,
+            self._reading,
+            Inferring(self._source, self._reading, self._mapping, stored),
+            Versions(self._tables.events),
+        )
         listener = self._doorbell.listen(outbox_bell(self._source))
         ticking = mining.keep_ticking(
             listener, interval_min_s=self._tick_interval_min_s, idle_ms=self._idle_ms
@@ -101,6 +210,16 @@ class Miner(Relay):
             )
         finally:
             listener.close()
+
+
+class _Beginning(NamedTuple):
+    """The rows that there are, and what makes the history of them."""
+
+    snapshot: Snapshot
+    rewriting: Rewriting
+
+    def close(self) -> None:
+        self.snapshot.close()
 
 
 async def _until_one_fails(tasks: Sequence[asyncio.Task[None]]) -> None:

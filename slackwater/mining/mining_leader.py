@@ -11,11 +11,15 @@ its commit is visible, though, so whatever was visible before tick n has its rec
 tick n + 1. Whoever passes n + 1 claims n, therefore, and nothing of an epoch before its second tick
 (docs/model/Mining.tla).
 
+Events that are no rows yet, messages and what changed rows mean, become rows first, in one
+transaction with the position behind them (`slackwater.outbox.mined`).
+
 Rows wait in their table where an outbox was polled before, where a predecessor had not marked them
 yet, and where a slot was lost. They are published at once, and left out when the stream brings
 them. A slot that is new may also miss a commit that is older than it and not visible yet. So rows
 that wait are looked for again once every transaction has ended that was under way at the beginning,
-and nothing is claimed before.
+and nothing is claimed before. Where all rows are made of the log, whatever waits was there when the
+epoch began.
 """
 
 from __future__ import annotations
@@ -24,14 +28,20 @@ import asyncio
 from collections.abc import Sequence
 
 from sqlalchemy import TextClause, text
+from sqlalchemy.exc import IntegrityError
 
 from slackwater.cancellation import end_if_cancelled
 from slackwater.database.port import Session
 from slackwater.doorbell import Listener
-from slackwater.mining.pgoutput import Commit, Decoder, Message
+from slackwater.errors import StructuralError
+from slackwater.events.event import Event
+from slackwater.mining.inferring import Inferring
+from slackwater.mining.pgoutput import Begin, Commit, Decoder, Message
 from slackwater.mining.reading import Mined, Reading
 from slackwater.mining.replication import ReplicationStream
 from slackwater.outbox.leader import Leader
+from slackwater.outbox.mined import Position, Versions
+from slackwater.outbox.unpublished import to_record
 from slackwater.watermarks.tick import Tick
 
 _BATCH_MAX = 300
@@ -44,23 +54,38 @@ _BEGUN_BEFORE = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigi
 _OLDEST_UNDER_WAY = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 
+class TakenVersionError(StructuralError):
+    """An event made of the log has another's version or id; let nobody else add events."""
+
+
 class MiningLeader:
     """Mines one source while it owns the slot, in the epoch that its `leader` has taken."""
 
     def __init__(
-        self, leader: Leader, session: Session, stream: ReplicationStream, reading: Reading
+        self,
+        leader: Leader,
+        session: Session,
+        stream: ReplicationStream,
+        reading: Reading,
+        inferring: Inferring,
+        versions: Versions,
     ) -> None:
         self._leader = leader
         self._session = session
         self._stream = stream
         self._reading = reading
+        self._inferring = inferring
+        self._versions = versions
         self._decoder = Decoder()
-        self._batch: list[Mined] = []
+        self._batch: list[Mined | Event] = []
+        self._own_rows: set[int] = set()
         self._passed = Tick(0, 0)
         self._claimable: Tick | None = None
-        self._complete_lsn = 0
+        self._done = inferring.position
+        self._kept_lsn = 0
         self._has_settled = False
-        self._looked_again_at: Tick | None = None
+        # Nothing has to be looked for where only what the log brings becomes rows.
+        self._looked_again_at = None if reading.sees_rows else Tick(0, 0)
         self._may_know = True
         self._unmarked: list[int] = []
         self._has_marked = asyncio.Event()
@@ -125,11 +150,22 @@ class MiningLeader:
         self._looked_again_at = await self._session.read(self._leader.tick)
 
     def _take(self, message: Message) -> None:
-        if isinstance(message, Commit):
-            self._complete_lsn = message.end_lsn
+        if isinstance(message, Begin):
+            self._inferring.begin(message)
+        elif isinstance(message, Commit):
+            self._batch += self._inferring.commit(message)
         elif (tick := self._reading.tick(message)) is not None:
             self._pass(tick)
         elif (mined := self._reading.event(message)) is not None:
+            self._take_row(mined)
+        else:
+            self._batch += self._inferring.take(message)
+
+    def _take_row(self, mined: Mined) -> None:
+        """Take a row, unless it is one that we have inserted ourselves."""
+        if mined.position in self._own_rows:
+            self._own_rows.remove(mined.position)
+        else:
             self._batch.append(mined)
 
     def _pass(self, tick: Tick) -> None:
@@ -146,11 +182,35 @@ class MiningLeader:
         if self._batch:
             await self._wait_for_marks(_UNMARKED_MAX)
             batch, self._batch = self._batch, []
-            await self._publish(batch)
+            await self._publish(await self._as_rows(batch))
         if self._claimable is not None:
             await self._leader.log_side.claim(self._claimable)
             self._claimable = None
-        self._stream.confirm(self._complete_lsn)
+        self._done = self._inferring.position
+
+    async def _as_rows(self, batch: Sequence[Mined | Event]) -> list[Mined]:
+        """Make rows of the events that are none yet, in one transaction; keep the order of all."""
+        events = [each for each in batch if isinstance(each, Event)]
+        if not events:
+            return [each for each in batch if isinstance(each, Mined)]
+        position = self._inferring.position
+        try:
+            made = await self._session.transact(
+                lambda connection: self._leader.make_rows(
+                    connection, events, self._versions, position
+                )
+            )
+        except IntegrityError as error:
+            raise TakenVersionError(
+                f"an event made of the log of {events[0].source} has a version or an id that "
+                f"another one has ({error.orig}): let nobody else add events to its table"
+            ) from error
+        self._kept_lsn = position.lsn
+        self._versions.remember([event for _, event in made])
+        if self._reading.sees_rows:
+            self._own_rows.update(row for row, _ in made)
+        rows = iter([Mined(row, to_record(event)) for row, event in made])
+        return [next(rows) if isinstance(each, Event) else each for each in batch]
 
     async def _publish(self, batch: Sequence[Mined]) -> None:
         if self._may_know:
@@ -174,13 +234,27 @@ class MiningLeader:
 
     async def _mark(self) -> None:
         self._is_due.clear()
-        positions = list(self._unmarked)
+        positions, done = list(self._unmarked), self._done
         if positions:
             await self._session.transact(
                 lambda connection: self._leader.mark(connection, positions)
             )
             del self._unmarked[: len(positions)]
         self._has_marked.set()
+        await self._confirm(done)
+
+    async def _confirm(self, done: Position) -> None:
+        """Let the server forget what is acknowledged, after we know that it need not come again.
+
+        That events can be had again from their rows would allow it earlier, and gain nothing. A row
+        of the position that appears only now lies behind all that we have met (`beginning`).
+        """
+        if done.lsn > self._kept_lsn and await self._session.read(self._leader.mined) is not None:
+            await self._session.transact(
+                lambda connection: self._leader.advance_position(connection, done)
+            )
+        self._kept_lsn = max(self._kept_lsn, done.lsn)
+        self._stream.confirm(done.lsn)
 
     async def _number(self, statement: TextClause) -> int:
         return int(await self._session.read(lambda each: each.execute(statement).scalar_one()))

@@ -8,6 +8,7 @@ order of their commit records; what was rolled back never comes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
@@ -16,10 +17,13 @@ from psycopg.pq import Format
 
 from slackwater.errors import StructuralError
 
-OPTIONS: Final = {"proto_version": "1", "binary": "true"}
+OPTIONS: Final = {"proto_version": "1", "binary": "true", "messages": "true"}
 """What a session must ask for, so that this module understands what comes."""
 
+_BEGIN = Struct("!qqi")
 _COMMIT = Struct("!bqqq")
+_MESSAGE = Struct("!bq")
+_TRUNCATION = Struct("!ib")
 _LONG = Struct("!i")
 _SHORT = Struct("!h")
 _COLUMN_TYPE = Struct("!ii")
@@ -37,6 +41,13 @@ class Unchanged:
 
 
 UNCHANGED: Final = Unchanged()
+
+
+class Begin(NamedTuple):
+    """What comes up to the next commit is one transaction's, whose commit's record lies there."""
+
+    commit_lsn: int
+    committed_at: datetime
 
 
 class Commit(NamedTuple):
@@ -59,7 +70,20 @@ class Change(NamedTuple):
     new: dict[str, Any] | None
 
 
-Message = Commit | Change
+class LogMessage(NamedTuple):
+    """A message of `pg_logical_emit_message`."""
+
+    prefix: str
+    content: bytes
+
+
+class Truncation(NamedTuple):
+    """Tables were emptied, each given as schema and name."""
+
+    tables: tuple[tuple[str, str], ...]
+
+
+Message = Begin | Commit | Change | LogMessage | Truncation
 
 
 class Relation:
@@ -97,6 +121,7 @@ class Relation:
 
 
 _UNCHANGED, _TEXT = b"ut"
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 
 
 class Decoder:
@@ -105,12 +130,13 @@ class Decoder:
     def __init__(self) -> None:
         self._relations: dict[int, Relation] = {}
         self._readers: dict[int, Callable[[bytes], Message | None]] = {
-            ord("B"): _skip,  # a transaction begins
+            ord("B"): _read_begin,
             ord("C"): _read_commit,
             ord("I"): self._read_insert,
             ord("U"): self._read_update,
             ord("D"): self._read_delete,
-            ord("T"): _skip,  # tables were emptied
+            ord("T"): self._read_truncation,
+            ord("M"): _read_message,
             ord("R"): self._learn_relation,
             ord("Y"): _skip,  # the name of a type
             ord("O"): _skip,  # where a replicated transaction came from
@@ -161,8 +187,25 @@ class Decoder:
         old, _ = _read_row(relation, data, 6)
         return Change("D", relation.schema, relation.table, old, None)
 
+    def _read_truncation(self, data: bytes) -> Truncation:
+        count, _ = _TRUNCATION.unpack_from(data, 1)
+        ids = Struct(f"!{count}i").unpack_from(data, 1 + _TRUNCATION.size)
+        emptied = [self._relations[each] for each in ids]
+        return Truncation(tuple((each.schema, each.table) for each in emptied))
+
     def _relation(self, data: bytes) -> Relation:
         return self._relations[_LONG.unpack_from(data, 1)[0]]
+
+
+def _read_begin(data: bytes) -> Begin:
+    commit_lsn, committed_us, _ = _BEGIN.unpack_from(data, 1)
+    return Begin(commit_lsn, _EPOCH + timedelta(microseconds=committed_us))
+
+
+def _read_message(data: bytes) -> LogMessage:
+    prefix, at = _read_text(data, 1 + _MESSAGE.size)
+    (length,) = _LONG.unpack_from(data, at)
+    return LogMessage(prefix, data[at + 4 : at + 4 + length])
 
 
 def _read_commit(data: bytes) -> Commit:

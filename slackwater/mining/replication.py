@@ -12,9 +12,11 @@ import asyncio
 import select
 from collections.abc import Mapping, Sequence
 from struct import Struct
+from typing import NamedTuple
 
 import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus
+from psycopg.pq.abc import PGresult
 
 from slackwater.cancellation import undisturbed
 from slackwater.database.port import DatabaseError, LostLeaseError
@@ -30,6 +32,15 @@ _DATA_HEADER = Struct("!cqqq")
 _KEEPALIVE = Struct("!cqqb")
 _STATUS = Struct("!cqqqqb")
 _IN_USE = b"55006"
+
+
+class MadeSlot(NamedTuple):
+    """A slot that has just been made: it brings all that lies behind `lsn`, and `snapshot` names
+    what lies before.
+    """
+
+    lsn: int
+    snapshot: str
 
 
 class SlotInUseError(LostLeaseError):
@@ -171,6 +182,27 @@ class ReplicationStream:
             pass
         finally:
             loop.remove_reader(self._socket)
+
+
+def make_slot(connection: RawConnection, name: str, plugin: str) -> MadeSlot:
+    """Make a slot in a replication session; the snapshot can be used while that does nothing else.
+
+    It waits until every transaction that is open now has ended.
+
+    Raises:
+        psycopg.Error: it cannot be made.
+    """
+    command = f'CREATE_REPLICATION_SLOT "{name}" LOGICAL {plugin} EXPORT_SNAPSHOT'
+    made = connection.pgconn.exec_(command.encode())
+    if made.status != ExecStatus.TUPLES_OK:
+        raise psycopg.errors.error_from_result(made)
+    _, lsn, snapshot, _ = (_text_of(made, column) for column in range(4))
+    high, low = lsn.split("/")
+    return MadeSlot((int(high, 16) << 32) + int(low, 16), snapshot)
+
+
+def _text_of(result: PGresult, column: int) -> str:
+    return (result.get_value(0, column) or b"").decode()
 
 
 def _ended(error: psycopg.OperationalError) -> DatabaseError:

@@ -5,8 +5,10 @@
 
 The leading miner alone makes slots, at its first lead and where one was lost: dropped, left behind
 by a failover or a restore, or given up by the server because it held back more log than it may
-(`max_slot_wal_keep_size`). Nothing is lost with it, because rows wait in their table until they
-are marked.
+(`max_slot_wal_keep_size`). Nothing is lost with it where events are rows, because those wait in
+their table until they are marked. Where events are made of the log, a slot holds on to a position
+(`slackwater.outbox.mined`): if it has confirmed no more than what has become rows, nothing between
+is missing.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ from slackwater.database.postgresql_connection import RawConnection
 from slackwater.errors import ConfigurationError
 from slackwater.logs import logger
 
-_PLUGIN = "pgoutput"
+PLUGIN = "pgoutput"
 _NAME_MAX = 63
+_KINDS = ("insert", "update", "delete", "truncate")
 _log = logger("miner")
 
 
@@ -37,10 +40,17 @@ class UnminableError(ConfigurationError):
 
 
 class Published(NamedTuple):
-    """A table whose changes are streamed, and which kinds: `insert`, `update`, `delete`."""
+    """A table whose changes are streamed.
+
+    `kinds` are some of `insert`, `update`, `delete` and `truncate`. What is not `is_asked` for is
+    not streamed, but can be from the same slot later. With `whole_rows` updates and deletes show
+    what rows were before.
+    """
 
     table: str
     kinds: tuple[str, ...]
+    is_asked: bool = True
+    whole_rows: bool = False
 
 
 class Slot:
@@ -56,7 +66,8 @@ class Slot:
 
     @property
     def publications(self) -> list[str]:
-        return list(self._published)
+        """The names of those that are asked for."""
+        return [name for name, each in self._published.items() if each.is_asked]
 
     def is_ready(self, connection: RawConnection) -> bool:
         """Tell whether it can be streamed, and streams what it should.
@@ -65,6 +76,21 @@ class Slot:
             UnminableError: there is another's slot of this name.
         """
         return self._is_there(connection) and self._are_published(connection)
+
+    def is_behind(self, connection: RawConnection, lsn: int) -> bool:
+        """Tell whether it is ready, and will bring everything that lies behind `lsn`.
+
+        Raises:
+            UnminableError: there is another's slot of this name.
+        """
+        if not self.is_ready(connection):
+            return False
+        confirmed = connection.execute(
+            "SELECT pg_wal_lsn_diff(confirmed_flush_lsn, '0/0')::bigint <= %s "
+            "FROM pg_replication_slots WHERE slot_name = %s",
+            [lsn, self.name],
+        ).fetchone()
+        return confirmed is not None and bool(confirmed[0])
 
     def make(self, connection: RawConnection) -> None:
         """Make publications and slot anew, from now on, unless they have come to be ready.
@@ -75,14 +101,28 @@ class Slot:
         Raises:
             UnminableError: they cannot be made; the message says what is to be done.
         """
-        with _allowed(), self._alone(connection):
+        with allowed(), self._alone(connection):
             if self.is_ready(connection):
                 return
-            self._drop(connection)
-            self._publish(connection)
+            self._clear(connection)
             make = "SELECT pg_create_logical_replication_slot(%s, %s)"
-            connection.execute(make, [self.name, _PLUGIN])
+            connection.execute(make, [self.name, PLUGIN])
         _log.info("slot made", slot=self.name)
+
+    def clear(self, connection: RawConnection) -> None:
+        """Drop it, and make its publications anew, so that it can be made.
+
+        Raises:
+            UnminableError: that is not allowed; the message says what is to be done.
+        """
+        with allowed(), self._alone(connection):
+            self._is_there(connection)  # and nobody else's
+            _require_right(connection)
+            self._clear(connection)
+
+    def _clear(self, connection: RawConnection) -> None:
+        self._drop(connection)
+        self._publish(connection)
 
     def _drop(self, connection: RawConnection) -> None:
         there = connection.execute(
@@ -96,7 +136,7 @@ class Slot:
             "SELECT coalesce(database = current_database() AND plugin = %s, false), "
             "wal_status <> 'lost' AND confirmed_flush_lsn IS NOT NULL "
             "FROM pg_replication_slots WHERE slot_name = %s",
-            [_PLUGIN, self.name],
+            [PLUGIN, self.name],
         ).fetchone()
         if found is None:
             return False
@@ -109,15 +149,20 @@ class Slot:
         return bool(can_go_on)
 
     def _are_published(self, connection: RawConnection) -> bool:
+        whole = [name for name, each in self._published.items() if each.whole_rows]
         found = connection.execute(
-            "SELECT p.pubname, t.tablename, p.pubinsert, p.pubupdate, p.pubdelete "
+            "SELECT p.pubname, t.tablename, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, "
+            "p.pubname <> ALL(%s) OR c.relreplident = 'f' "
             "FROM pg_publication p JOIN pg_publication_tables t USING (pubname) "
+            "JOIN pg_class c ON c.relname = t.tablename "
+            "AND c.relnamespace = to_regnamespace(quote_ident(t.schemaname)) "
             "WHERE p.pubname = ANY(%s) AND t.schemaname = %s",
-            [self.publications, self._schema],
+            [whole, self.publications, self._schema],
         )
         wanted = {
-            (name, each.table, *(kind in each.kinds for kind in ("insert", "update", "delete")))
+            (name, each.table, *(kind in each.kinds for kind in _KINDS), True)
             for name, each in self._published.items()
+            if each.is_asked
         }
         return set(found.fetchall()) == wanted
 
@@ -130,6 +175,9 @@ class Slot:
                 table = sql.Identifier(self._schema, each.table)
                 kinds = sql.Literal(", ".join(each.kinds))
                 connection.execute(sql.SQL(create).format(publication, table, kinds))
+                if each.whole_rows:
+                    alter = sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(table)
+                    connection.execute(alter)
 
     @contextmanager
     def _alone(self, connection: RawConnection) -> Iterator[None]:
@@ -149,14 +197,23 @@ def _name(schema: str, table: str) -> str:
     return f"{schema[:40]}_{sha256(name.encode()).hexdigest()[:20]}"
 
 
+def _require_right(connection: RawConnection) -> None:
+    """Ask beforehand: a session for replication is refused without a reason that can be told."""
+    asked = "SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user"
+    found = connection.execute(asked).fetchone()
+    if found is None or not found[0]:
+        raise InsufficientPrivilege("it has no REPLICATION right")
+
+
 @contextmanager
-def _allowed() -> Iterator[None]:
+def allowed() -> Iterator[None]:
+    """Raise what the server does not allow as our own errors, with the remedy."""
     try:
         yield
     except InsufficientPrivilege as error:
         raise UnminableError(
-            f"the role may not mine the log: {error.diag.message_primary}; give it that right with "
-            "ALTER ROLE … REPLICATION and GRANT CREATE ON DATABASE …"
+            f"the role may not mine the log: {error.diag.message_primary or error}; give it "
+            "that right with ALTER ROLE … REPLICATION and GRANT CREATE ON DATABASE …"
         ) from error
     except ObjectNotInPrerequisiteState as error:
         raise UnminableError(

@@ -21,9 +21,19 @@ from sqlalchemy import Connection
 from slackwater.clock import Clock
 from slackwater.database.port import Session
 from slackwater.event_log.port import EventLog
+from slackwater.events.event import Event
 from slackwater.logs import logger
-from slackwater.outbox.lineage import Lineage
+from slackwater.outbox.lineage import Lineage, Rewriting
 from slackwater.outbox.log_side import LogSide
+from slackwater.outbox.mined import (
+    MinedState,
+    Position,
+    Versions,
+    advance_position,
+    insert_events,
+    read_mined,
+    set_position,
+)
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.ticks import (
     current_tick,
@@ -78,8 +88,11 @@ class Leader:
         assert self._log_side is not None, "take the lead first"
         return self._log_side
 
-    async def take_lead(self) -> None:
+    async def take_lead(self, rewriting: Rewriting | None = None) -> None:
         """Begin an epoch of our own, in the timeline that the log holds or in a new one.
+
+        Args:
+            rewriting: what makes the table of events anew first, which parts the histories.
 
         Raises:
             FencedError: another relay has taken the lead meanwhile.
@@ -91,7 +104,7 @@ class Leader:
             session=self._session,
             log=self._event_log,
             clock=self._clock,
-        ).take_lead()
+        ).take_lead(rewriting)
         tick = lead.tick
         self._epoch = tick.epoch
         self._log_side = LogSide(
@@ -157,6 +170,40 @@ class Leader:
         hold_epoch(connection, self._tables.tick, self._epoch)
         mark_published(connection, self._tables.events, positions)
         keep_acknowledged(connection, self._tables.tick, self.log_side.acknowledged)
+
+    def make_rows(
+        self,
+        connection: Connection,
+        events: Sequence[Event],
+        versions: Versions,
+        position: Position,
+    ) -> list[tuple[int, Event]]:
+        """Insert events that were made of the database's log, with the position behind them.
+
+        Returns:
+            Each with its row's position; its version has been counted.
+
+        Raises:
+            FencedError: another relay has taken the lead.
+        """
+        hold_epoch(connection, self._tables.tick, self._epoch)
+        counted = versions.count(connection, events)
+        rows = insert_events(connection, self._tables, counted)
+        set_position(connection, self._tables.mined, position)
+        return list(zip(rows, counted, strict=True))
+
+    def advance_position(self, connection: Connection, position: Position) -> None:
+        """Remember that nothing before a position has to become a row any more.
+
+        Raises:
+            FencedError: another relay has taken the lead.
+        """
+        hold_epoch(connection, self._tables.tick, self._epoch)
+        advance_position(connection, self._tables.mined, position)
+
+    def mined(self, connection: Connection) -> MinedState | None:
+        """Return how far events have been made of the database's log; None where none is."""
+        return read_mined(connection, self._tables.mined)
 
     def marked(self, connection: Connection, positions: Sequence[int]) -> set[int]:
         """Return those of the positions whose events are marked as published."""

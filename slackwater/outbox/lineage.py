@@ -22,7 +22,7 @@ the record with which it begins is in the log.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -34,13 +34,26 @@ from slackwater.event_log.reading import read_between
 from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.logs import logger
 from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.ticks import begin_timeline, current_tick, read_acknowledged, take_epoch
+from slackwater.outbox.ticks import (
+    begin_timeline,
+    current_tick,
+    hold_epoch,
+    read_acknowledged,
+    take_epoch,
+)
 from slackwater.outbox.unpublished import mark_all_unpublished
 from slackwater.watermarks.newest import newest_watermarks
 from slackwater.watermarks.record import Watermark, by_topic
 from slackwater.watermarks.tick import Tick
 
 _log = logger("relay")
+
+
+class Rewriting(NamedTuple):
+    """What makes the table of events anew in one transaction, and why that must be."""
+
+    reason: str
+    work: Callable[[Connection], None]
 
 
 class Lead(NamedTuple):
@@ -73,8 +86,10 @@ class Lineage:
         self._event_log = log
         self._clock = clock
 
-    async def take_lead(self) -> Lead:
+    async def take_lead(self, rewriting: Rewriting | None = None) -> Lead:
         """Begin an epoch, in a new timeline where the histories have parted.
+
+        A history that is made anew parts from any that somebody may have been told of.
 
         Raises:
             FencedError: another relay has taken the lead meanwhile.
@@ -87,8 +102,10 @@ class Lineage:
         )
         newest = (await newest_watermarks(self._event_log)).get(self._source)
         reason = await self._parting(held, acknowledged, newest)
+        if reason is None and rewriting is not None:
+            reason = await self._begin_history(held, rewriting)
         if reason is not None:
-            held = await self._begin_timeline(held, newest, reason)
+            held = await self._begin_timeline(held, newest, reason, rewriting)
             acknowledged = {}
         if newest is not None and newest.timeline == held.timeline:
             return Lead(held, newest.since, acknowledged)
@@ -145,12 +162,30 @@ class Lineage:
         column = self._tables.events.c.id
         return set(connection.execute(select(column).where(column.in_(ids))).scalars())
 
-    async def _begin_timeline(self, held: Tick, newest: Watermark | None, reason: str) -> Tick:
+    async def _begin_history(self, held: Tick, rewriting: Rewriting) -> str | None:
+        """Write the first history; return why that cannot be where something was told already."""
+        table = self._tables.events
+
+        def work(connection: Connection) -> str | None:
+            hold_epoch(connection, self._tables.tick, held.epoch)
+            if held.n or connection.execute(select(table.c.position).limit(1)).first():
+                return rewriting.reason
+            rewriting.work(connection)
+            return None
+
+        return await self._session.transact(work)
+
+    async def _begin_timeline(
+        self, held: Tick, newest: Watermark | None, reason: str, rewriting: Rewriting | None
+    ) -> Tick:
         beyond = newest.tick if newest is not None else Tick(0, 0)
 
         def work(connection: Connection) -> Tick:
             later = begin_timeline(connection, self._tables.tick, held, beyond=beyond)
-            mark_all_unpublished(connection, self._tables.events)
+            if rewriting is not None:
+                rewriting.work(connection)
+            else:
+                mark_all_unpublished(connection, self._tables.events)
             return later
 
         begun = await self._session.transact(work)

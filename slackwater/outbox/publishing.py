@@ -6,9 +6,18 @@ from enum import StrEnum
 
 
 class Publishing(StrEnum):
-    """How the rows of a table of events are found."""
+    """What a unit of work leaves behind, and how its events are found."""
 
     OUTBOX = "OUTBOX"
-    """A relay looks for those that are not marked; on every database."""
+    """Rows; a relay looks for those that are not marked. On every database."""
     LOG_OUTBOX = "LOG_OUTBOX"
-    """A miner sees them come in PostgreSQL's write-ahead log."""
+    """Rows; a miner sees them come in PostgreSQL's write-ahead log."""
+    LOG_MESSAGES = "LOG_MESSAGES"
+    """Messages in the write-ahead log; a miner makes rows of them, and publishes those."""
+    ROW_CHANGES = "ROW_CHANGES"
+    """No events at all; a miner infers them from the rows of the service that have changed."""
+
+    @property
+    def is_mined(self) -> bool:
+        """Whether the write-ahead log is read."""
+        return self is not Publishing.OUTBOX

@@ -87,6 +87,24 @@ def drop_dead_letters() -> None:
         op.drop_table(table)
 
 
+def add_mined() -> None:
+    """Let events be made of the database's own log."""
+    op.create_table(
+        "mined",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("way", sa.Text(), nullable=False),
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("lsn", sa.BigInteger(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
+        sa.Column("lost", sa.Text()),
+    )
+
+
+def drop_mined() -> None:
+    """Take `add_mined` back."""
+    op.drop_table("mined")
+
+
 def _make_anew(name: str, *columns: sa.Column[Any], beginning: dict[str, Any]) -> None:
     """Put a table with more columns in the place of one; its rows begin with `beginning` there."""
     connection = op.get_bind()

@@ -89,6 +89,26 @@ def tick_table(metadata: MetaData) -> Table:
     )
 
 
+def mined_table(metadata: MetaData) -> Table:
+    """Declare the row that says how far events have been made of the database's own log.
+
+    There is one only where events are made so, by `way`: those of all transactions whose commit
+    lies before `lsn`, and the first `taken` behind it, are in the table of events. `system` is the
+    server whose log that is; `lost` says why some can never be had.
+    """
+    return Table(
+        "mined",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("way", Text, nullable=False),
+        Column("system", Text, nullable=False),
+        Column("lsn", BigInteger, nullable=False),
+        Column("taken", BigInteger, nullable=False),
+        Column("lost", Text),
+        info=_INFRASTRUCTURE,
+    )
+
+
 def inbox_table(metadata: MetaData) -> Table:
     """Declare the record of what each consumer has handled."""
     return Table(
@@ -184,6 +204,7 @@ class KernelTables:
     def __init__(self, metadata: MetaData, *, events: str) -> None:
         self.events = event_table(events, metadata)
         self.tick = tick_table(metadata)
+        self.mined = mined_table(metadata)
         self.inbox = inbox_table(metadata)
         self.consumer_progress = consumer_progress_table(metadata)
         self.consumer_hole = consumer_hole_table(metadata)

@@ -20,6 +20,8 @@ from slackwater.events.event import Cause, Event, EventBody, Recorded
 from slackwater.events.types import EventTypes
 from slackwater.ids import new_id
 from slackwater.logs import logger
+from slackwater.outbox.log_message import emit_event
+from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.row import to_row
 from slackwater.outbox.tables import KernelTables, is_infrastructure
 
@@ -46,6 +48,7 @@ class UnitOfWork:
         event_types: EventTypes,
         cause: Cause,
         now: datetime,
+        publishing: Publishing = Publishing.OUTBOX,
     ) -> None:
         self.connection = connection
         self.cause = cause
@@ -53,12 +56,16 @@ class UnitOfWork:
         self._source = source
         self._tables = tables
         self._event_types = event_types
+        self._publishing = publishing
         self._added = 0
 
     def add(
         self, body: BodyT, *, aggregate_id: str, version: int, partition_key: str
     ) -> Recorded[BodyT]:
-        """Add the event that makes its aggregate `version`; it is published after the commit."""
+        """Add the event that makes its aggregate `version`; it is published after the commit.
+
+        Where events are inferred from changed rows, nothing is written: the rows say it.
+        """
         event_type = self._event_types.of_body(type(body))
         event = Event(
             id=new_id(),
@@ -74,9 +81,15 @@ class UnitOfWork:
             data=msgspec.json.encode(body),
             cause=self.cause,
         )
-        self.connection.execute(self._tables.insert_event, to_row(event))
+        self._write(event)
         self._added += 1
         return Recorded(event, body)
+
+    def _write(self, event: Event) -> None:
+        if self._publishing is Publishing.LOG_MESSAGES:
+            emit_event(self.connection, event)
+        elif self._publishing is not Publishing.ROW_CHANGES:
+            self.connection.execute(self._tables.insert_event, to_row(event))
 
     @contextmanager
     def without_event(self, reason: str) -> Iterator[None]:
@@ -100,7 +113,8 @@ class UnitOfWork:
         info[_STATE_CHANGED] = False
         before = self._added
         result = work(self)
-        if info[_STATE_CHANGED] and self._added == before:
+        is_inferred = self._publishing is Publishing.ROW_CHANGES
+        if info[_STATE_CHANGED] and self._added == before and not is_inferred:
             raise ForgottenEventError(
                 "state was changed without an event; add the event that tells of the change"
             )

@@ -5,6 +5,7 @@ It stands here so that adapters' authors can drive the kernel without a domain o
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, insert, select, update
@@ -12,6 +13,8 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, in
 from slackwater.event_log.port import Topic
 from slackwater.events.event import Cause, EventBody
 from slackwater.events.types import EventTypes
+from slackwater.mining.mapping import Inferred, MappedTable, RowChange, RowMapping
+from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
 
@@ -27,6 +30,7 @@ counters = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
+    Column("run", Text),  # the correlation id of the last raise
 )
 
 
@@ -37,7 +41,19 @@ class CounterRaised(EventBody, frozen=True, kw_only=True):
     value: int
 
 
-def unit_of_work(connection: Connection) -> UnitOfWork:
+def infer_raises(changes: Sequence[RowChange]) -> Iterator[Inferred]:
+    """Tell of every counter that has a value; its row says which run has raised it last."""
+    for change in changes:
+        row = change.new
+        if row is not None and row["value"]:
+            body, cause = CounterRaised(value=row["value"]), Cause(correlation_id=row["run"])
+            yield Inferred(body, aggregate_id=row["id"], partition_key=row["id"], cause=cause)
+
+
+mapping = RowMapping(event_types=event_types, tables=(MappedTable(counters),), infer=infer_raises)
+
+
+def unit_of_work(connection: Connection, publishing: Publishing = Publishing.OUTBOX) -> UnitOfWork:
     """Return a unit of work of the counting domain."""
     return UnitOfWork(
         connection,
@@ -46,6 +62,7 @@ def unit_of_work(connection: Connection) -> UnitOfWork:
         event_types=event_types,
         cause=Cause.start(),
         now=datetime.now(UTC),
+        publishing=publishing,
     )
 
 
@@ -56,10 +73,11 @@ def raise_counter(unit: UnitOfWork, counter_id: str) -> int:
         select(counters.c.value).where(counters.c.id == counter_id)
     ).scalar_one_or_none()
     value = (before or 0) + 1
+    columns = {"value": value, "run": unit.cause.correlation_id}
     if before is None:
-        connection.execute(insert(counters).values(id=counter_id, value=value))
+        connection.execute(insert(counters).values(id=counter_id, **columns))
     else:
-        connection.execute(update(counters).where(counters.c.id == counter_id).values(value=value))
+        connection.execute(update(counters).where(counters.c.id == counter_id).values(columns))
     unit.add(
         CounterRaised(value=value),
         aggregate_id=counter_id,

@@ -40,8 +40,10 @@ from slackwater.local_doorbell import LocalDoorbell
 from slackwater.outbox import leader as leader_module
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.lineage import Lineage
+from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.ticks import current_tick
+from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.outbox.unpublished import count_unpublished
 from slackwater.testing import counting
 from slackwater.testing.claims import AdapterContract, Guarantee, holds, needs
@@ -78,6 +80,11 @@ class Source:
 
     repeated_max: int | None = None
     """How many events are published again where a leader ended; None: those it was not told of."""
+
+    publishing = Publishing.OUTBOX
+
+    overtakes = True
+    """Whether an event may be published after one of a greater position."""
 
     def __init__(self, database: Database, doorbell: Doorbell, log: EventLog) -> None:
         self.database = database
@@ -125,8 +132,12 @@ class Source:
 
     def raise_in(self, connection: Connection, counter_id: str) -> None:
         """Raise a counter and tell of it, in a transaction that is open."""
-        unit = counting.unit_of_work(connection)
+        unit = self.unit_of_work(connection)
         unit.run(lambda unit: counting.raise_counter(unit, counter_id))
+
+    def unit_of_work(self, connection: Connection) -> UnitOfWork:
+        """Return one whose events leave as this source's do."""
+        return counting.unit_of_work(connection, self.publishing)
 
     async def tick(self) -> Tick:
         return await self.database.read(

@@ -1,16 +1,20 @@
-"""Counters in PostgreSQL whose events are mined from its write-ahead log."""
+"""Counters in PostgreSQL whose events are mined from its write-ahead log, by each way."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
 
+from sqlalchemy import Connection, false, or_, select
+
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.event_log.port import EventLog
+from slackwater.mining.beginning import begin_messages
 from slackwater.mining.miner import Miner, slot_of
 from slackwater.mining.slot import Slot
+from slackwater.outbox.publishing import Publishing
 from slackwater.testing import counting
-from slackwater.testing.relay_contract import Source
+from slackwater.testing.relay_contract import Source, has_watermarks, running, until
 
 
 def schema_of(directory: Path) -> str:
@@ -21,6 +25,7 @@ def schema_of(directory: Path) -> str:
 class MinedOutbox(Source):
     """Events are rows, and a miner sees them inserted."""
 
+    publishing = Publishing.LOG_OUTBOX
     repeated_max = 500
 
     @property
@@ -30,7 +35,7 @@ class MinedOutbox(Source):
 
     @property
     def slot(self) -> Slot:
-        return slot_of(self.mined, counting.tables)
+        return slot_of(self.mined, counting.tables, self.publishing, counting.mapping)
 
     def relay(self, *, log: EventLog | None = None, heartbeat_ms: int = 100) -> Miner:
         return Miner(
@@ -41,4 +46,45 @@ class MinedOutbox(Source):
             log=log or self.log,
             doorbell=self.doorbell,
             heartbeat_ms=heartbeat_ms,
+            publishing=self.publishing,
+            mapping=counting.mapping,
         )
+
+
+class _Inferred(MinedOutbox):
+    """Events become rows only when they are mined."""
+
+    overtakes = False
+
+    def waiting_runs(self, connection: Connection) -> frozenset[str]:
+        """Return the runs that have raised a counter last, and are not published yet."""
+        counters, events = counting.counters, counting.tables.events
+        told = (events.c.aggregateid == counters.c.id) & (events.c.version == counters.c.value)
+        waiting = (
+            select(counters.c.run)
+            .select_from(counters.outerjoin(events, told))
+            .where(counters.c.value > 0)
+            .where(or_(events.c.id.is_(None), events.c.published == false()))
+        )
+        return frozenset(connection.execute(waiting).scalars())
+
+
+class MinedMessages(_Inferred):
+    """Events are messages in the log."""
+
+    publishing = Publishing.LOG_MESSAGES
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        await self.mined.outside(lambda connection: begin_messages(connection, self.slot))
+
+
+class MinedRows(_Inferred):
+    """Events are inferred from the counters' rows."""
+
+    publishing = Publishing.ROW_CHANGES
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        async with running(self.relay()):
+            await until(lambda: has_watermarks(self))

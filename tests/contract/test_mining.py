@@ -28,7 +28,7 @@ from slackwater.testing.relay_contract import (
     until,
 )
 from slackwater.testing.relay_writers_contract import RelayWritersContract
-from tests.contract.mined_sources import MinedOutbox, schema_of
+from tests.contract.mined_sources import MinedMessages, MinedOutbox, MinedRows, schema_of
 from tests.postgresql_server import (
     administrator,
     administrator_of,
@@ -43,9 +43,10 @@ _FEW_BYTES = 2_000_000
 _SILENT_S = 12.0  # longer than the server waits for a word
 
 
-class TestMinedOutbox(EventSourceContract, RelayWritersContract):
+class MinedSourceContract(EventSourceContract, RelayWritersContract):
+    """What every mined source keeps, by whichever way."""
+
     adapter = PostgresqlDatabase
-    source_type = MinedOutbox
 
     @pytest.fixture(autouse=True)
     def server(self, tmp_path: Path) -> Iterator[None]:
@@ -67,6 +68,18 @@ class TestMinedOutbox(EventSourceContract, RelayWritersContract):
             f"database = PostgresqlDatabase({url!r}, schema={schema!r})\n"
             f"doorbell = PostgresqlDoorbell({url!r})\n"
         )
+
+
+class TestMinedMessages(MinedSourceContract):
+    source_type = MinedMessages
+
+
+class TestMinedRows(MinedSourceContract):
+    source_type = MinedRows
+
+
+class TestMinedOutbox(MinedSourceContract):
+    source_type = MinedOutbox
 
     async def test_a_lost_slot_costs_nothing(self, source: MinedOutbox) -> None:
         await _published(source, 3)

@@ -2,6 +2,7 @@
 
 A row of `stock_reservation` for each order that was heard of makes every saga step safe to repeat
 and to reorder: an order reserves at most once, and never after it was closed.
+`stock_refusal` says what a refused order could not have; there may be no such product.
 """
 
 from __future__ import annotations
@@ -47,4 +48,12 @@ stock_reservation_line = Table(
     Column("sku", Text, ForeignKey("product.sku"), primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     CheckConstraint("quantity > 0", name="stock_reservation_line_positive"),
+)
+
+stock_refusal = Table(
+    "stock_refusal",
+    metadata,
+    Column("order_id", Text, ForeignKey("stock_reservation.order_id"), primary_key=True),
+    Column("customer_id", Text, nullable=False),
+    Column("sku", Text, nullable=False),
 )

@@ -1,0 +1,192 @@
+"""Events that are made of the database's own log, as rows, with how far that has come.
+
+    the log ──► events ──► rows, and the position behind them ──► published ──► marked
+                           (one transaction, in one's own epoch)
+
+A transaction that the log brings again lies before the position and is left out: each event becomes
+a row exactly once, whoever dies. From there it is an event like any other, so timelines, rebuilds
+and whoever looks for what is not marked need not know where it came from.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_anew
+
+from slackwater.errors import ConfigurationError
+from slackwater.events.event import Event
+from slackwater.outbox.publishing import Publishing
+from slackwater.outbox.row import to_row
+from slackwater.outbox.tables import KernelTables
+
+UNCOUNTED = 0
+"""The version of an event whose aggregate's versions are counted here."""
+
+_KNOWN_MAX = 50_000
+_MAY_FOLLOW = {
+    None: set(Publishing),
+    Publishing.LOG_MESSAGES: {
+        Publishing.LOG_OUTBOX,
+        Publishing.LOG_MESSAGES,
+        Publishing.ROW_CHANGES,
+    },
+    Publishing.ROW_CHANGES: {Publishing.ROW_CHANGES},
+}
+
+
+class ForgetfulChangeError(ConfigurationError):
+    """What the log still holds of the former way would be forgotten; the message says the way."""
+
+
+class Position(NamedTuple):
+    """A place in the write-ahead log: before `lsn`, and `taken` events behind it."""
+
+    lsn: int
+    taken: int = 0
+
+
+class MinedState(NamedTuple):
+    """What the row says: by which way events are made, of which server's log, and how far."""
+
+    way: Publishing
+    system: str
+    position: Position
+    lost: str | None = None
+
+
+def read_mined(connection: Connection, table: Table) -> MinedState | None:
+    """Return how far it has come; None where no event is made of the log."""
+    row = connection.execute(select(table)).one_or_none()
+    if row is None:
+        return None
+    return MinedState(Publishing(row.way), row.system, Position(row.lsn, row.taken), row.lost)
+
+
+def check_change(state: MinedState | None, chosen: Publishing, source: str, table: Table) -> None:
+    """Check that nothing is forgotten when a source publishes by the chosen way from now on.
+
+    Raises:
+        ForgetfulChangeError: something may be.
+    """
+    former = state.way if state is not None else None
+    if chosen in _MAY_FOLLOW[former]:
+        return
+    way = (
+        "set LOG_OUTBOX for it, and once all that it had committed before is published"
+        if former is Publishing.LOG_MESSAGES
+        else "stop what writes in it, and once its relay has published everything"
+    )
+    raise ForgetfulChangeError(
+        f"{source} has published by {former}, and {chosen} would forget what its log still holds: "
+        f"{way}, delete the row of its table {table.name}"
+    )
+
+
+def begin_position(connection: Connection, table: Table, state: MinedState) -> None:
+    """Put the row in the place of any other."""
+    connection.execute(delete(table))
+    connection.execute(insert(table).values(_columns(state)))
+
+
+def begin_position_once(connection: Connection, table: Table, state: MinedState) -> None:
+    """Put the row where there is none yet."""
+    row = insert_anew(table).values(_columns(state))
+    connection.execute(row.on_conflict_do_nothing())
+
+
+def advance_position(connection: Connection, table: Table, position: Position) -> None:
+    """Remember a later position; one that is not later changes nothing."""
+    later = position._asdict()
+    connection.execute(update(table).where(table.c.lsn < position.lsn).values(later))
+
+
+def set_position(connection: Connection, table: Table, position: Position) -> None:
+    """Remember the position up to which the events have become rows in this transaction."""
+    connection.execute(update(table).values(position._asdict()))
+
+
+def lose(connection: Connection, table: Table, reason: str) -> None:
+    """Remember that events can never be had."""
+    connection.execute(update(table).values(lost=reason))
+
+
+def insert_events(
+    connection: Connection, tables: KernelTables, events: Sequence[Event]
+) -> list[int]:
+    """Insert events in their order, and return their positions; use as few statements as may be."""
+    if not events:
+        return []
+    statement = tables.insert_event.returning(
+        tables.events.c.position, sort_by_parameter_order=True
+    )
+    return list(connection.execute(statement, [to_row(event) for event in events]).scalars())
+
+
+class Versions:
+    """Counts the versions of aggregates on from those in the table of events."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._newest = OrderedDict[tuple[str, str], int]()
+
+    def count(self, connection: Connection, events: Sequence[Event]) -> list[Event]:
+        """Return the events with the versions that are missing; remembers nothing yet."""
+        missing = [each for each in events if each.version == UNCOUNTED]
+        if not missing:
+            return list(events)
+        newest = self._read(connection, {_aggregate_of(each) for each in missing})
+        counted: list[Event] = []
+        for event in events:
+            if event.version == UNCOUNTED:
+                newest[_aggregate_of(event)] += 1
+                counted.append(replace(event, version=newest[_aggregate_of(event)]))
+            else:
+                counted.append(event)
+        return counted
+
+    def remember(self, events: Sequence[Event]) -> None:
+        """Remember versions that have been committed; those not needed for longest are dropped."""
+        for event in events:
+            self._newest[_aggregate_of(event)] = event.version
+            self._newest.move_to_end(_aggregate_of(event))
+        while len(self._newest) > _KNOWN_MAX:
+            self._newest.popitem(last=False)
+
+    def _read(
+        self, connection: Connection, aggregates: set[tuple[str, str]]
+    ) -> defaultdict[tuple[str, str], int]:
+        newest = defaultdict[tuple[str, str], int](int)
+        unknown = defaultdict[str, list[str]](list)
+        for aggregate in aggregates:
+            if aggregate in self._newest:
+                newest[aggregate] = self._newest[aggregate]
+            else:
+                unknown[aggregate[0]].append(aggregate[1])
+        table = self._table
+        for kind, ids in unknown.items():
+            rows = connection.execute(
+                select(table.c.aggregateid, func.max(table.c.version))
+                .where(table.c.aggregatetype == kind, table.c.aggregateid.in_(ids))
+                .group_by(table.c.aggregateid)
+            )
+            newest |= {(kind, id_): version for id_, version in rows}
+        return newest
+
+
+def _aggregate_of(event: Event) -> tuple[str, str]:
+    return event.aggregate_type, event.aggregate_id
+
+
+def _columns(state: MinedState) -> dict[str, object]:
+    return {
+        "id": 1,
+        "way": state.way,
+        "system": state.system,
+        **state.position._asdict(),
+        "lost": state.lost,
+    }
