@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from slackwater.adapters import (
     open_database,
     open_documents,
@@ -21,8 +23,10 @@ from slackwater.database.port import Database
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog
 from slackwater.manifest import Manifest, UnknownPartError
+from slackwater.outbox.publishing import Publishing
 from slackwater.read_models.documents import DocumentStore
 from slackwater.read_models.search import SearchIndex
+from slackwater.service.definition import ServiceDefinition
 from slackwater.settings import Settings
 
 _SERVICE_PORTS = 1
@@ -68,6 +72,15 @@ class Installation:
         if service not in self._databases:
             self._databases[service] = self._closed_later(open_database(self.settings, service))
         return self._databases[service]
+
+    def service(self, name: str) -> ServiceDefinition:
+        """Return a write service, which publishes as the settings say.
+
+        Raises:
+            UnknownPartError: there is none of that name.
+        """
+        publishing = self.settings.publishing.get(name, Publishing.OUTBOX)
+        return replace(self.manifest.service(name), publishing=publishing)
 
     def service_port(self, name: str) -> int:
         return self.settings.port + _SERVICE_PORTS + _place(self.manifest.services, name)

@@ -32,7 +32,7 @@ def migrate(
 
     async def work(installation: Installation) -> None:
         names = services or installation.manifest.services
-        for service in [installation.manifest.service(name) for name in names]:
+        for service in [installation.service(name) for name in names]:
             await _migrate_one(installation, service)
             typer.echo(f"{service.name}: migrated")
 

@@ -91,7 +91,7 @@ async def _look_until_settled(
     installation: Installation, looking: Sequence[Comparison | SharedCheck], settle_s: float
 ) -> None:
     """Look at everything once, and at what was wrong until it is not or time is up."""
-    services = [installation.manifest.service(name) for name in installation.manifest.services]
+    services = [installation.service(name) for name in installation.manifest.services]
     settled_at_s = time.monotonic() + settle_s
     is_last = False
     while True:

@@ -77,7 +77,7 @@ def _checks(connection: Connection, installation: Installation) -> list[Check]:
         *(
             Check(
                 f"migrations of {name}",
-                partial(_see_migrations, connection, schema, installation.manifest.service(name)),
+                partial(_see_migrations, connection, schema, installation.service(name)),
                 MIGRATE,
             )
             for name, schema in schemas.items()

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_anew
 
 from slackwater.errors import ConfigurationError
 from slackwater.events.event import Event
@@ -67,7 +66,7 @@ def read_mined(connection: Connection, table: Table) -> MinedState | None:
     return MinedState(Publishing(row.way), row.system, Position(row.lsn, row.taken), row.lost)
 
 
-def check_change(state: MinedState | None, chosen: Publishing, source: str, table: Table) -> None:
+def check_change(state: MinedState | None, chosen: Publishing, source: str) -> None:
     """Check that nothing is forgotten when a source publishes by the chosen way from now on.
 
     Raises:
@@ -76,14 +75,11 @@ def check_change(state: MinedState | None, chosen: Publishing, source: str, tabl
     former = state.way if state is not None else None
     if chosen in _MAY_FOLLOW[former]:
         return
-    way = (
-        "set LOG_OUTBOX for it, and once all that it had committed before is published"
-        if former is Publishing.LOG_MESSAGES
-        else "stop what writes in it, and once its relay has published everything"
-    )
+    via = Publishing.LOG_OUTBOX if former is Publishing.LOG_MESSAGES else former
     raise ForgetfulChangeError(
         f"{source} has published by {former}, and {chosen} would forget what its log still holds: "
-        f"{way}, delete the row of its table {table.name}"
+        f"set {via} for it, write nothing by {former} any more, and once all is published, delete "
+        "the row of its table mined"
     )
 
 
@@ -91,12 +87,6 @@ def begin_position(connection: Connection, table: Table, state: MinedState) -> N
     """Put the row in the place of any other."""
     connection.execute(delete(table))
     connection.execute(insert(table).values(_columns(state)))
-
-
-def begin_position_once(connection: Connection, table: Table, state: MinedState) -> None:
-    """Put the row where there is none yet."""
-    row = insert_anew(table).values(_columns(state))
-    connection.execute(row.on_conflict_do_nothing())
 
 
 def advance_position(connection: Connection, table: Table, position: Position) -> None:

@@ -18,6 +18,11 @@ class Publishing(StrEnum):
     """No events at all; a miner infers them from the rows of the service that have changed."""
 
     @property
+    def keeps_rows(self) -> bool:
+        """Whether an event is a row as soon as it is committed."""
+        return self in (Publishing.OUTBOX, Publishing.LOG_OUTBOX)
+
+    @property
     def is_mined(self) -> bool:
         """Whether the write-ahead log is read."""
         return self is not Publishing.OUTBOX

@@ -156,6 +156,6 @@ def _named(installation: Installation, name: str) -> Named:
 
 
 def _consumers_of(installation: Installation, name: str) -> Iterator[Named]:
-    service = installation.manifest.service(name)
+    service = installation.service(name)
     for consumer in service.consumers:
         yield Named(service, consumer, installation.database(name))

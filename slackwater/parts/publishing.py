@@ -1,13 +1,17 @@
-"""What relays a service's events, as the settings choose.
+"""What publishes a service's events, as the settings choose.
 
 The driver of mining is imported only where it is chosen, because embedded storage has none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from slackwater.adapters import driver
 from slackwater.errors import ConfigurationError
 from slackwater.installation import Installation
+from slackwater.outbox.mined import check_change, read_mined
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay
 from slackwater.service.definition import ServiceDefinition
@@ -23,18 +27,23 @@ def publishing_of(installation: Installation, name: str) -> Publishing:
     Raises:
         UnpublishableError: it cannot publish so.
     """
-    chosen = installation.settings.publishing
-    unknown = sorted(chosen.keys() - {*installation.manifest.services})
-    if unknown:
-        raise UnpublishableError(
-            f"SLACKWATER_PUBLISHING names {', '.join(unknown)}; there are only "
-            f"{', '.join(installation.manifest.services)}"
-        )
-    publishing = chosen.get(name, Publishing.OUTBOX)
-    if publishing is not Publishing.OUTBOX and installation.settings.postgresql_url is None:
+    _refuse_unknown_names(installation)
+    service = installation.service(name)
+    publishing = service.publishing
+    if publishing.is_mined and installation.settings.postgresql_url is None:
         raise UnpublishableError(
             f"{name} cannot publish by {publishing} from SQLite, which has no log to mine; "
             "choose OUTBOX, or set SLACKWATER_POSTGRESQL_URL"
+        )
+    if service.is_event_sourced and not publishing.keeps_rows:
+        raise UnpublishableError(
+            f"{name} cannot publish by {publishing}, because it reads its own events; choose "
+            "OUTBOX or LOG_OUTBOX"
+        )
+    if publishing is Publishing.ROW_CHANGES and service.mapping is None:
+        raise UnpublishableError(
+            f"{name} cannot publish by {publishing}, because it has no mapping from its rows to "
+            "events; choose another way, or declare one"
         )
     return publishing
 
@@ -45,11 +54,12 @@ def open_relay(installation: Installation, service: ServiceDefinition) -> Relay:
     Raises:
         UnpublishableError: it cannot publish as the settings say.
     """
-    kind: type[Relay] = Relay
-    if publishing_of(installation, service.name) is Publishing.LOG_OUTBOX:
+    publishing = publishing_of(installation, service.name)
+    kind: Callable[..., Relay] = Relay
+    if publishing.is_mined:
         with driver("PostgreSQL"):
             from slackwater.mining.miner import Miner
-        kind = Miner
+        kind = partial(Miner, publishing=publishing, mapping=service.mapping)
     return kind(
         service.name,
         topics=service.topics,
@@ -60,3 +70,34 @@ def open_relay(installation: Installation, service: ServiceDefinition) -> Relay:
         heartbeat_ms=installation.settings.heartbeat_ms,
         clock=installation.clock,
     )
+
+
+async def prepare_publishing(installation: Installation, service: ServiceDefinition) -> None:
+    """Make sure that what the service commits from now on will be published, and all before it.
+
+    Raises:
+        UnpublishableError: it cannot publish as the settings say.
+        ForgetfulChangeError: events of the way that it published by before would be forgotten.
+        UnminableError: the database's log cannot be mined.
+    """
+    publishing = publishing_of(installation, service.name)
+    database, mined = installation.database(service.name), service.tables.mined
+    state = await database.read(lambda connection: read_mined(connection, mined))
+    check_change(state, publishing, service.name)
+    if publishing is Publishing.LOG_MESSAGES:
+        with driver("PostgreSQL"):
+            from slackwater.database.postgresql import PostgresqlDatabase
+            from slackwater.mining.beginning import begin_messages
+            from slackwater.mining.miner import slot_of
+        assert isinstance(database, PostgresqlDatabase), "the settings were checked"
+        slot = slot_of(database, service.tables, publishing)
+        await database.outside(lambda connection: begin_messages(connection, slot))
+
+
+def _refuse_unknown_names(installation: Installation) -> None:
+    known = installation.manifest.services
+    unknown = sorted(installation.settings.publishing.keys() - {*known})
+    if unknown:
+        raise UnpublishableError(
+            f"SLACKWATER_PUBLISHING names {', '.join(unknown)}; there are only {', '.join(known)}"
+        )

@@ -16,6 +16,7 @@ from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.relay import outbox_bell
 from slackwater.outbox.ticks import begin_ticks
+from slackwater.parts.publishing import prepare_publishing
 from slackwater.service.app import ServiceApp
 from slackwater.service.definition import Periodic, ServiceDefinition
 from slackwater.service.migrations import migrate
@@ -32,8 +33,9 @@ _log = logger("service")
 
 async def run_service(installation: Installation, name: str) -> None:
     """Run a write service until cancelled."""
-    service = installation.manifest.service(name)
+    service = installation.service(name)
     await prepare_service(installation, service)
+    await prepare_publishing(installation, service)
     await _settle(installation, service)
     await ServicePart(installation, service).run()
 

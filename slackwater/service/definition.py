@@ -12,6 +12,8 @@ from sqlalchemy import Connection, MetaData
 from slackwater.errors import SlackwaterError
 from slackwater.events.event import Cause, EventBody, Recorded
 from slackwater.events.types import EventTypes
+from slackwater.mining.mapping import RowMapping
+from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.service.commands import CommandType
@@ -121,7 +123,9 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
     `migrations` is the import package with its alembic environment. `facts` reads what is true now
     from the service's own tables (an event-sourced one: by folding its streams). `invariants` looks
     for what must never be in any snapshot of the service's own tables and says each violation in
-    words; what spans services is a shared invariant, computed from their facts.
+    words; what spans services is a shared invariant, computed from their facts. `mapping` infers
+    its events from its rows, if it can be published so; `is_event_sourced` says that it reads its
+    own events, so that they must be rows at once. `publishing` is set by the installation.
     """
 
     name: str
@@ -136,6 +140,9 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
     periodic: tuple[Periodic, ...] = ()
     facts: Callable[[Connection], Iterator[Fact]]
     invariants: Callable[[Connection], list[str]] = _nothing_to_violate
+    mapping: RowMapping | None = None
+    is_event_sourced: bool = False
+    publishing: Publishing = Publishing.OUTBOX
 
     def unit_of_work(self, connection: Connection, *, cause: Cause, now: datetime) -> UnitOfWork:
         """Return what a command or step of this service works with; for one transaction."""
@@ -146,4 +153,5 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
             event_types=self.event_types,
             cause=cause,
             now=now,
+            publishing=self.publishing,
         )

@@ -7,6 +7,7 @@ from contracts.topics import PRODUCTS, RESERVATIONS
 from slackwater.service.definition import ServiceDefinition
 from write_services.inventory.commands import COMMANDS
 from write_services.inventory.facts import facts, invariants
+from write_services.inventory.inferring import mapping
 from write_services.inventory.queries import QUERIES
 from write_services.inventory.saga import stock
 from write_services.inventory.tables import metadata, tables
@@ -23,4 +24,5 @@ service = ServiceDefinition(
     consumers=(stock,),
     facts=facts,
     invariants=invariants,
+    mapping=mapping,
 )

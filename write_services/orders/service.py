@@ -26,4 +26,5 @@ service = ServiceDefinition(
     periodic=(deadline,),
     facts=facts,
     invariants=invariants,
+    is_event_sourced=True,
 )

@@ -62,7 +62,7 @@ class WriteSide:
             rolled_back: take everything back at the end instead of committing it.
             fields: the command's.
         """
-        service = self._installation.manifest.service(service_name)
+        service = self._installation.service(service_name)
         [command] = [each for each in service.commands if each.name == command_name]
         body = msgspec.convert(fields, command.body)
 
