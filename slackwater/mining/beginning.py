@@ -31,7 +31,7 @@ from slackwater.outbox.mined import (
 )
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.ticks import begin_timeline, take_epoch
+from slackwater.outbox.unpublished import mark_all_unpublished
 
 _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 _BEGIN_MESSAGES = f"""
@@ -71,18 +71,22 @@ def why_lost(connection: Connection, state: MinedState, slot: Slot) -> str | Non
     return None
 
 
-def halt_lost(
-    connection: Connection, tables: KernelTables, state: MinedState, reason: str
-) -> LostEventsError:
-    """End the timeline, so that nothing of the source is claimed any more; return what to raise."""
-    if state.lost is None:
-        held = take_epoch(connection, tables.tick)
-        begin_timeline(connection, tables.tick, held, beyond=held)
+def forsaking(tables: KernelTables, reason: str) -> Rewriting:
+    """Return what ends the timeline: its read models prove nothing more, and nothing is claimed."""
+
+    def work(connection: Connection) -> None:
+        mark_all_unpublished(connection, tables.events)
         lose(connection, tables.mined, reason)
+
+    return Rewriting(f"events were lost: {reason}", work)
+
+
+def lost_events(reason: str) -> LostEventsError:
+    """Return what a relay halts with as long as nobody has seen to it."""
     return LostEventsError(
-        f"events are lost that were only in the log: {state.lost or reason}. Stop the service and "
-        "restore it, or insert what is missing into its table of events; then delete the row of "
-        "its table mined: all is published again, and its read models can be rebuilt"
+        f"events are lost that were only in the log: {reason}. Stop the service and restore it, or "
+        "insert what is missing into its table of events; then delete the row of its table mined: "
+        "all is published again, and its read models can be rebuilt"
     )
 
 

@@ -4,11 +4,16 @@ What lies before the stored position has become rows already, and comes again be
 sends what nobody has confirmed; it is left out. Messages are events by themselves; of a big
 transaction some may become rows before the others have come. Changed rows are gathered until their
 transaction is complete.
+
+Where services write rows, too, events of both kinds are published in the order of the log. There
+what became a row and may not have been published yet is told again, as `Known`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from slackwater.errors import StructuralError
 from slackwater.events.event import Event
@@ -20,6 +25,12 @@ from slackwater.outbox.mined import Position
 _CHANGES_MAX = 200_000
 
 
+class Known(NamedTuple):
+    """An event that is a row already."""
+
+    event: Event
+
+
 class HugeTransactionError(StructuralError):
     """A transaction has changed more rows than are inferred from at once; commit fewer together."""
 
@@ -28,35 +39,40 @@ class Inferring:
     """Makes events of what the log brings behind a position, and counts the position on."""
 
     def __init__(
-        self, source: str, reading: Reading, mapping: RowMapping | None, stored: Position
+        self,
+        source: str,
+        reading: Reading,
+        mapping: RowMapping | None,
+        stored: Position | None,
     ) -> None:
         self._source = source
         self._reading = reading
         self._mapping = mapping
-        self._stored_lsn = stored.lsn
-        self._stored_left = stored.taken
+        self.tells_known = stored is not None and reading.sees_rows
+        """Whether events that are rows already are told, and not left out."""
+        self.position = stored or Position(0)
+        """The place behind everything that was taken in."""
+        self._stored_lsn, self._stored_left = self.position
         self._is_stored = False
         self._committed_at = datetime.now(UTC)
         self._changes: list[RowChange] = []
-        self.position = stored
-        """The place behind everything that was taken in."""
 
     def begin(self, begin: Begin) -> None:
         """A transaction follows."""
         self._is_stored = begin.commit_lsn < self._stored_lsn
         self._committed_at = begin.committed_at
 
-    def take(self, message: Message) -> list[Event]:
-        """Return the events that a message or change is, without those that are rows already.
+    def take(self, message: Message) -> Sequence[Event | Known]:
+        """Return the events that a message or change is.
 
         Raises:
             StructuralError: it cannot be understood, or is too much.
         """
-        if self._is_stored:
+        if self._is_stored and not self.tells_known:
             return []
         if (event := self._reading.emitted(message)) is not None:
-            return self._new([event])
-        if (change := self._reading.change(message)) is not None:
+            return self._take_one(event)
+        if not self._is_stored and (change := self._reading.change(message)) is not None:
             self._keep(change)
         return []
 
@@ -69,15 +85,16 @@ class Inferring:
         if self._is_stored:
             return []
         changes, self._changes = self._changes, []
-        events = self._new(self._infer(changes)) if changes else []
+        events = self._infer(changes) if changes else []
         self.position = Position(commit.end_lsn, self._stored_left)
         return events
 
-    def _new(self, events: list[Event]) -> list[Event]:
-        new = events[self._stored_left :]
-        self._stored_left -= len(events) - len(new)
-        self.position = self.position._replace(taken=self.position.taken + len(new))
-        return new
+    def _take_one(self, event: Event) -> Sequence[Event | Known]:
+        if self._is_stored or self._stored_left > 0:
+            self._stored_left -= not self._is_stored
+            return [Known(event)] if self.tells_known else []
+        self.position = self.position._replace(taken=self.position.taken + 1)
+        return [event]
 
     def _keep(self, change: RowChange) -> None:
         if len(self._changes) >= _CHANGES_MAX:

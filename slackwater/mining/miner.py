@@ -21,7 +21,7 @@ from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_transaction import driver_of
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog
-from slackwater.mining.beginning import begin_messages, halt_lost, history_of, why_lost
+from slackwater.mining.beginning import begin_messages, forsaking, history_of, lost_events, why_lost
 from slackwater.mining.inferring import Inferring
 from slackwater.mining.mapping import RowMapping
 from slackwater.mining.mining_leader import MiningLeader
@@ -32,7 +32,7 @@ from slackwater.mining.slot import Published, Slot
 from slackwater.mining.snapshot import Snapshot, take_snapshot
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.lineage import Rewriting
-from slackwater.outbox.mined import MinedState, Position, Versions, read_mined
+from slackwater.outbox.mined import MinedState, Versions, read_mined
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.tables import KernelTables
@@ -127,11 +127,12 @@ class Miner(Relay):
             await self._halt_if_lost(session, state)
 
     async def _halt_if_lost(self, session: Session, state: MinedState) -> None:
-        lost = state.lost or await self._why_lost(session, state)
-        if lost is not None:
-            raise await session.transact(
-                lambda connection: halt_lost(connection, self._tables, state, lost)
-            )
+        lost = await self._why_lost(session, state) if state.lost is None else None
+        if lost is not None or state.lost is not None:
+            # Taking the lead says in the log that a timeline has begun: then freshness is unknown.
+            forsake = forsaking(self._tables, lost) if lost is not None else None
+            await self.leader(session).take_lead(forsake)
+            raise lost_events(state.lost or str(lost))
 
     async def _prepare_rows(self, session: Session, mapping: RowMapping) -> _Beginning | None:
         """Return the rows from which the history is to be made anew; None where it goes on."""
@@ -185,7 +186,7 @@ class Miner(Relay):
         telling: asyncio.Task[None],
     ) -> None:
         state = await session.read(self._state)
-        stored = state.position if state is not None else Position(0)
+        stored = state.position if state is not None else None
         mining = MiningLeader(
             leader,
             session,

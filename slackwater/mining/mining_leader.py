@@ -35,7 +35,7 @@ from slackwater.database.port import Session
 from slackwater.doorbell import Listener
 from slackwater.errors import StructuralError
 from slackwater.events.event import Event
-from slackwater.mining.inferring import Inferring
+from slackwater.mining.inferring import Inferring, Known
 from slackwater.mining.pgoutput import Begin, Commit, Decoder, Message
 from slackwater.mining.reading import Mined, Reading
 from slackwater.mining.replication import ReplicationStream
@@ -77,7 +77,7 @@ class MiningLeader:
         self._inferring = inferring
         self._versions = versions
         self._decoder = Decoder()
-        self._batch: list[Mined | Event] = []
+        self._batch: list[Mined | Event | Known] = []
         self._own_rows: set[int] = set()
         self._passed = Tick(0, 0)
         self._claimable: Tick | None = None
@@ -94,7 +94,8 @@ class MiningLeader:
 
     async def mine(self) -> None:
         """Publish, claim and confirm whatever comes, without end."""
-        await self._publish_waiting()
+        if not self._inferring.tells_known:  # there the stream has them, in their order
+            await self._publish_waiting()
         while True:
             for data in await self._stream.read(timeout_ms=_READ_TIMEOUT_MS):
                 message = self._decoder.read(data)
@@ -188,11 +189,38 @@ class MiningLeader:
             self._claimable = None
         self._done = self._inferring.position
 
-    async def _as_rows(self, batch: Sequence[Mined | Event]) -> list[Mined]:
-        """Make rows of the events that are none yet, in one transaction; keep the order of all."""
+    async def _as_rows(self, batch: Sequence[Mined | Event | Known]) -> list[Mined]:
+        """Make rows of the events that are none yet, and find those of the known; keep the order.
+
+        Raises:
+            TakenVersionError: another event has the version of one, or its id.
+        """
         events = [each for each in batch if isinstance(each, Event)]
-        if not events:
+        known = [each.event for each in batch if isinstance(each, Known)]
+        if not events and not known:
             return [each for each in batch if isinstance(each, Mined)]
+        rows = {**await self._find_rows(known), **await self._make_rows(events)}
+        found = [each if isinstance(each, Mined) else rows.get(_id_of(each)) for each in batch]
+        in_order = {each.position: each for each in found if each is not None}
+        if self._reading.sees_rows:
+            come = {each.position for each in batch if isinstance(each, Mined)}
+            self._own_rows.update({row.position for row in rows.values()} - come)
+        return list(in_order.values())
+
+    async def _find_rows(self, known: Sequence[Event]) -> dict[str, Mined]:
+        if not known:
+            return {}
+        ids = [event.id for event in known]
+        positions = await self._session.read(lambda each: self._leader.positions(each, ids))
+        return {
+            event.id: Mined(positions[event.id], to_record(event))
+            for event in known
+            if event.id in positions
+        }
+
+    async def _make_rows(self, events: Sequence[Event]) -> dict[str, Mined]:
+        if not events:
+            return {}
         position = self._inferring.position
         try:
             made = await self._session.transact(
@@ -207,10 +235,7 @@ class MiningLeader:
             ) from error
         self._kept_lsn = position.lsn
         self._versions.remember([event for _, event in made])
-        if self._reading.sees_rows:
-            self._own_rows.update(row for row, _ in made)
-        rows = iter([Mined(row, to_record(event)) for row, event in made])
-        return [next(rows) if isinstance(each, Event) else each for each in batch]
+        return {event.id: Mined(row, to_record(event)) for row, event in made}
 
     async def _publish(self, batch: Sequence[Mined]) -> None:
         if self._may_know:
@@ -258,3 +283,7 @@ class MiningLeader:
 
     async def _number(self, statement: TextClause) -> int:
         return int(await self._session.read(lambda each: each.execute(statement).scalar_one()))
+
+
+def _id_of(made: Event | Known) -> str:
+    return made.event.id if isinstance(made, Known) else made.id

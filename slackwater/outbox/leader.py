@@ -47,6 +47,7 @@ from slackwater.outbox.unpublished import (
     last_unpublished,
     mark_published,
     marked_among,
+    positions_of,
     read_unpublished,
 )
 from slackwater.watermarks.tick import Tick
@@ -191,6 +192,10 @@ class Leader:
         rows = insert_events(connection, self._tables, counted)
         set_position(connection, self._tables.mined, position)
         return list(zip(rows, counted, strict=True))
+
+    def positions(self, connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
+        """Return the positions of those of the events that are rows."""
+        return positions_of(connection, self._tables.events, event_ids)
 
     def advance_position(self, connection: Connection, position: Position) -> None:
         """Remember that nothing before a position has to become a row any more.

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
-from slackwater.database.port import Database
 from slackwater.database.postgresql import PostgresqlDatabase
-from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
-from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import NewRecord, TopicPartition
 from slackwater.mining.slot import UnminableError
 from slackwater.outbox.relay import Relay
@@ -28,11 +24,17 @@ from slackwater.testing.relay_contract import (
     until,
 )
 from slackwater.testing.relay_writers_contract import RelayWritersContract
-from tests.contract.mined_sources import MinedMessages, MinedOutbox, MinedRows, schema_of
+from tests.contract.mined_sources import (
+    MinedMessages,
+    MinedOutbox,
+    MinedRows,
+    OnPostgresql,
+    drop_slot,
+    is_marked,
+)
 from tests.postgresql_server import (
     administrator,
     administrator_of,
-    own_database,
     role_of,
     url_of,
 )
@@ -43,31 +45,8 @@ _FEW_BYTES = 2_000_000
 _SILENT_S = 12.0  # longer than the server waits for a word
 
 
-class MinedSourceContract(EventSourceContract, RelayWritersContract):
+class MinedSourceContract(OnPostgresql, EventSourceContract, RelayWritersContract):
     """What every mined source keeps, by whichever way."""
-
-    adapter = PostgresqlDatabase
-
-    @pytest.fixture(autouse=True)
-    def server(self, tmp_path: Path) -> Iterator[None]:
-        with own_database(tmp_path):
-            yield
-
-    @asynccontextmanager
-    async def open_database(self, directory: Path) -> AsyncIterator[tuple[Database, Doorbell]]:
-        with closing(PostgresqlDoorbell(url_of(directory))) as doorbell:
-            database = PostgresqlDatabase(url_of(directory), schema=schema_of(directory))
-            yield database, doorbell
-            await database.close()
-
-    def opening_program(self, directory: Path) -> str:
-        url, schema = url_of(directory), schema_of(directory)
-        return (
-            "from slackwater.database.postgresql import PostgresqlDatabase\n"
-            "from slackwater.database.postgresql_doorbell import PostgresqlDoorbell\n"
-            f"database = PostgresqlDatabase({url!r}, schema={schema!r})\n"
-            f"doorbell = PostgresqlDoorbell({url!r})\n"
-        )
 
 
 class TestMinedMessages(MinedSourceContract):
@@ -83,13 +62,13 @@ class TestMinedOutbox(MinedSourceContract):
 
     async def test_a_lost_slot_costs_nothing(self, source: MinedOutbox) -> None:
         await _published(source, 3)
-        _drop_slot(source)
+        drop_slot(source)
         await source.raise_counter("c1")
         async with running(source.relay()):
             await until(lambda: has_events(source, 4))
             await source.raise_counter("c1")
             await until(lambda: has_events(source, 5))
-            await until(lambda: _is_marked(source))
+            await until(lambda: is_marked(source))
         assert len({each.timeline for each in await source.announced()}) == 1
         assert [event.version for event in await source.events()] == [1, 2, 3, 4, 5]
 
@@ -101,7 +80,7 @@ class TestMinedOutbox(MinedSourceContract):
             async with running(relay()):
                 await source.raise_counter("c1")
                 await until(lambda count=2 * number + 2: has_events(source, count))  # type: ignore[misc]
-                await until(lambda: _is_marked(source))
+                await until(lambda: is_marked(source))
         versions = {event.id: event.version for event in await source.events()}
         assert list(versions.values()) == [1, 2, 3, 4, 5, 6, 7, 8]
 
@@ -141,7 +120,7 @@ class TestMinedOutbox(MinedSourceContract):
             slow.wait_s = _SILENT_S
             await source.raise_counter("c1")
             await until(lambda: has_events(source, 1))
-            await until(lambda: _is_marked(source))
+            await until(lambda: is_marked(source))
             assert (await source.tick()).epoch == 1
 
     async def test_publications_that_somebody_has_changed_are_made_anew(
@@ -201,11 +180,7 @@ async def _published(source: MinedOutbox, count: int, known: int = 0) -> None:
         for _ in range(count):
             await source.raise_counter("c1")
         await until(lambda: has_events(source, known + count))
-        await until(lambda: _is_marked(source))
-
-
-async def _is_marked(source: MinedOutbox) -> bool:
-    return await source.unpublished() == 0
+        await until(lambda: is_marked(source))
 
 
 async def _keeps_little(source: MinedOutbox) -> bool:
@@ -220,8 +195,3 @@ def _held_bytes(source: MinedOutbox) -> int:
         ).fetchone()
     assert row is not None
     return int(str(row[0]))
-
-
-def _drop_slot(source: MinedOutbox) -> None:
-    with administrator() as connection:
-        connection.execute("SELECT pg_drop_replication_slot(%s)", [source.slot.name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 
 from contracts.events.orders import (
     OrderCancelled,
@@ -24,7 +25,7 @@ from slackwater.events.event import Event, EventBody
 from slackwater.mining.inferring import Inferring
 from slackwater.mining.mapping import UnmappableError
 from slackwater.mining.miner import slot_of
-from slackwater.mining.pgoutput import OPTIONS, Begin, Commit, Decoder
+from slackwater.mining.pgoutput import OPTIONS, Begin, Commit, Decoder, LogMessage
 from slackwater.mining.reading import Reading
 from slackwater.mining.replication import ReplicationStream
 from slackwater.mining.slot import Slot
@@ -40,6 +41,8 @@ from write_services.inventory.service import service
 pytestmark = pytest.mark.engine("postgresql")
 
 _SEED = 20_261
+_DEADLINE_S = 20.0
+_END = text("SELECT pg_logical_emit_message(true, 'tests', 'that is all')")
 _CLOSINGS: list[EventBody | None] = [
     None,
     OrderRejected(reason=RejectionReason.TIMED_OUT),
@@ -110,29 +113,35 @@ def _orders(chance: random.Random, number: int) -> list[Any]:
     ]
 
 
-def _said(events: list[Event]) -> dict[str, list[tuple[str, str, bytes]]]:
-    said = defaultdict[str, list[tuple[str, str, bytes]]](list)
+def _said(events: list[Event]) -> dict[str, list[tuple[str, ...]]]:
+    """Return what is told of each aggregate; rows know the chain of an answered order alone."""
+    said = defaultdict[str, list[tuple[str, ...]]](list)
     for event in events:
-        said[event.aggregate_id].append((event.type, event.partition_key, event.data))
+        told = [event.type, event.partition_key, event.data.decode()]
+        if event.type.endswith(("reserved", "refused")):
+            told.append(event.cause.correlation_id)
+        said[event.aggregate_id].append(tuple(told))
     return dict(said)
 
 
 async def _inferred(inventory: ServiceBench) -> list[Event]:
-    """Stream what has happened until the rows of an outbox would have come."""
+    """Stream what has happened so far."""
     database, slot = _database_of(inventory), _slot_of(inventory)
     reading = Reading("inventory", database.schema, service.tables, mapping=mapping)
     inferring = Inferring("inventory", reading, mapping, Position(0))
     decoder, events = Decoder(), list[Event]()
-    async with _streaming(database, slot) as stream:
-        while batch := await stream.read(timeout_ms=1_000):
-            for message in filter(None, map(decoder.read, batch)):
+    await database.transact(lambda connection: connection.execute(_END).close())
+    async with asyncio.timeout(_DEADLINE_S), _streaming(database, slot) as stream:
+        while True:
+            for message in filter(None, map(decoder.read, await stream.read(timeout_ms=1_000))):
                 if isinstance(message, Begin):
                     inferring.begin(message)
                 elif isinstance(message, Commit):
                     events += inferring.commit(message)
+                elif isinstance(message, LogMessage):
+                    return events
                 else:
-                    events += inferring.take(message)
-    return events
+                    inferring.take(message)
 
 
 @asynccontextmanager

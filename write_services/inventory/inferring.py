@@ -2,7 +2,8 @@
 
 Rows say less than events. Stock that falls is for the order whose line for that product came before
 it in the transaction; stock that rises comes back from the order whose reservation is released
-after it, and is new stock where none is. Who asked for it, no row says.
+after it, and is new stock where none is. Who asked for it no row says, and in which chain of causes
+only that of an answered order.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from contracts.events.inventory import (
     StockShipped,
 )
 from contracts.money import Money
-from slackwater.events.event import EventBody
+from slackwater.events.event import Cause, EventBody
 from slackwater.mining.mapping import (
     ChangeKind,
     Inferred,
@@ -36,19 +37,10 @@ from slackwater.mining.mapping import (
 from write_services.inventory.reservations import ReservationState
 from write_services.inventory.tables import (
     product,
-    stock_refusal,
+    stock_answer,
     stock_reservation,
     stock_reservation_line,
 )
-
-_STORY: dict[str, tuple[EventBody, ...]] = {
-    ReservationState.RESERVED: (StockReserved(),),
-    ReservationState.RELEASED: (StockReserved(), StockReleased()),
-    ReservationState.SHIPPED: (StockReserved(), StockShipped()),
-    ReservationState.REFUSED: (),  # its refusal tells of it
-    ReservationState.CLOSED: (),
-}
-"""What has happened to the stock of an order by the time that its reservation is in a state."""
 
 _FIXED = ("sku", "name", "description", "price_minor", "currency")
 
@@ -66,6 +58,7 @@ class _Transaction:
     """Remembers, within one transaction, what later changes explain."""
 
     def __init__(self) -> None:
+        self._causes: dict[str, Cause] = {}
         self._lines: defaultdict[str, deque[Row]] = defaultdict(deque)
         self._risen: list[tuple[Row, int]] = []
 
@@ -83,18 +76,18 @@ class _Transaction:
         elif old is not None and table == product.name:
             yield from self._stock_changed(change, old, new)
         elif old is not None and table == stock_reservation.name:
-            yield from self._closed(change, old, new)
+            if old["state"] != new["state"]:
+                yield from self._closed(new)
         else:
             raise _unmappable(change, "is changed")
 
     def _inserted(self, table: str, row: Row) -> Iterator[Inferred]:
         if table == product.name:
             yield _of_product(row, _added(row))
+        elif table == stock_answer.name:
+            yield self._answered(row)
         elif table == stock_reservation.name:
-            yield from (_of_order(row, body) for body in _STORY[row["state"]])
-        elif table == stock_refusal.name:
-            reason = StockRefusalReason.OUT_OF_STOCK
-            yield _of_order(row, StockRefused(reason=reason, sku=row["sku"]))
+            yield from self._closed(row)
         else:
             self._lines[row["sku"]].append(row)
 
@@ -112,20 +105,25 @@ class _Transaction:
         lines = self._lines[row["sku"]]
         if not lines or lines[0]["quantity"] != quantity:
             raise _unmappable(change, "loses stock that no order has reserved")
-        body = ProductReserved(
-            order_id=lines.popleft()["order_id"],
-            quantity=quantity,
-            stock_available=row["stock_available"],
-        )
-        return _of_product(row, body)
+        order_id = lines.popleft()["order_id"]
+        stock = row["stock_available"]
+        body = ProductReserved(order_id=order_id, quantity=quantity, stock_available=stock)
+        return _of_product(row, body, self._causes.get(order_id))
 
-    def _closed(self, change: RowChange, old: Row, new: Row) -> Iterator[Inferred]:
-        told, story = _STORY[old["state"]], _STORY[new["state"]]
-        if story[: len(told)] != told:
-            raise _unmappable(change, f"goes from {old['state']} to {new['state']}")
-        if new["state"] == ReservationState.RELEASED != old["state"]:
-            yield from self._released(new["order_id"])
-        yield from (_of_order(new, body) for body in story[len(told) :])
+    def _answered(self, row: Row) -> Inferred:
+        cause = Cause(correlation_id=row["correlation_id"])
+        self._causes[row["order_id"]] = cause
+        if row["refused_sku"] is None:
+            return _of_order(row, StockReserved(), cause)
+        reason = StockRefusalReason.OUT_OF_STOCK
+        return _of_order(row, StockRefused(reason=reason, sku=row["refused_sku"]), cause)
+
+    def _closed(self, row: Row) -> Iterator[Inferred]:
+        if row["state"] == ReservationState.RELEASED:
+            yield from self._released(row["order_id"])
+            yield _of_order(row, StockReleased())
+        elif row["state"] == ReservationState.SHIPPED:
+            yield _of_order(row, StockShipped())
 
     def _released(self, order_id: str) -> Iterator[Inferred]:
         for row, quantity in self._risen:
@@ -150,12 +148,14 @@ def _added(row: Row) -> ProductAdded:
     )
 
 
-def _of_product(row: Row, body: EventBody) -> Inferred:
-    return Inferred(body, aggregate_id=row["sku"], partition_key=row["sku"])
+def _of_product(row: Row, body: EventBody, cause: Cause | None = None) -> Inferred:
+    return Inferred(body, aggregate_id=row["sku"], partition_key=row["sku"], cause=cause)
 
 
-def _of_order(row: Row, body: EventBody) -> Inferred:
-    return Inferred(body, aggregate_id=row["order_id"], partition_key=row["customer_id"])
+def _of_order(row: Row, body: EventBody, cause: Cause | None = None) -> Inferred:
+    return Inferred(
+        body, aggregate_id=row["order_id"], partition_key=row["customer_id"], cause=cause
+    )
 
 
 def _unmappable(change: RowChange, what: str) -> UnmappableError:
@@ -169,9 +169,9 @@ mapping = RowMapping(
     event_types=event_types,
     tables=(
         MappedTable(product, whole_rows=True),
+        MappedTable(stock_answer),
         MappedTable(stock_reservation, whole_rows=True),
         MappedTable(stock_reservation_line),
-        MappedTable(stock_refusal),
     ),
     infer=infer,
 )

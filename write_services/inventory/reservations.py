@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from contracts.events.inventory import StockRefused, StockReleased, StockReserved, StockShipped
 from slackwater.outbox.unit_of_work import UnitOfWork
 from write_services.inventory.domain import Quantities
-from write_services.inventory.tables import stock_refusal as refusal
+from write_services.inventory.tables import stock_answer
 from write_services.inventory.tables import stock_reservation as table
 from write_services.inventory.tables import stock_reservation_line as line
 
@@ -35,7 +35,7 @@ _SELECT_SKUS = (
     select(line.c.sku).where(line.c.order_id.in_(bindparam("order_ids", expanding=True))).distinct()
 )
 _INSERT_LINE = insert(line)
-_INSERT_REFUSAL = insert(refusal)
+_INSERT_ANSWER = insert(stock_answer)
 
 
 class ReservationState(StrEnum):
@@ -91,9 +91,13 @@ def open_reservation(
     lines = [{"order_id": order_id, "sku": sku, "quantity": n} for sku, n in quantities.items()]
     if lines:
         unit.connection.execute(_INSERT_LINE, lines)
-    if isinstance(answer, StockRefused):
-        refused = {"order_id": order_id, "customer_id": reservation.customer_id, "sku": answer.sku}
-        unit.connection.execute(_INSERT_REFUSAL, refused)
+    told = {
+        "order_id": order_id,
+        "customer_id": reservation.customer_id,
+        "refused_sku": answer.sku if isinstance(answer, StockRefused) else None,
+        "correlation_id": unit.cause.correlation_id,
+    }
+    unit.connection.execute(_INSERT_ANSWER, told)
     unit.add(
         answer,
         aggregate_id=order_id,

@@ -2,7 +2,8 @@
 
 A row of `stock_reservation` for each order that was heard of makes every saga step safe to repeat
 and to reorder: an order reserves at most once, and never after it was closed.
-`stock_refusal` says what a refused order could not have; there may be no such product.
+`stock_answer` says in which chain of causes an order was answered, and what it could not have;
+there may be no such product.
 """
 
 from __future__ import annotations
@@ -50,10 +51,11 @@ stock_reservation_line = Table(
     CheckConstraint("quantity > 0", name="stock_reservation_line_positive"),
 )
 
-stock_refusal = Table(
-    "stock_refusal",
+stock_answer = Table(
+    "stock_answer",
     metadata,
     Column("order_id", Text, ForeignKey("stock_reservation.order_id"), primary_key=True),
     Column("customer_id", Text, nullable=False),
-    Column("sku", Text, nullable=False),
+    Column("refused_sku", Text),
+    Column("correlation_id", Text, nullable=False),
 )

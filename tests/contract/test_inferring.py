@@ -1,0 +1,425 @@
+"""Events that are made of the log: each becomes a row once, and what is lost is said to be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import Connection, delete, func, insert, select, text
+
+from slackwater.errors import StructuralError, TransientError
+from slackwater.event_log.port import NewRecord, TopicPartition
+from slackwater.events.event import Event
+from slackwater.mining import mining_leader
+from slackwater.mining.beginning import LostEventsError
+from slackwater.mining.mapping import Inferred, RowChange
+from slackwater.mining.reading import ChangedTableError, TruncatedTableError
+from slackwater.mining.replication import ReplicationStream
+from slackwater.outbox.mined import ForgetfulChangeError, MinedState, Position, check_change
+from slackwater.outbox.publishing import Publishing
+from slackwater.testing import counting
+from slackwater.testing.relay_contract import (
+    DyingLog,
+    LogAround,
+    Source,
+    ended,
+    has_events,
+    has_events_among,
+    has_watermarks,
+    running,
+    until,
+)
+from tests.contract.mined_sources import (
+    MinedMessages,
+    MinedOutbox,
+    MinedRows,
+    OnPostgresql,
+    drop_slot,
+    is_marked,
+)
+from tests.postgresql_server import administrator_of
+
+pytestmark = pytest.mark.engine("postgresql")
+
+_MANY = 3_000
+_WRITERS = 8
+
+
+class _InferredContract(OnPostgresql):
+    """What both ways keep."""
+
+    async def test_what_the_server_sends_again_becomes_no_row_again(
+        self, source: MinedOutbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ReplicationStream, "confirm", lambda *_: None)
+        for count in (1, 2, 3):
+            async with running(source.relay()):
+                for _ in range(10):
+                    await source.raise_counter(f"c{count % 2}")
+                await until(lambda count=count: has_events(source, 10 * count))  # type: ignore[misc]
+                await until(lambda: is_marked(source))
+        published = await source.events()
+        assert len(published) == len({event.id for event in published}) == 30
+        assert await _rows(source) == 30
+
+    async def test_a_big_transaction_that_was_stored_in_part_goes_on_where_it_was(
+        self, source: MinedOutbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(mining_leader, "_BATCH_MAX", 7)
+        async with running(source.relay(log=DyingLog(source.log))):
+            await source.database.transact(
+                lambda connection: [source.raise_in(connection, f"c{n % 3}") for n in range(50)]
+            )
+            await until(lambda: has_events(source, 50))
+            await until(lambda: is_marked(source))
+        assert await _rows(source) == 50
+        assert _values(await source.events()) == {
+            f"c{number}": list(range(1, 18 if number < 2 else 17)) for number in range(3)
+        }
+
+    async def test_an_event_that_somebody_else_has_added_is_told_and_halts(
+        self, source: MinedOutbox
+    ) -> None:
+        await source.database.transact(
+            lambda connection: counting.unit_of_work(connection).add(
+                counting.CounterRaised(value=1),
+                aggregate_id="c1",
+                version=1,
+                partition_key="c1",
+            )
+        )
+        await source.raise_counter("c1")
+        task = asyncio.create_task(source.relay().run())
+        if source.publishing is Publishing.LOG_MESSAGES:
+            with pytest.raises(StructuralError, match="let nobody else add events"):
+                await asyncio.wait_for(task, 20)
+        else:  # its versions are counted from those that there are
+            await until(lambda: has_events(source, 2))
+            await ended(task)
+
+
+class TestMessages(_InferredContract):
+    source_type = MinedMessages
+
+    async def test_a_lost_slot_ends_the_timeline_and_halts_until_somebody_has_mended_it(
+        self, source: MinedMessages
+    ) -> None:
+        await _publish(source, 2)
+        drop_slot(source)
+        await source.raise_counter("c1")
+        before = await source.announced()
+        for _ in range(2):
+            with pytest.raises(LostEventsError, match="delete the row"):
+                await asyncio.wait_for(source.relay().run(), 20)
+        [beginning] = (await source.announced())[len(before) :]
+        assert beginning.timeline == (await source.tick()).timeline != before[-1].timeline
+        assert not beginning.offsets
+        await source.database.transact(_add_third)
+        await source.database.transact(_forget_position)
+        async with running(source.relay()):
+            await until(lambda: has_events(source, 3))
+            await source.raise_counter("c1")
+            await until(lambda: has_events(source, 4))
+            await until(lambda: has_watermarks(source, len(before) + 1))
+        assert _values(await source.events()) == {"c1": [1, 2, 3, 4]}
+        assert (await source.watermarks())[-1].timeline == beginning.timeline
+
+    async def test_a_slot_that_was_made_anew_by_hand_is_a_lost_one(
+        self, source: MinedMessages
+    ) -> None:
+        await _publish(source, 2)
+        drop_slot(source)
+        await source.raise_counter("c1")
+        await source.mined.outside(source.slot.make)
+        with pytest.raises(LostEventsError):
+            await asyncio.wait_for(source.relay().run(), 20)
+
+    async def test_rows_and_messages_may_be_written_by_turns_and_together(
+        self, source: MinedMessages, other: MinedMessages
+    ) -> None:
+        rows = MinedOutbox(other.database, other.doorbell, other.log)
+        for number in range(3):
+            for writer in (source, rows, source):  # nobody reads it now
+                await writer.raise_counter("c1")
+            async with running(rows.relay()):
+                for writer in (rows, source, rows):
+                    await writer.raise_counter("c1")
+                await until(lambda count=6 * (number + 1): has_events(source, count))  # type: ignore[misc]
+        for _ in range(2):
+            await source.raise_counter("c1")
+        async with running(source.relay()):
+            await until(lambda: has_events(source, 20))
+            await until(lambda: is_marked(source))
+        assert _values(await source.events()) == {"c1": list(range(1, 21))}
+        assert await _rows(source) == 20
+
+    async def test_what_became_a_row_and_was_not_published_keeps_its_place_among_rows(
+        self, source: MinedMessages, other: MinedMessages
+    ) -> None:
+        rows = MinedOutbox(other.database, other.doorbell, other.log)
+        for writer in (source, rows, source, rows):
+            await writer.raise_counter("c1")
+        async with running(rows.relay(log=_FailingOnce(source.log))):
+            await until(lambda: has_events(source, 4))
+            await until(lambda: is_marked(source))
+        assert [event.version for event in await source.events()] == [1, 2, 3, 4]
+
+    async def test_a_service_that_begins_beside_a_miner_of_rows_loses_nothing(
+        self, source: MinedMessages
+    ) -> None:
+        await source.database.transact(_forget_position)
+        rows = MinedOutbox(source.database, source.doorbell, source.log)
+        async with running(rows.relay()):
+            await rows.raise_counter("c1")
+            await until(lambda: has_events(source, 1))
+            await MinedMessages.prepare(source)
+            await source.raise_counter("c1")
+            await until(lambda: has_events(source, 2))
+        await source.raise_counter("c1")
+        async with running(source.relay()):
+            await until(lambda: has_events(source, 3))
+        assert len({each.timeline for each in await source.announced()}) == 1
+
+
+class _NewRows(MinedRows):
+    """Nothing has been inferred from its rows yet."""
+
+    async def prepare(self) -> None:
+        await Source.prepare(self)
+
+
+class TestNewRows(OnPostgresql):
+    source_type = _NewRows
+
+    async def test_between_the_rows_at_the_beginning_and_the_stream_nothing_is_missing_or_twice(
+        self, source: _NewRows, other: _NewRows
+    ) -> None:
+        await source.database.transact(
+            lambda connection: connection.execute(
+                insert(counting.counters),
+                [{"id": f"c{number}", "value": 1, "run": "before"} for number in range(_MANY)],
+            ).close()
+        )
+        stopped = asyncio.Event()
+
+        async def write(own: Source, number: int) -> None:
+            while not stopped.is_set():
+                await own.raise_counter(f"c{number}")
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(_WRITERS):
+                group.create_task(write([source, other][number % 2], number))
+            async with running(source.relay()):
+                await until(lambda: has_watermarks(source))
+                stopped.set()
+        async with running(source.relay()):
+            await until(lambda: _is_told(source))
+            await until(lambda: is_marked(source))
+        values = _values(await source.events())
+        assert len(values) == _MANY
+        begun = [found[0] for found in values.values()]
+        assert max(begun) > 1  # somebody wrote before, while the slot was made
+        for found in values.values():
+            assert found == list(range(found[0], found[-1] + 1))
+        assert len({each.timeline for each in await source.announced()}) == 1
+
+    async def test_who_dies_while_beginning_is_succeeded_by_one_who_begins_anew(
+        self, source: _NewRows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(5):
+            await source.raise_counter(f"c{number}")
+        dying = _DyingMapping(after=3)
+        monkeypatch.setattr(counting, "mapping", replace(counting.mapping, infer=dying.infer))
+        async with running(source.relay()):
+            await until(lambda: has_events(source, 5))
+        assert dying.has_died
+        assert await _rows(source) == 5
+
+    async def test_a_source_that_was_polled_before_begins_a_new_timeline(
+        self, source: _NewRows
+    ) -> None:
+        polled = Source(source.database, source.doorbell, source.log)
+        async with running(polled.relay()):
+            for _ in range(3):
+                await polled.raise_counter("c1")
+            await until(lambda: has_events(source, 3))
+            await until(lambda: is_marked(source))
+        await _publish(source, 1, known=4)
+        assert len({each.timeline for each in await source.announced()}) == 2
+        assert [event.version for event in await source.events()] == [1, 2, 3, 1, 2]
+        assert _values(await source.events())["c1"][-2:] == [3, 4]
+
+
+class TestRows(_InferredContract):
+    source_type = MinedRows
+
+    async def test_a_lost_slot_begins_a_new_timeline_with_the_rows_that_there_are(
+        self, source: MinedRows
+    ) -> None:
+        await _publish(source, 2)
+        drop_slot(source)
+        await source.raise_counter("c1")
+        await _publish(source, 1, known=3)
+        events = await source.events()
+        assert [event.version for event in events] == [1, 2, 1, 2]
+        assert _values(events)["c1"] == [1, 2, 3, 4]
+        assert await _rows(source) == 2
+        newest = (await source.watermarks())[-1]
+        assert newest.timeline != (await source.announced())[0].timeline
+        assert sum(newest.beginning.values()) == 2
+
+    async def test_a_slot_that_was_moved_by_hand_is_a_lost_one(
+        self, source: MinedRows, tmp_path: Path
+    ) -> None:
+        await _publish(source, 1)
+        await source.raise_counter("c1")
+        with administrator_of(tmp_path) as connection:
+            move = "SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())"
+            connection.execute(move, [source.slot.name])
+        await _publish(source, 1, known=2)
+        assert len({each.timeline for each in await source.announced()}) == 2
+
+    async def test_a_table_that_is_emptied_at_once_halts_and_a_new_slot_mends_it(
+        self, source: MinedRows
+    ) -> None:
+        await _publish(source, 2)
+        await _execute(source, "TRUNCATE counter")
+        with pytest.raises(TruncatedTableError, match="pg_drop_replication_slot"):
+            await asyncio.wait_for(source.relay().run(), 20)
+        drop_slot(source)
+        await _publish(source, 1, known=2)
+        assert await _rows(source) == 1
+
+    async def test_a_table_that_lacks_a_declared_column_halts(self, source: MinedRows) -> None:
+        await source.raise_counter("c1")
+        await _execute(source, "ALTER TABLE counter DROP COLUMN run")
+        await _execute(source, "UPDATE counter SET value = value + 1")
+        with pytest.raises(ChangedTableError, match="lacks run"):
+            await asyncio.wait_for(source.relay().run(), 20)
+
+    async def test_deleted_rows_are_told_to_the_mapping(
+        self, source: MinedRows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[RowChange] = []
+
+        def infer(changes: Sequence[RowChange]) -> Iterator[Inferred]:
+            seen.extend(changes)
+            yield from counting.infer_raises(changes)
+
+        monkeypatch.setattr(counting, "mapping", replace(counting.mapping, infer=infer))
+        async with running(source.relay()):
+            await source.raise_counter("c1")
+            await source.raise_counter("c1")
+            await _execute(source, "DELETE FROM counter")
+            await source.raise_counter("c2")
+            await until(lambda: has_events(source, 3))
+        assert [(each.kind, (each.new or each.old or {})["id"]) for each in seen] == [
+            ("INSERTED", "c1"),
+            ("UPDATED", "c1"),
+            ("DELETED", "c1"),
+            ("INSERTED", "c2"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("former", "chosen"),
+    [
+        (Publishing.LOG_MESSAGES, Publishing.OUTBOX),
+        (Publishing.ROW_CHANGES, Publishing.OUTBOX),
+        (Publishing.ROW_CHANGES, Publishing.LOG_OUTBOX),
+        (Publishing.ROW_CHANGES, Publishing.LOG_MESSAGES),
+    ],
+)
+def test_a_change_that_would_forget_events_is_refused(
+    former: Publishing, chosen: Publishing
+) -> None:
+    state = MinedState(former, "1", Position(1))
+    with pytest.raises(ForgetfulChangeError, match="once all is published, delete the row"):
+        check_change(state, chosen, "inventory")
+    check_change(None, chosen, "inventory")
+    check_change(state, Publishing.ROW_CHANGES, "inventory")
+
+
+class _FailingOnce(LogAround):
+    """Fails before the first events are appended."""
+
+    has_failed = False
+
+    async def append(self, records: Sequence[NewRecord]) -> list[tuple[TopicPartition, int]]:
+        if not self.has_failed and has_events_among(records):
+            self.has_failed = True
+            raise TransientError("the log is away")
+        return await super().append(records)
+
+
+class _DyingMapping:
+    """Fails once, in the middle of a transaction's changes."""
+
+    def __init__(self, after: int) -> None:
+        self._after = after
+        self.has_died = False
+
+    def infer(self, changes: Sequence[RowChange]) -> Iterator[Inferred]:
+        for number, inferred in enumerate(counting.infer_raises(changes)):
+            if number == self._after and not self.has_died:
+                self.has_died = True
+                raise TransientError("died in the middle")
+            yield inferred
+
+
+async def _publish(source: MinedOutbox, count: int, known: int = 0) -> None:
+    """Run a miner until it has published and marked so many more."""
+    claims = len(await source.watermarks())
+    async with running(source.relay()):
+        await until(lambda: has_watermarks(source, claims + 1))
+        for _ in range(count):
+            await source.raise_counter("c1")
+        await until(lambda: has_events(source, known + count))
+        await until(lambda: is_marked(source))
+
+
+async def _execute(source: Source, statement: str) -> None:
+    await source.database.transact(lambda connection: connection.execute(text(statement)).close())
+
+
+async def _rows(source: Source) -> int:
+    table = counting.tables.events
+    return await source.database.read(
+        lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
+    )
+
+
+async def _is_told(source: Source) -> bool:
+    """Tell whether the newest value of every counter is in an event."""
+    table = counting.counters
+    rows = await source.database.read(
+        lambda connection: connection.execute(select(table.c.id, table.c.value)).all()
+    )
+    values = _values(await source.events())
+    return all(max(values.get(id_, [0])) == value for id_, value in rows)
+
+
+def _add_third(connection: Connection) -> None:
+    """Add by hand what was in the lost log."""
+    counting.unit_of_work(connection).add(
+        counting.CounterRaised(value=3), aggregate_id="c1", version=3, partition_key="c1"
+    )
+
+
+def _forget_position(connection: Connection) -> None:
+    connection.execute(delete(counting.tables.mined))
+
+
+def _values(events: Sequence[Event]) -> dict[str, list[int]]:
+    """Return the values of each counter in the order of their first publishing."""
+    values, seen = defaultdict[str, list[int]](list), set[str]()
+    for event in events:
+        if event.id not in seen:
+            seen.add(event.id)
+            body = counting.event_types.decode(event).body
+            values[event.aggregate_id].append(body.value)
+    return dict(values)
