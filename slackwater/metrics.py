@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+import prometheus_client
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily
 
@@ -48,6 +49,11 @@ def _counter(name: str, text: str, *labels: str) -> Counter:
 def _histogram(name: str, text: str, *labels: str, buckets: Sequence[float]) -> Histogram:
     DESCRIPTIONS.append(Description(name, "histogram", labels, text))
     return Histogram(name, text, labels, buckets=buckets)
+
+
+def _set_gauge(name: str, text: str, *labels: str) -> prometheus_client.Gauge:
+    DESCRIPTIONS.append(Description(name, "gauge", labels, text))
+    return prometheus_client.Gauge(name, text, labels)
 
 
 def _gauge(name: str, text: str, *labels: str) -> Gauge:
@@ -110,6 +116,11 @@ WATERMARK_AGE = _gauge(
 )
 RELAY_TICKS = _counter("slackwater_relay_ticks", "Ticks that were claimed.", "source")
 RELAY_BATCHES = _counter("slackwater_relay_batches", "Batches published.", "source")
+SLOT_RETAINED_BYTES = _set_gauge(
+    "slackwater_slot_retained_bytes",
+    "How much write-ahead log the source's replication slot keeps PostgreSQL from removing.",
+    "source",
+)
 RELAY_EVENTS = _counter("slackwater_relay_events", "Events published.", "source")
 PROJECTOR_EVENTS = _counter(
     "slackwater_projector_events", "Events applied; duplicates are not counted.", "read_model"

@@ -69,6 +69,11 @@ class Settings(BaseSettings):
     publishing: dict[str, Publishing] = Field(
         {}, description="How services publish events, as JSON; else each by its OUTBOX."
     )
+    retained_log_alarm_mb: int = Field(
+        1_024,
+        ge=1,
+        description="A replication slot that keeps more write-ahead log is an error in the log.",
+    )
     service_urls: dict[str, str] = Field(
         {}, description="Where the write services are, as JSON; else on this host."
     )

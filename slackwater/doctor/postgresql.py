@@ -16,7 +16,6 @@ from slackwater.doctor.check import Check
 from slackwater.doctor.finding import Seen, broken, caution, ok
 from slackwater.doctor.migrations import MIGRATE, compared
 from slackwater.installation import Installation
-from slackwater.outbox.publishing import Publishing
 from slackwater.service.definition import ServiceDefinition
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -73,7 +72,12 @@ def _checks(connection: Connection, installation: Installation) -> list[Check]:
             _MORE_CONNECTIONS,
         ),
         Check("rights", partial(_see_rights, connection, list(schemas.values())), _GRANT),
-        *mining.checks(connection, schemas, _mined(installation)),
+        *mining.checks(
+            connection,
+            schemas,
+            {name: installation.service(name).publishing for name in schemas},
+            alarm_bytes=installation.settings.retained_log_alarm_mb * 1_000_000,
+        ),
         *(
             Check(
                 f"migrations of {name}",
@@ -83,11 +87,6 @@ def _checks(connection: Connection, installation: Installation) -> list[Check]:
             for name, schema in schemas.items()
         ),
     ]
-
-
-def _mined(installation: Installation) -> set[str]:
-    chosen = installation.settings.publishing
-    return {name for name, publishing in chosen.items() if publishing is not Publishing.OUTBOX}
 
 
 async def _see_version(connection: Connection) -> Seen:

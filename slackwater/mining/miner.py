@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from slackwater.cancellation import undisturbed
 from slackwater.clock import Clock
 from slackwater.database.port import Session
 from slackwater.database.postgresql import PostgresqlDatabase
@@ -28,8 +27,9 @@ from slackwater.mining.mining_leader import MiningLeader
 from slackwater.mining.pgoutput import OPTIONS
 from slackwater.mining.reading import Reading
 from slackwater.mining.replication import ReplicationStream
+from slackwater.mining.retention import Retention
 from slackwater.mining.slot import Published, Slot
-from slackwater.mining.snapshot import Snapshot, take_snapshot
+from slackwater.mining.snapshot import Snapshot, SnapshotTaking
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.lineage import Rewriting
 from slackwater.outbox.mined import MinedState, Versions, read_mined
@@ -37,6 +37,8 @@ from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.tables import KernelTables
 
+_ALARM_BYTES = 1_000_000_000
+_KEEP_INTERVAL_S = 1.0
 _ROW_KINDS = ("insert", "update", "delete", "truncate")
 
 
@@ -79,6 +81,7 @@ class Miner(Relay):
         clock: Clock | None = None,
         publishing: Publishing = Publishing.LOG_OUTBOX,
         mapping: RowMapping | None = None,
+        alarm_bytes: int = _ALARM_BYTES,
     ) -> None:
         super().__init__(
             source,
@@ -95,12 +98,19 @@ class Miner(Relay):
         self._publishing = publishing
         self._mapping = mapping if publishing is Publishing.ROW_CHANGES else None
         self._slot = slot_of(database, tables, publishing, mapping)
+        self._retention = Retention(source, database, self._slot, alarm_bytes=alarm_bytes)
         self._reading = Reading(
             source,
             database.schema,
             tables,
             sees_rows=publishing is Publishing.LOG_OUTBOX,
             mapping=self._mapping,
+        )
+
+    async def run(self) -> None:
+        """Relay whenever nobody else does, and watch the slot, until cancelled."""
+        await _until_one_fails(
+            [asyncio.create_task(super().run()), asyncio.create_task(self._retention.watch())]
         )
 
     async def _lead(self, session: Session) -> None:
@@ -146,12 +156,24 @@ class Miner(Relay):
             reason = f"changes of its rows were lost: {lost}"
         await self._mined.outside(self._slot.clear)
         url, schema, slot = self._mined.url, self._mined.schema, self._slot.name
-        snapshot = await undisturbed(
-            asyncio.to_thread(lambda: take_snapshot(url, schema=schema, slot=slot))
-        )
+        snapshot = await self._take(session, SnapshotTaking(url, schema=schema, slot=slot))
         return _Beginning(
             snapshot, history_of(snapshot, mapping, self._source, self._tables, reason)
         )
+
+    async def _take(self, session: Session, taking: SnapshotTaking) -> Snapshot:
+        """Wait as long as open transactions make it take, and let the lease not fall silent."""
+        task = asyncio.create_task(asyncio.to_thread(taking.take))
+        try:
+            while not (await asyncio.wait([task], timeout=_KEEP_INTERVAL_S))[0]:
+                await session.read(self._state)
+        except BaseException:
+            taking.give_up()
+            await asyncio.wait([task])
+            if task.exception() is None:
+                task.result().close()
+            raise
+        return task.result()
 
     def _state(self, connection: Connection) -> MinedState | None:
         return read_mined(connection, self._tables.mined)

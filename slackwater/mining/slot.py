@@ -92,6 +92,15 @@ class Slot:
         ).fetchone()
         return confirmed is not None and bool(confirmed[0])
 
+    def retained_bytes(self, connection: RawConnection) -> int:
+        """Return how much log the server keeps for it; 0 where it is not there, or lost."""
+        kept = connection.execute(
+            "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint "
+            "FROM pg_replication_slots WHERE slot_name = %s AND restart_lsn IS NOT NULL",
+            [self.name],
+        ).fetchone()
+        return int(str(kept[0])) if kept is not None else 0
+
     def make(self, connection: RawConnection) -> None:
         """Make publications and slot anew, from now on, unless they have come to be ready.
 

@@ -9,6 +9,7 @@ Nothing is missing between the two, and nothing comes twice. The rows are read i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -67,26 +68,46 @@ class Snapshot:
             raise DatabaseError(f"the snapshot has ended: {error}; take another") from error
 
 
-def take_snapshot(url: str, *, schema: str, slot: str) -> Snapshot:
-    """Make a slot, and open the snapshot of all that lies before what it will bring.
+class SnapshotTaking:
+    """Makes a slot, and opens the snapshot of all that lies before what the slot will bring."""
 
-    Raises:
-        DatabaseError: the slot is there already, or cannot be made now.
-        UnminableError: it cannot be made; the message says what is to be done.
-    """
-    name = f"slackwater snapshot {schema}"
-    making = connect(url, name=name, settings={"statement_timeout": "0"}, replication=True)
-    try:
-        with allowed():
-            made = make_slot(making, slot, PLUGIN)
-        reading = connect(url, name=name, settings=_SETTINGS)
+    def __init__(self, url: str, *, schema: str, slot: str) -> None:
+        self._url = url
+        self._schema = schema
+        self._slot = slot
+        self._name = f"slackwater snapshot {schema}"
+        self._making: RawConnection | None = None
+
+    def take(self) -> Snapshot:
+        """Wait until every transaction has ended that is open now, on a thread.
+
+        Raises:
+            DatabaseError: the slot is there already, cannot be made now, or was given up.
+            UnminableError: it cannot be made; the message says what is to be done.
+        """
+        self._making = connect(self._url, name=self._name, replication=True)
+        try:
+            with allowed():
+                made = make_slot(self._making, self._slot, PLUGIN)
+            return Snapshot(self._read(made.snapshot), self._schema, made.lsn)
+        except psycopg.Error as error:
+            raise DatabaseError(f"no slot was made: {error}; see the server's log") from error
+        finally:
+            self._making.close()
+
+    def give_up(self) -> None:
+        """Let `take` end, from another thread."""
+        if self._making is not None and not self._making.closed:
+            with suppress(psycopg.Error):
+                self._making.cancel()
+
+    def _read(self, snapshot: str) -> RawConnection:
+        reading = connect(self._url, name=self._name, settings=_SETTINGS)
         try:
             reading.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            literal = sql.Literal(made.snapshot)
+            literal = sql.Literal(snapshot)
             reading.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(literal))
         except BaseException:
             reading.close()
             raise
-        return Snapshot(reading, schema, made.lsn)
-    finally:
-        making.close()
+        return reading

@@ -59,7 +59,12 @@ def open_relay(installation: Installation, service: ServiceDefinition) -> Relay:
     if publishing.is_mined:
         with driver("PostgreSQL"):
             from slackwater.mining.miner import Miner
-        kind = partial(Miner, publishing=publishing, mapping=service.mapping)
+        kind = partial(
+            Miner,
+            publishing=publishing,
+            mapping=service.mapping,
+            alarm_bytes=installation.settings.retained_log_alarm_mb * 1_000_000,
+        )
     return kind(
         service.name,
         topics=service.topics,

@@ -30,6 +30,7 @@ from slackwater.testing.relay_contract import (
     has_events,
     has_events_among,
     has_watermarks,
+    in_flight,
     running,
     until,
 )
@@ -47,6 +48,7 @@ pytestmark = pytest.mark.engine("postgresql")
 
 _MANY = 3_000
 _WRITERS = 8
+_SILENT_S = 12.0  # longer than a lease may be silent
 
 
 class _InferredContract(OnPostgresql):
@@ -238,6 +240,28 @@ class TestNewRows(OnPostgresql):
             await until(lambda: has_events(source, 5))
         assert dying.has_died
         assert await _rows(source) == 5
+
+    async def test_a_transaction_that_stays_open_delays_the_beginning_and_costs_no_lease(
+        self, source: _NewRows, other: _NewRows
+    ) -> None:
+        async with in_flight(other, lambda connection: other.raise_in(connection, "early")):
+            relaying = asyncio.create_task(source.relay().run())
+            await asyncio.sleep(_SILENT_S)
+            assert await source.announced() == []
+        await until(lambda: has_events(source, 1))
+        assert (await source.tick()).epoch == 1
+        await ended(relaying)
+
+    async def test_who_is_told_to_end_while_it_waits_for_a_transaction_ends(
+        self, source: _NewRows, other: _NewRows
+    ) -> None:
+        async with in_flight(other, lambda connection: other.raise_in(connection, "early")):
+            relaying = asyncio.create_task(source.relay().run())
+            await asyncio.sleep(2)  # the slot is being made, and waits for that transaction
+            async with asyncio.timeout(5):
+                await ended(relaying)
+        async with running(source.relay()):
+            await until(lambda: has_events(source, 1))
 
     async def test_a_source_that_was_polled_before_begins_a_new_timeline(
         self, source: _NewRows

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
+from slackwater import metrics
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.event_log.port import NewRecord, TopicPartition
+from slackwater.mining.retention import Retention
 from slackwater.mining.slot import UnminableError
 from slackwater.outbox.relay import Relay
 from slackwater.testing import counting
@@ -100,14 +102,9 @@ class TestMinedOutbox(MinedSourceContract):
     async def test_an_idle_source_lets_the_server_remove_what_others_write(
         self, source: MinedOutbox
     ) -> None:
-        def write_elsewhere(connection: Connection) -> None:
-            connection.execute(text("CREATE TABLE IF NOT EXISTS elsewhere (filler text)"))
-            fill = "INSERT INTO elsewhere SELECT repeat('x', 1000) FROM generate_series(1, 5000)"
-            connection.execute(text(fill))
-
         async with running(source.relay()):
             await until(lambda: has_watermarks(source))
-            await source.database.transact(write_elsewhere)
+            await source.database.transact(_write_elsewhere)
             await until(lambda: _keeps_little(source))
 
     @pytest.mark.slow
@@ -122,6 +119,22 @@ class TestMinedOutbox(MinedSourceContract):
             await until(lambda: has_events(source, 1))
             await until(lambda: is_marked(source))
             assert (await source.tick()).epoch == 1
+
+    async def test_what_a_slot_keeps_from_being_removed_is_shown_and_too_much_is_an_alarm(
+        self, source: MinedOutbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        await _published(source, 1)
+        await source.database.transact(_write_elsewhere)
+        retention = Retention(counting.SOURCE, source.mined, source.slot, alarm_bytes=_FEW_BYTES)
+        for _ in range(2):
+            await retention.look()
+        shown = metrics.SLOT_RETAINED_BYTES.labels(counting.SOURCE)._value.get()
+        assert _FEW_BYTES < shown == pytest.approx(_held_bytes(source), rel=0.5)
+        assert capsys.readouterr().out.count("the slot keeps much log") == 1
+        async with running(source.relay()):
+            await until(lambda: _keeps_little(source))
+        await retention.look()
+        assert "keeps little log again" in capsys.readouterr().out
 
     async def test_publications_that_somebody_has_changed_are_made_anew(
         self, source: MinedOutbox, tmp_path: Path
@@ -171,6 +184,12 @@ class _SlowLog(LogAround):
         await asyncio.sleep(self.wait_s)
         self.wait_s = 0.0
         return await super().append(records)
+
+
+def _write_elsewhere(connection: Connection) -> None:
+    connection.execute(text("CREATE TABLE IF NOT EXISTS elsewhere (filler text)"))
+    fill = "INSERT INTO elsewhere SELECT repeat('x', 1000) FROM generate_series(1, 5000)"
+    connection.execute(text(fill))
 
 
 async def _published(source: MinedOutbox, count: int, known: int = 0) -> None:

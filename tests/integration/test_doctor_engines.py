@@ -289,6 +289,9 @@ def test_mining_is_examined_where_it_was_chosen_and_a_slot_that_nobody_needs_is_
     diagnosis = diagnose(tmp_path, settings=mined)
     assert _verdict(diagnosis, "wal_level") == "ok"
     assert _verdict(diagnosis, "max_slot_wal_keep_size") == "ok"
+    assert _verdict(diagnosis, "replication right") == "ok"
+    assert "1 are wanted" in diagnosis.finding("PostgreSQL", "slots left")["found"]
+    assert "1 are wanted" in diagnosis.finding("PostgreSQL", "WAL senders left")["found"]
     assert _verdict(diagnosis, "slot of orders") == "caution"
     with psycopg.connect(on_postgresql["SLACKWATER_POSTGRESQL_URL"], autocommit=True) as connection:
         connection.execute(
@@ -300,6 +303,28 @@ def test_mining_is_examined_where_it_was_chosen_and_a_slot_that_nobody_needs_is_
     unwanted = diagnose(tmp_path, settings=settings).finding("PostgreSQL", "slot of orders")
     assert unwanted["verdict"] == "caution"
     assert "pg_drop_replication_slot" in unwanted["remedy"]
+
+
+def test_a_way_of_publishing_that_would_forget_events_is_broken_and_so_are_lost_ones(
+    on_postgresql: Settings, tmp_path: Path
+) -> None:
+    namespace = f"test_{secrets.token_hex(4)}"
+    settings = {**on_postgresql, "SLACKWATER_NAMESPACE": namespace}
+    _set_up(tmp_path, settings, "db", "migrate")
+    assert _verdict(diagnose(tmp_path, settings=settings), "publishing of inventory") == "ok"
+    with psycopg.connect(on_postgresql["SLACKWATER_POSTGRESQL_URL"], autocommit=True) as connection:
+        mined = sql.Identifier(f"{namespace}_inventory", "mined")
+        add = "INSERT INTO {} (id, way, system, lsn, taken) VALUES (1, 'LOG_MESSAGES', '1', 1, 0)"
+        connection.execute(sql.SQL(add).format(mined))
+        polled = diagnose(tmp_path, settings=settings)
+        forgets = polled.finding("PostgreSQL", "publishing of inventory")
+        assert forgets["verdict"] == "broken"
+        assert "set LOG_OUTBOX" in forgets["remedy"]
+        by_messages = {**settings, "SLACKWATER_PUBLISHING": '{"inventory": "LOG_MESSAGES"}'}
+        assert _verdict(diagnose(tmp_path, settings=by_messages), "publishing of inventory") == "ok"
+        connection.execute(sql.SQL("UPDATE {} SET lost = 'a slot'").format(mined))
+        lost = diagnose(tmp_path, settings=by_messages)
+        assert _verdict(lost, "publishing of inventory") == "broken"
 
 
 def _verdict(diagnosis: Diagnosis, check: str) -> str:
