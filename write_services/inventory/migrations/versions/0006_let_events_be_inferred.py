@@ -14,7 +14,7 @@ from alembic import op
 
 from slackwater.outbox.schema import add_mined, drop_mined
 
-revision = "0005"
+revision = "0006"
 down_revision = "0003"
 
 _ANSWERS = sa.text(

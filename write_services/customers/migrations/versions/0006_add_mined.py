@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slackwater.outbox.schema import add_mined, drop_mined
 
-revision = "0005"
+revision = "0006"
 down_revision = "0003"
 
 
