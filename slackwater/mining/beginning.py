@@ -101,7 +101,7 @@ def history_of(
         versions, now = Versions(tables.events), datetime.now(UTC)
         for changes in snapshot.changes(mapping):
             events = versions.count(connection, mapping.events(source, changes, now))
-            insert_events(connection, tables, events)
+            insert_events(connection, tables.events, events)
             versions.remember(events)
         system = system_of(driver_of(connection))
         state = MinedState(Publishing.ROW_CHANGES, system, Position(snapshot.lsn))

@@ -45,6 +45,7 @@ from slackwater.outbox.unpublished import to_record
 from slackwater.watermarks.tick import Tick
 
 _BATCH_MAX = 300
+_ROWS_MAX = 1_000  # of one transaction; a single one of changed rows may mean more
 _UNMARKED_MAX = 200  # with a batch on its way, so many at most are published again after a death
 _READ_TIMEOUT_MS = 1_000
 _MARK_INTERVAL_S = 0.5
@@ -101,7 +102,7 @@ class MiningLeader:
                 message = self._decoder.read(data)
                 if message is not None:
                     self._take(message)
-                if len(self._batch) >= _BATCH_MAX:
+                if len(self._batch) >= _ROWS_MAX:
                     await self._flush()
             await self._flush()
             if self._has_settled and self._looked_again_at is None:
@@ -181,9 +182,11 @@ class MiningLeader:
 
     async def _flush(self) -> None:
         if self._batch:
-            await self._wait_for_marks(_UNMARKED_MAX)
             batch, self._batch = self._batch, []
-            await self._publish(await self._as_rows(batch))
+            rows = await self._as_rows(batch)
+            for first in range(0, len(rows), _BATCH_MAX):
+                await self._wait_for_marks(_UNMARKED_MAX)
+                await self._publish(rows[first : first + _BATCH_MAX])
         if self._claimable is not None:
             await self._leader.log_side.claim(self._claimable)
             self._claimable = None

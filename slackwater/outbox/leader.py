@@ -189,7 +189,7 @@ class Leader:
         """
         hold_epoch(connection, self._tables.tick, self._epoch)
         counted = versions.count(connection, events)
-        rows = insert_events(connection, self._tables, counted)
+        rows = insert_events(connection, self._tables.events, counted)
         set_position(connection, self._tables.mined, position)
         return list(zip(rows, counted, strict=True))
 

@@ -12,21 +12,37 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    TextClause,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
-from slackwater.errors import ConfigurationError
+from slackwater.errors import ConfigurationError, StructuralError
 from slackwater.events.event import Event
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.row import to_row
-from slackwater.outbox.tables import KernelTables
 
 UNCOUNTED = 0
 """The version of an event whose aggregate's versions are counted here."""
 
 _KNOWN_MAX = 50_000
+_JSON_TYPES = {Text: "text", LargeBinary: "text", BigInteger: "bigint", Integer: "integer"}
 _MAY_FOLLOW = {
     None: set(Publishing),
     Publishing.LOG_MESSAGES: {
@@ -40,6 +56,10 @@ _MAY_FOLLOW = {
 
 class ForgetfulChangeError(ConfigurationError):
     """What the log still holds of the former way would be forgotten; the message says the way."""
+
+
+class MissingPositionError(StructuralError):
+    """Somebody writes into the log without a position behind which it is read; start it anew."""
 
 
 class Position(NamedTuple):
@@ -96,8 +116,16 @@ def advance_position(connection: Connection, table: Table, position: Position) -
 
 
 def set_position(connection: Connection, table: Table, position: Position) -> None:
-    """Remember the position up to which the events have become rows in this transaction."""
-    connection.execute(update(table).values(position._asdict()))
+    """Remember the position up to which the events have become rows in this transaction.
+
+    Raises:
+        MissingPositionError: there is none.
+    """
+    if not connection.execute(update(table).values(position._asdict())).rowcount:
+        raise MissingPositionError(
+            "the log has an event, and nothing says how far events were made of it before: start "
+            "the service anew, which sees to that before it writes any"
+        )
 
 
 def lose(connection: Connection, table: Table, reason: str) -> None:
@@ -105,16 +133,16 @@ def lose(connection: Connection, table: Table, reason: str) -> None:
     connection.execute(update(table).values(lost=reason))
 
 
-def insert_events(
-    connection: Connection, tables: KernelTables, events: Sequence[Event]
-) -> list[int]:
-    """Insert events in their order, and return their positions; use as few statements as may be."""
+def insert_events(connection: Connection, table: Table, events: Sequence[Event]) -> list[int]:
+    """Insert events in their order, in one statement, and return their positions."""
     if not events:
         return []
-    statement = tables.insert_event.returning(
-        tables.events.c.position, sort_by_parameter_order=True
+    rows = [to_row(event) for event in events]
+    inserted = connection.execute(
+        _insert_many(table, tuple(rows[0])), {"rows": msgspec.json.encode(rows).decode()}
     )
-    return list(connection.execute(statement, [to_row(event) for event in events]).scalars())
+    positions = {row.id: row.position for row in inserted}
+    return [positions[event.id] for event in events]
 
 
 class Versions:
@@ -180,3 +208,21 @@ def _columns(state: MinedState) -> dict[str, object]:
         **state.position._asdict(),
         "lost": state.lost,
     }
+
+
+@cache
+def _insert_many(table: Table, columns: Sequence[str]) -> TextClause:
+    """Take all rows as one parameter: many parameters cost more than what is done with them."""
+    taken = [table.columns[name] for name in columns]
+    names = ", ".join(columns)
+    types = ", ".join(f"{each.name} {_JSON_TYPES[type(each.type)]}" for each in taken)
+    values = ", ".join(
+        f"decode({each.name}, 'base64')" if isinstance(each.type, LargeBinary) else each.name
+        for each in taken
+    )
+    return text(
+        f"INSERT INTO {table.name} ({names}) "  # noqa: S608 - names of ours
+        f"SELECT {values} "
+        f"FROM ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS ({types})) WITH ORDINALITY "
+        "ORDER BY ordinality RETURNING id, position"
+    )

@@ -19,7 +19,14 @@ from slackwater.mining.beginning import LostEventsError
 from slackwater.mining.mapping import Inferred, RowChange
 from slackwater.mining.reading import ChangedTableError, TruncatedTableError
 from slackwater.mining.replication import ReplicationStream
-from slackwater.outbox.mined import ForgetfulChangeError, MinedState, Position, check_change
+from slackwater.outbox.mined import (
+    ForgetfulChangeError,
+    MinedState,
+    MissingPositionError,
+    Position,
+    check_change,
+    read_mined,
+)
 from slackwater.outbox.publishing import Publishing
 from slackwater.testing import counting
 from slackwater.testing.relay_contract import (
@@ -31,9 +38,11 @@ from slackwater.testing.relay_contract import (
     has_events_among,
     has_watermarks,
     in_flight,
+    leading,
     running,
     until,
 )
+from slackwater.testing.relay_lineage_contract import backup, new_log, restore
 from tests.contract.mined_sources import (
     MinedMessages,
     MinedOutbox,
@@ -71,7 +80,7 @@ class _InferredContract(OnPostgresql):
     async def test_a_big_transaction_that_was_stored_in_part_goes_on_where_it_was(
         self, source: MinedOutbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(mining_leader, "_BATCH_MAX", 7)
+        monkeypatch.setattr(mining_leader, "_ROWS_MAX", 7)
         async with running(source.relay(log=DyingLog(source.log))):
             await source.database.transact(
                 lambda connection: [source.raise_in(connection, f"c{n % 3}") for n in range(50)]
@@ -82,6 +91,33 @@ class _InferredContract(OnPostgresql):
         assert _values(await source.events()) == {
             f"c{number}": list(range(1, 18 if number < 2 else 17)) for number in range(3)
         }
+
+    async def test_a_log_that_was_lost_gets_the_whole_history_in_a_new_timeline(
+        self, source: MinedOutbox, tmp_path: Path
+    ) -> None:
+        await _publish(source, 3)
+        before = (await source.announced())[-1].timeline
+        source.log = await new_log(tmp_path / "another log")
+        await source.raise_counter("c1")
+        async with running(source.relay()):
+            await until(lambda: has_watermarks(source))
+            await until(lambda: has_events(source, 4))
+        assert [event.version for event in await source.events()] == [1, 2, 3, 4]
+        assert {each.timeline for each in await source.announced()} - {before}
+        await source.log.close()
+
+    async def test_a_replaced_leader_makes_no_rows(
+        self, source: MinedOutbox, other: MinedOutbox
+    ) -> None:
+        """Two would number the same events twice, if the first did not stop."""
+        async with running(source.relay()):
+            await until(lambda: has_watermarks(source))
+            await leading(other)
+            for _ in range(5):
+                await source.raise_counter("c1")
+            await until(lambda: has_events(source, 5))
+        assert (await source.tick()).epoch > 2
+        assert [event.version for event in await source.events()] == [1, 2, 3, 4, 5]
 
     async def test_an_event_that_somebody_else_has_added_is_told_and_halts(
         self, source: MinedOutbox
@@ -139,6 +175,23 @@ class TestMessages(_InferredContract):
         await source.mined.outside(source.slot.make)
         with pytest.raises(LostEventsError):
             await asyncio.wait_for(source.relay().run(), 20)
+
+    async def test_a_source_that_was_put_back_lacks_what_was_only_in_the_log(
+        self, source: MinedMessages
+    ) -> None:
+        await _publish(source, 1)
+        kept = await backup(source)
+        await _confirm_more(source)
+        await restore(source, kept)
+        with pytest.raises(LostEventsError, match="made anew"):
+            await asyncio.wait_for(source.relay().run(), 20)
+
+    async def test_a_message_without_a_position_halts(self, source: MinedMessages) -> None:
+        await source.database.transact(_forget_position)
+        rows = MinedOutbox(source.database, source.doorbell, source.log)
+        await source.raise_counter("c1")
+        with pytest.raises(MissingPositionError, match="start the service anew"):
+            await asyncio.wait_for(rows.relay().run(), 20)
 
     async def test_rows_and_messages_may_be_written_by_turns_and_together(
         self, source: MinedMessages, other: MinedMessages
@@ -296,6 +349,17 @@ class TestRows(_InferredContract):
         assert newest.timeline != (await source.announced())[0].timeline
         assert sum(newest.beginning.values()) == 2
 
+    async def test_a_source_that_was_put_back_begins_a_new_timeline(
+        self, source: MinedRows
+    ) -> None:
+        await _publish(source, 1)
+        kept = await backup(source)
+        await _confirm_more(source)
+        await restore(source, kept)
+        await _publish(source, 1, known=3)
+        assert _values((await source.events())[2:]) == {"c1": [1, 2]}
+        assert len({each.timeline for each in await source.announced()}) == 2
+
     async def test_a_slot_that_was_moved_by_hand_is_a_lost_one(
         self, source: MinedRows, tmp_path: Path
     ) -> None:
@@ -404,6 +468,27 @@ async def _publish(source: MinedOutbox, count: int, known: int = 0) -> None:
             await source.raise_counter("c1")
         await until(lambda: has_events(source, known + count))
         await until(lambda: is_marked(source))
+
+
+async def _confirm_more(source: MinedOutbox) -> None:
+    """Publish one more event, so that the server need not send it again."""
+    state = await _state(source)
+    async with running(source.relay()):
+        await source.raise_counter("c1")
+        await until(lambda: has_events(source, 2))
+        await until(lambda: _is_confirmed(source, state.position.lsn))
+
+
+async def _is_confirmed(source: MinedOutbox, lsn: int) -> bool:
+    return not await source.mined.outside(lambda each: source.slot.is_behind(each, lsn))
+
+
+async def _state(source: Source) -> MinedState:
+    state = await source.database.read(
+        lambda connection: read_mined(connection, counting.tables.mined)
+    )
+    assert state is not None
+    return state
 
 
 async def _execute(source: Source, statement: str) -> None:
