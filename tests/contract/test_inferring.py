@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, func, insert, select, text
 
+from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.errors import StructuralError, TransientError
 from slackwater.event_log.port import NewRecord, TopicPartition
 from slackwater.events.event import Event
@@ -141,6 +142,7 @@ class _InferredContract(OnPostgresql):
 
 
 class TestMessages(_InferredContract):
+    adapter = PostgresqlDatabase
     source_type = MinedMessages
 
     async def test_a_lost_slot_ends_the_timeline_and_halts_until_somebody_has_mended_it(
@@ -248,6 +250,7 @@ class _NewRows(MinedRows):
 
 
 class TestNewRows(OnPostgresql):
+    adapter = PostgresqlDatabase
     source_type = _NewRows
 
     async def test_between_the_rows_at_the_beginning_and_the_stream_nothing_is_missing_or_twice(
@@ -332,6 +335,7 @@ class TestNewRows(OnPostgresql):
 
 
 class TestRows(_InferredContract):
+    adapter = PostgresqlDatabase
     source_type = MinedRows
 
     async def test_a_lost_slot_begins_a_new_timeline_with_the_rows_that_there_are(

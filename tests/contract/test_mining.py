@@ -52,14 +52,17 @@ class MinedSourceContract(OnPostgresql, EventSourceContract, RelayWritersContrac
 
 
 class TestMinedMessages(MinedSourceContract):
+    adapter = PostgresqlDatabase
     source_type = MinedMessages
 
 
 class TestMinedRows(MinedSourceContract):
+    adapter = PostgresqlDatabase
     source_type = MinedRows
 
 
 class TestMinedOutbox(MinedSourceContract):
+    adapter = PostgresqlDatabase
     source_type = MinedOutbox
 
     async def test_a_lost_slot_costs_nothing(self, source: MinedOutbox) -> None:
