@@ -104,7 +104,13 @@ class Source:
             clock=SystemClock(),
         )
 
-    def relay(self, *, log: EventLog | None = None, heartbeat_ms: int = 100) -> Relay:
+    def relay(
+        self,
+        *,
+        log: EventLog | None = None,
+        heartbeat_ms: int = 100,
+        retention_s: float | None = None,
+    ) -> Relay:
         return Relay(
             counting.SOURCE,
             topics=[counting.COUNTERS.name],
@@ -113,6 +119,7 @@ class Source:
             log=log or self.log,
             doorbell=self.doorbell,
             heartbeat_ms=heartbeat_ms,
+            retention_s=retention_s,
         )
 
     async def prepare(self) -> None:

@@ -15,6 +15,7 @@ from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
 from slackwater.testing.event_source_contract import EventSourceContract
+from slackwater.testing.relay_cleaning_contract import RelayCleaningContract
 from slackwater.testing.relay_contract import (
     LogAround,
     RelayContract,
@@ -32,7 +33,11 @@ pytestmark = pytest.mark.engine("postgresql")
 
 
 class TestPostgresqlRelay(
-    RelayContract, EventSourceContract, RelayLineageContract, RelayWritersContract
+    RelayContract,
+    EventSourceContract,
+    RelayLineageContract,
+    RelayCleaningContract,
+    RelayWritersContract,
 ):
     adapter = PostgresqlDatabase
 

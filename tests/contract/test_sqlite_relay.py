@@ -11,13 +11,18 @@ from slackwater.database.sqlite import SqliteDatabase
 from slackwater.doorbell import Doorbell
 from slackwater.sockets_doorbell import SocketDoorbell
 from slackwater.testing.event_source_contract import EventSourceContract
+from slackwater.testing.relay_cleaning_contract import RelayCleaningContract
 from slackwater.testing.relay_contract import RelayContract
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
 
 
 class TestSqliteRelay(
-    RelayContract, EventSourceContract, RelayLineageContract, RelayWritersContract
+    RelayContract,
+    EventSourceContract,
+    RelayLineageContract,
+    RelayCleaningContract,
+    RelayWritersContract,
 ):
     adapter = SqliteDatabase
 
