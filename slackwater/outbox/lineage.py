@@ -195,8 +195,6 @@ class Lineage:
         beyond = newest.tick if newest is not None else Tick(0, 0)
 
         def work(connection: Connection) -> Tick:
-            if missing := self._count_removed(connection):
-                raise HistoryRemovedError(self._source, missing, reason)
             later = begin_timeline(connection, self._tables.tick, held, beyond=beyond)
             mark_all_unpublished(connection, self._tables.events)
             return later

@@ -230,6 +230,22 @@ class RelayCleaningContract(SourceContract):
         assert len(await source.announced()) == len([each for each in records if not each.headers])
         await source.log.close()
 
+    async def test_what_a_failed_attempt_has_gathered_is_thrown_away(
+        self, source: Source, tmp_path: Path
+    ) -> None:
+        await clean(source, await advance(source, 4))
+        first, *others = await _all_records(source)
+        await advance(source, 1)
+        history = {event.id for event in await source.events()}
+        await self._put_back(source, tmp_path / "without the first", others)
+        with pytest.raises(HistoryRemovedError, match="has 3 events"):
+            await leading(source)
+        await source.log.close()
+        await self._put_back(source, tmp_path / "with all", [first, *others])
+        await (await leading(source)).step()
+        await self._has_all_in_order(source, history)
+        await source.log.close()
+
     async def test_death_while_history_is_taken_back_leaves_that_to_the_successor(
         self, source: Source, other: Source
     ) -> None:
