@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, false, func, literal, select
+from sqlalchemy import Connection, Select, Table, bindparam, false, func, literal, select
 
 from slackwater import metrics
 from slackwater.cancellation import end_if_cancelled
@@ -35,7 +35,7 @@ def read_backlog(connection: Connection, table: Table) -> Backlog:
     oldest = connection.execute(_select_oldest(table)).scalar_one_or_none()
     first, last = connection.execute(_select_ends(table)).one()
     return Backlog(
-        waiting=connection.execute(_count(table)).scalar_one() if oldest is not None else 0,
+        waiting=connection.execute(_count(table), {"most": _COUNTED_MAX}).scalar_one(),
         oldest=datetime.fromisoformat(oldest) if oldest is not None else None,
         rows_at_most=last - first + 1 if last is not None else 0,
     )
@@ -81,4 +81,4 @@ def _select_ends(table: Table) -> Select[Any]:
 @cache
 def _count(table: Table) -> Select[int]:
     waiting = select(literal(1)).select_from(table).where(table.c.published == false())
-    return select(func.count()).select_from(waiting.limit(_COUNTED_MAX).subquery())
+    return select(func.count()).select_from(waiting.limit(bindparam("most")).subquery())
