@@ -79,6 +79,9 @@ class Source:
     repeated_max: int | None = None
     """How many events are published again where a leader ended; None: those it was not told of."""
 
+    keeps_events = True
+    """Whether the table of events has all that was ever published."""
+
     def __init__(self, database: Database, doorbell: Doorbell, log: EventLog) -> None:
         self.database = database
         self.doorbell = doorbell

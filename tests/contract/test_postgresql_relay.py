@@ -20,6 +20,7 @@ from slackwater.testing.relay_contract import (
     LogAround,
     RelayContract,
     Source,
+    SourceContract,
     has_events_among,
     has_watermarks,
     running,
@@ -27,18 +28,13 @@ from slackwater.testing.relay_contract import (
 )
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
+from tests.contract.cleaned_sources import CleanedSource
 from tests.postgresql_server import end_connections, own_database, url_of
 
 pytestmark = pytest.mark.engine("postgresql")
 
 
-class TestPostgresqlRelay(
-    RelayContract,
-    EventSourceContract,
-    RelayLineageContract,
-    RelayCleaningContract,
-    RelayWritersContract,
-):
+class _Postgresql(SourceContract):
     adapter = PostgresqlDatabase
 
     @pytest.fixture(autouse=True)
@@ -61,6 +57,17 @@ class TestPostgresqlRelay(
             f"database = PostgresqlDatabase({url!r}, schema='counting')\n"
             f"doorbell = PostgresqlDoorbell({url!r})\n"
         )
+
+
+class TestPostgresqlRelay(
+    _Postgresql,
+    RelayContract,
+    EventSourceContract,
+    RelayLineageContract,
+    RelayCleaningContract,
+    RelayWritersContract,
+):
+    """The relay of a source that keeps everything."""
 
     async def test_a_leader_whose_connection_is_lost_abandons_its_tick_and_begins_anew(
         self, source: Source, tmp_path: Path
@@ -89,6 +96,12 @@ class TestPostgresqlRelay(
         assert (await source.events(), await source.watermarks()) == ([], [])
         await patient.close()
         await hasty.close()
+
+
+class TestPostgresqlRelayThatCleans(_Postgresql, EventSourceContract, RelayWritersContract):
+    """Whatever happens to relays, removing events beside it does no harm."""
+
+    source_type = CleanedSource
 
 
 class CuttingLog(LogAround):
