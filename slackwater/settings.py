@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     publishing: dict[str, Publishing] = Field(
         {}, description="How services publish events, as JSON; else each by its OUTBOX."
     )
+    outbox_retention_s: int | None = Field(
+        None, ge=60, description="Published events older than this leave outboxes; else none does."
+    )
+    idempotency_retention_s: int = Field(
+        604_800, ge=3_600, description="Commands repeated later than this are done again."
+    )
     service_urls: dict[str, str] = Field(
         {}, description="Where the write services are, as JSON; else on this host."
     )

@@ -31,7 +31,7 @@ from slackwater.database.postgresql_transaction import (
 from slackwater.database.repetition import Repetition
 from slackwater.database.transactions import keep_transactions_open
 from slackwater.database.workers import Workers
-from slackwater.outbox.unit_of_work import watch_state_changes
+from slackwater.outbox.tally import watch_state_changes
 
 T = TypeVar("T")
 

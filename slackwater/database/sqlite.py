@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from slackwater.database.port import DatabaseCapability, Session
 from slackwater.database.sqlite_lease import hold_file
 from slackwater.database.transactions import keep_transactions_open
-from slackwater.outbox.unit_of_work import watch_state_changes
+from slackwater.outbox.tally import watch_state_changes
 from slackwater.sqlite import driver
 from slackwater.sqlite.readers import Readers
 from slackwater.sqlite.writer import Opened, Writer

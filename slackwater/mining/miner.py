@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from slackwater.cancellation import until_one_fails
 from slackwater.clock import Clock
 from slackwater.database.port import Session
 from slackwater.database.postgresql import PostgresqlDatabase
@@ -90,29 +91,15 @@ class Miner(Relay):
             listener, interval_min_s=self._tick_interval_min_s, idle_ms=self._idle_ms
         )
         try:
-            await _until_one_fails(
+            await until_one_fails(
                 [
                     telling,
                     asyncio.create_task(mining.mine()),
                     asyncio.create_task(mining.settle()),
                     asyncio.create_task(mining.keep_marking()),
                     asyncio.create_task(ticking),
+                    *self._beside(leader, session),
                 ]
             )
         finally:
             listener.close()
-
-
-async def _until_one_fails(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Run tasks until one fails, end the others, and raise what it raised.
-
-    A task group would leave its own cancellation of this task pending (Python 3.11).
-    """
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

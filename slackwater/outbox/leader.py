@@ -24,6 +24,7 @@ from slackwater.event_log.port import EventLog
 from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.log_side import LogSide
+from slackwater.outbox.removal import remove
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.ticks import (
     current_tick,
@@ -137,7 +138,7 @@ class Leader:
         nothing of that is left.
         """
         last = await self._session.read(self._last_unpublished)
-        while last and (batch := await self._session.read(self._read_batch)):
+        while last is not None and (batch := await self._session.read(self._read_batch)):
             await self.log_side.publish([row.record for row in batch])
             await self._session.transact(
                 lambda connection, batch=batch: self.mark(  # type: ignore[misc]
@@ -157,6 +158,16 @@ class Leader:
         hold_epoch(connection, self._tables.tick, self._epoch)
         mark_published(connection, self._tables.events, positions)
         keep_acknowledged(connection, self._tables.tick, self.log_side.acknowledged)
+
+    def remove(self, connection: Connection, positions: Sequence[int]) -> int:
+        """Remove those of the events that are published in a transaction, and count them.
+
+        Raises:
+            FencedError: another relay has taken the lead.
+        """
+        assert self._tables.removal is not None, "an event store keeps its events"
+        hold_epoch(connection, self._tables.tick, self._epoch)
+        return remove(connection, self._tables.events, self._tables.removal.removed, positions)
 
     def marked(self, connection: Connection, positions: Sequence[int]) -> set[int]:
         """Return those of the positions whose events are marked as published."""

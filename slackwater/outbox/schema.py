@@ -87,6 +87,32 @@ def drop_dead_letters() -> None:
         op.drop_table(table)
 
 
+def allow_removal(*, events: str) -> None:
+    """Let published events be removed from an outbox, and be taken back from the log."""
+    op.create_table(
+        "removed",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+    )
+    _create_events(f"{events}_refill")
+
+
+def forbid_removal(*, events: str) -> None:
+    """Take `allow_removal` back; what was removed stays so."""
+    op.drop_table(f"{events}_refill")
+    op.drop_table("removed")
+
+
+def order_answers_by_age() -> None:
+    """Let the answers to commands be found by their age."""
+    op.create_index("idempotency_recorded_at", "idempotency", ["recorded_at"])
+
+
+def order_answers_by_key_alone() -> None:
+    """Take `order_answers_by_age` back."""
+    op.drop_index("idempotency_recorded_at", "idempotency")
+
+
 def _make_anew(name: str, *columns: sa.Column[Any], beginning: dict[str, Any]) -> None:
     """Put a table with more columns in the place of one; its rows begin with `beginning` there."""
     connection = op.get_bind()

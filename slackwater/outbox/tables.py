@@ -1,11 +1,14 @@
 """The tables that the kernel keeps in each service's private database.
 
-A table of events serves as an outbox or as an event store. Rows stay for ever in both: when source
-and log turn out to have parted, the whole history is published again. Its column names are those of
-Debezium's outbox event router, with ours beside them, so that Debezium can stand in for the relay.
+A table of events serves as an outbox or as an event store. Rows stay for ever in a store, and in an
+outbox unless a retention is set (`slackwater.outbox.cleaner`): when source and log turn out to have
+parted, the whole history is published again. Its column names are those of Debezium's outbox event
+router, with ours beside them, so that Debezium can stand in for the relay.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -89,6 +92,29 @@ def tick_table(metadata: MetaData) -> Table:
     )
 
 
+class Removal(NamedTuple):
+    """The tables of an outbox whose rows may be removed once they are published.
+
+    `removed` has one row: how many events of the history are no longer in the table of events.
+    `refill` gathers them where they are taken back from the log; it is empty otherwise.
+    """
+
+    removed: Table
+    refill: Table
+
+
+def removal_tables(events: str, metadata: MetaData) -> Removal:
+    """Declare what an outbox needs whose rows may be removed."""
+    removed = Table(
+        "removed",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("events", BigInteger, nullable=False),
+        info=_INFRASTRUCTURE,
+    )
+    return Removal(removed, event_table(f"{events}_refill", metadata))
+
+
 def inbox_table(metadata: MetaData) -> Table:
     """Declare the record of what each consumer has handled."""
     return Table(
@@ -166,7 +192,7 @@ def consumer_dead_letter_table(metadata: MetaData) -> Table:
 
 def idempotency_table(metadata: MetaData) -> Table:
     """Declare the answers given to commands that came with an idempotency key."""
-    return Table(
+    table = Table(
         "idempotency",
         metadata,
         Column("key", Text, primary_key=True),
@@ -176,13 +202,20 @@ def idempotency_table(metadata: MetaData) -> Table:
         Column("recorded_at", Text, nullable=False),
         info=_INFRASTRUCTURE,
     )
+    Index("idempotency_recorded_at", table.c.recorded_at)
+    return table
 
 
 class KernelTables:
     """All kernel tables of one service, in its own metadata."""
 
-    def __init__(self, metadata: MetaData, *, events: str) -> None:
+    def __init__(self, metadata: MetaData, *, events: str, is_outbox: bool = False) -> None:
+        """`is_outbox` says that events may be removed once they are published.
+
+        Not so in an event store, where they are what the service knows.
+        """
         self.events = event_table(events, metadata)
+        self.removal = removal_tables(events, metadata) if is_outbox else None
         self.tick = tick_table(metadata)
         self.inbox = inbox_table(metadata)
         self.consumer_progress = consumer_progress_table(metadata)

@@ -1,19 +1,19 @@
 """A unit of work: a service's state change and its events, committed as one or not at all.
 
 A unit that changed state but added no event refuses to commit: a forgotten event would leave every
-read model wrong for ever, silently.
+read model wrong for ever, silently. Neither counts where a savepoint has taken it back
+(`slackwater.outbox.tally`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import ClauseElement, Connection, Engine, Table, event
-from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy import Connection
 
 from slackwater.errors import SlackwaterError
 from slackwater.events.event import Cause, Event, EventBody, Recorded
@@ -21,12 +21,12 @@ from slackwater.events.types import EventTypes
 from slackwater.ids import new_id
 from slackwater.logs import logger
 from slackwater.outbox.row import to_row
-from slackwater.outbox.tables import KernelTables, is_infrastructure
+from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.tally import tally_of, tallying
 
 T = TypeVar("T")
 BodyT = TypeVar("BodyT", bound=EventBody)
 
-_STATE_CHANGED = "slackwater_state_changed"
 _log = logger("unit of work")
 
 
@@ -53,7 +53,6 @@ class UnitOfWork:
         self._source = source
         self._tables = tables
         self._event_types = event_types
-        self._added = 0
 
     def add(
         self, body: BodyT, *, aggregate_id: str, version: int, partition_key: str
@@ -75,7 +74,9 @@ class UnitOfWork:
             cause=self.cause,
         )
         self.connection.execute(self._tables.insert_event, to_row(event))
-        self._added += 1
+        tally = tally_of(self.connection)
+        if tally is not None:
+            tally.add_event()
         return Recorded(event, body)
 
     @contextmanager
@@ -84,10 +85,9 @@ class UnitOfWork:
 
         For rows that no read model shows: a tombstone against late events, a copy of others' data.
         """
-        info = self.connection.info
-        changed_before = info.get(_STATE_CHANGED, False)
-        yield
-        info[_STATE_CHANGED] = changed_before
+        tally = tally_of(self.connection)
+        with tally.excusing() if tally is not None else nullcontext():
+            yield
         _log.debug("state changed without event", reason=reason)
 
     def run(self, work: Callable[[UnitOfWork], T]) -> T:
@@ -96,26 +96,10 @@ class UnitOfWork:
         Raises:
             ForgottenEventError: rows of the service changed and no event was added.
         """
-        info = self.connection.info
-        info[_STATE_CHANGED] = False
-        before = self._added
-        result = work(self)
-        if info[_STATE_CHANGED] and self._added == before:
+        with tallying(self.connection) as tally:
+            result = work(self)
+        if tally.changes and not tally.events:
             raise ForgottenEventError(
                 "state was changed without an event; add the event that tells of the change"
             )
         return result
-
-
-def watch_state_changes(engine: Engine) -> None:
-    """Make connections of this engine remember that rows of the service itself were changed."""
-
-    @event.listens_for(engine, "after_execute")
-    def remember(connection: Connection, statement: ClauseElement, *_: object) -> None:
-        if isinstance(statement, UpdateBase) and _changes_state(statement):
-            connection.info[_STATE_CHANGED] = True
-
-
-def _changes_state(statement: UpdateBase) -> bool:
-    table = statement.table
-    return not (isinstance(table, Table) and is_infrastructure(table))

@@ -73,12 +73,15 @@ def marked_among(connection: Connection, table: Table, positions: Sequence[int])
 
 def mark_all_unpublished(connection: Connection, table: Table) -> None:
     """Have every event published again; statement by statement, so that none takes too long."""
-    last = connection.execute(select(func.max(table.c.position))).scalar_one() or 0
-    for first in range(0, last, _REPUBLISHED_MAX):
+    ends = select(func.min(table.c.position), func.max(table.c.position))
+    first, last = connection.execute(ends).one()
+    if last is None:
+        return
+    for start in range(first, last + 1, _REPUBLISHED_MAX):
         connection.execute(
             update(table)
             .where(table.c.published == true())
-            .where(table.c.position.between(first + 1, first + _REPUBLISHED_MAX))
+            .where(table.c.position.between(start, start + _REPUBLISHED_MAX - 1))
             .values(published=False)
         )
 

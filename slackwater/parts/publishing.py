@@ -5,12 +5,18 @@ The driver of mining is imported only where it is chosen, because embedded stora
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from slackwater.adapters import driver
 from slackwater.errors import ConfigurationError
 from slackwater.installation import Installation
+from slackwater.logs import logger
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay
 from slackwater.service.definition import ServiceDefinition
+
+_log = logger("relay")
 
 
 class UnpublishableError(ConfigurationError):
@@ -45,11 +51,14 @@ def open_relay(installation: Installation, service: ServiceDefinition) -> Relay:
     Raises:
         UnpublishableError: it cannot publish as the settings say.
     """
-    kind: type[Relay] = Relay
+    retention_s = installation.settings.outbox_retention_s
+    kind: Callable[..., Relay] = partial(Relay, retention_s=retention_s)
     if publishing_of(installation, service.name) is Publishing.LOG_OUTBOX:
         with driver("PostgreSQL"):
             from slackwater.mining.miner import Miner
         kind = Miner
+        if retention_s is not None:
+            _log.warning("a mined outbox keeps its events for ever", source=service.name)
     return kind(
         service.name,
         topics=service.topics,

@@ -16,6 +16,7 @@ from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.relay import outbox_bell
 from slackwater.outbox.ticks import begin_ticks
+from slackwater.service.answers import OldAnswers
 from slackwater.service.app import ServiceApp
 from slackwater.service.definition import Periodic, ServiceDefinition
 from slackwater.service.migrations import migrate
@@ -106,6 +107,7 @@ class ServicePart:
             tasks.create_task(self._consumed.follow())
             for consumer in self._consumers:
                 tasks.create_task(self._consume(consumer))
+            tasks.create_task(self._old_answers().keep_removing())
             for periodic in self._service.periodic:
                 tasks.create_task(self._repeat(periodic))
             port = self._installation.service_port(self._service.name)
@@ -118,6 +120,14 @@ class ServicePart:
             log=self._installation.event_log,
             handler=consumer,
         ).run()
+
+    def _old_answers(self) -> OldAnswers:
+        return OldAnswers(
+            self._service.tables.idempotency,
+            session=self._database,
+            clock=self._installation.clock,
+            retention_s=self._installation.settings.idempotency_retention_s,
+        )
 
     async def _repeat(self, periodic: Periodic) -> None:
         while True:

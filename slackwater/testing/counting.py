@@ -21,7 +21,7 @@ COUNTERS = Topic(name="counting.events", partitions=3)
 
 event_types = EventTypes()
 metadata = MetaData()
-tables = KernelTables(metadata, events="outbox")
+tables = KernelTables(metadata, events="outbox", is_outbox=True)
 counters = Table(
     "counter",
     metadata,

@@ -79,6 +79,9 @@ class Source:
     repeated_max: int | None = None
     """How many events are published again where a leader ended; None: those it was not told of."""
 
+    keeps_events = True
+    """Whether the table of events has all that was ever published."""
+
     def __init__(self, database: Database, doorbell: Doorbell, log: EventLog) -> None:
         self.database = database
         self.doorbell = doorbell
@@ -104,7 +107,13 @@ class Source:
             clock=SystemClock(),
         )
 
-    def relay(self, *, log: EventLog | None = None, heartbeat_ms: int = 100) -> Relay:
+    def relay(
+        self,
+        *,
+        log: EventLog | None = None,
+        heartbeat_ms: int = 100,
+        retention_s: float | None = None,
+    ) -> Relay:
         return Relay(
             counting.SOURCE,
             topics=[counting.COUNTERS.name],
@@ -113,6 +122,7 @@ class Source:
             log=log or self.log,
             doorbell=self.doorbell,
             heartbeat_ms=heartbeat_ms,
+            retention_s=retention_s,
         )
 
     async def prepare(self) -> None:

@@ -23,6 +23,7 @@ from slackwater.event_log.port import EventLog, NewRecord, Record, TopicPartitio
 from slackwater.event_log.sqlite import SqliteEventLog
 from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.local_doorbell import LocalDoorbell
+from slackwater.outbox.leader import Leader
 from slackwater.outbox.ticks import raise_tick
 from slackwater.testing import counting
 from slackwater.testing.claims import AdapterContract, Guarantee, holds
@@ -324,12 +325,13 @@ class _OvertakenBeforeLog(LogAround):
         return await super().end_offsets(topics)
 
 
-async def advance(source: Source, count: int) -> None:
-    """Commit, publish and claim event after event, in an epoch of its own."""
+async def advance(source: Source, count: int) -> Leader:
+    """Commit, publish and claim event after event, in an epoch of its own; return who did."""
     leader = await leading(source)
     for number in range(count):
         await source.raise_counter(f"c{number % 2}")
         await leader.step()
+    return leader
 
 
 async def part(source: Source) -> None:
