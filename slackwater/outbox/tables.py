@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
@@ -18,14 +19,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     bindparam,
     false,
     insert,
     select,
+    true,
     update,
 )
 
-_INFRASTRUCTURE = {"infrastructure": True}
+INFRASTRUCTURE = {"infrastructure": True}
 _POSITION = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -34,10 +37,11 @@ def is_infrastructure(table: Table) -> bool:
     return bool(table.info.get("infrastructure"))
 
 
-def event_table(name: str, metadata: MetaData) -> Table:
+def event_table(name: str, metadata: MetaData, *, numbered: bool = False) -> Table:
     """Declare a table of events: an outbox, or the store of an event-sourced service.
 
     `position` grows in the order of insertion; `version` counts an aggregate's events without gap.
+    With `numbered`, `number` counts all events without gap, in the order of their publication.
     """
     table = Table(
         name,
@@ -58,8 +62,9 @@ def event_table(name: str, metadata: MetaData) -> Table:
         Column("actor", Text),
         Column("traceparent", Text),
         Column("published", Boolean, nullable=False, server_default=false()),
+        *([Column("number", BigInteger)] if numbered else ()),
         UniqueConstraint("aggregatetype", "aggregateid", "version", name=f"{name}_stream"),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
         sqlite_autoincrement=True,
     )
     unpublished = table.c.published == false()
@@ -69,7 +74,30 @@ def event_table(name: str, metadata: MetaData) -> Table:
         sqlite_where=unpublished,
         postgresql_where=unpublished,
     )
+    if numbered:
+        _index_numbers(table)
     return table
+
+
+def is_numbered(table: Table) -> bool:
+    """Tell whether a table of events gives its events numbers."""
+    return "number" in table.c
+
+
+def unnumbered(table: Table) -> ColumnElement[bool]:
+    """Return what is true of an event that was published by a release that knew no numbers."""
+    return and_(table.c.published == true(), table.c.number.is_(None))
+
+
+def _index_numbers(table: Table) -> None:
+    Index(f"{table.name}_number", table.c.number, unique=True)
+    without = unnumbered(table)
+    Index(
+        f"{table.name}_unnumbered",
+        table.c.position,
+        sqlite_where=without,
+        postgresql_where=without,
+    )
 
 
 def tick_table(metadata: MetaData) -> Table:
@@ -85,7 +113,7 @@ def tick_table(metadata: MetaData) -> Table:
         Column("n", BigInteger, nullable=False),
         Column("timeline", Text, nullable=False),
         Column("acknowledged", LargeBinary, nullable=False),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
 
 
@@ -96,7 +124,7 @@ def inbox_table(metadata: MetaData) -> Table:
         metadata,
         Column("consumer", Text, primary_key=True),
         Column("event_id", Text, primary_key=True),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
 
 
@@ -114,7 +142,7 @@ def consumer_progress_table(metadata: MetaData) -> Table:
         Column("position", BigInteger, nullable=False),
         Column("timeline", Text, nullable=False),
         Column("fence", BigInteger, nullable=False),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
 
 
@@ -132,7 +160,7 @@ def consumer_hole_table(metadata: MetaData) -> Table:
         Column("letters", BigInteger, nullable=False),
         Column("error", Text, nullable=False),
         Column("reason", Text, nullable=False),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
     first = table.c.consumer, table.c.topic, table.c.partition, table.c.first_offset
     Index("consumer_hole_first", *first)
@@ -160,7 +188,7 @@ def consumer_dead_letter_table(metadata: MetaData) -> Table:
         Column("discarded_by", Text),
         Column("why", Text),
         Column("discarded_at", Text),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
 
 
@@ -174,15 +202,15 @@ def idempotency_table(metadata: MetaData) -> Table:
         Column("status", Integer, nullable=False),
         Column("answer", LargeBinary, nullable=False),
         Column("recorded_at", Text, nullable=False),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
 
 
 class KernelTables:
     """All kernel tables of one service, in its own metadata."""
 
-    def __init__(self, metadata: MetaData, *, events: str) -> None:
-        self.events = event_table(events, metadata)
+    def __init__(self, metadata: MetaData, *, events: str, numbered: bool = False) -> None:
+        self.events = event_table(events, metadata, numbered=numbered)
         self.tick = tick_table(metadata)
         self.inbox = inbox_table(metadata)
         self.consumer_progress = consumer_progress_table(metadata)
