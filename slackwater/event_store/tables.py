@@ -27,9 +27,21 @@ def snapshot_table(metadata: MetaData) -> Table:
     )
 
 
+def event_schema_table(metadata: MetaData) -> Table:
+    """Declare which versions of which event types releases of the service may have stored."""
+    return Table(
+        "event_schema",
+        metadata,
+        Column("type", Text, primary_key=True),
+        Column("schemaversion", Integer, primary_key=True),
+        info=INFRASTRUCTURE,
+    )
+
+
 class EventStoreTables(KernelTables):
     """All kernel tables of one event-sourced service, in its own metadata."""
 
     def __init__(self, metadata: MetaData, *, events: str) -> None:
         super().__init__(metadata, events=events, numbered=True)
         self.snapshot = snapshot_table(metadata)
+        self.event_schema = event_schema_table(metadata)

@@ -131,6 +131,25 @@ def drop_snapshots() -> None:
     op.drop_table("snapshot")
 
 
+def add_event_schemas(*, events: str) -> None:
+    """Let an event store remember which versions of which event types it may hold."""
+    known = op.create_table(
+        "event_schema",
+        sa.Column("type", sa.Text(), primary_key=True),
+        sa.Column("schemaversion", sa.Integer(), primary_key=True),
+    )
+    stored = sa.table(events, sa.column("type"), sa.column("schemaversion"))
+    columns = [stored.c.type, stored.c.schemaversion]
+    op.execute(
+        sa.insert(known).from_select(["type", "schemaversion"], sa.select(*columns).distinct())
+    )
+
+
+def drop_event_schemas() -> None:
+    """Take `add_event_schemas` back."""
+    op.drop_table("event_schema")
+
+
 def _make_anew(name: str, *columns: sa.Column[Any], beginning: dict[str, Any]) -> None:
     """Put a table with more columns in the place of one; its rows begin with `beginning` there."""
     connection = op.get_bind()
