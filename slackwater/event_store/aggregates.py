@@ -100,7 +100,7 @@ class Aggregates(Generic[StateT]):
 
     def load(self, connection: Connection, stream_id: str) -> Loaded[StateT]:
         """Return an aggregate as it is; a stream without a snapshot takes one question."""
-        rows = connection.execute(self._since_snapshot, {"stream_id": stream_id})
+        rows = connection.execute(self._since_snapshot, {"stream_id": stream_id}).all()
         history = [self.streams.decode(row) for row in rows]
         snapshot = None
         if not history or history[0].event.version > 1:

@@ -24,7 +24,7 @@ from slackwater.errors import SlackwaterError, StructuralError, WrongVersionErro
 from slackwater.event_store.tables import EventStoreTables
 from slackwater.events.event import EventBody, Recorded
 from slackwater.events.types import EventTypes
-from slackwater.outbox.row import to_event
+from slackwater.outbox.row import from_columns
 from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unit_of_work import UnitOfWork
 
@@ -244,9 +244,9 @@ class EventStore:
             for row in (rows[1:] if number else rows[:limit])
         ]
 
-    def decode(self, row: Any) -> Recorded[Any]:
-        """Read an event back from its row."""
-        return self._event_types.decode(to_event(row, self.source))
+    def decode(self, row: Sequence[Any]) -> Recorded[Any]:
+        """Read an event back from all columns of its row."""
+        return self._event_types.decode(from_columns(row, self.source))
 
     def _require_same(
         self,
@@ -266,4 +266,4 @@ class EventStore:
     def _read(
         self, connection: Connection, query: Select[Any], asked: Mapping[str, Any]
     ) -> list[Recorded[Any]]:
-        return [self.decode(row) for row in connection.execute(query, asked)]
+        return [self.decode(row) for row in connection.execute(query, asked).all()]

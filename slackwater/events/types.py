@@ -50,6 +50,7 @@ class EventTypes:
         self._by_name: dict[str, EventType] = {}
         self._by_body: dict[type[EventBody], EventType] = {}
         self._upcasters: dict[tuple[str, int], Upcaster] = {}
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
 
     def register(
         self, name: str, *, aggregate_type: str, topic: Topic, schema_version: int = 1
@@ -68,6 +69,7 @@ class EventTypes:
             )
             self._by_name[name] = event_type
             self._by_body[body] = event_type
+            self._decoders[name] = msgspec.json.Decoder(body)
             return body
 
         return add
@@ -150,7 +152,8 @@ class EventTypes:
 
     def _decode_body(self, event: Event, event_type: EventType) -> EventBody:
         if event.schema_version == event_type.schema_version:
-            return msgspec.json.decode(event.data, type=event_type.body)
+            body: EventBody = self._decoders[event.type].decode(event.data)
+            return body
         data = msgspec.json.decode(event.data)
         for version in range(event.schema_version, event_type.schema_version):
             data = self._upcasters[event.type, version](data)
