@@ -4,7 +4,7 @@
     python -m benchmarks.event_store [--rounds 5] [--seconds 5] [--record]
 
 appends   16 writers, each with a stream of its own, that store one event after another: a second
-loads     one reader that makes aggregates of 10 and of 1,000 events, without snapshots: a second
+loads     16 readers that make aggregates of 10 and of 1,000 events, without snapshots: a second
 
 Both hold what they append to in memory and commit durably. `eventsourcing` runs as its guide has
 it: an application with its PostgreSQL module and its own defaults, the pool as large as there are
@@ -18,16 +18,17 @@ import asyncio
 import os
 import secrets
 import statistics
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
+import uvloop
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from sqlalchemy import Connection
@@ -44,6 +45,7 @@ from slackwater.testing import counting
 from slackwater.testing.counter_streams import Count, apply, metadata, tables
 
 _WRITERS = 16
+_READERS = 16
 _LENGTHS = (10, 1_000)
 _STREAMS = 20
 _NEVER = 10**9
@@ -63,7 +65,7 @@ class Contender(Protocol):
         ...
 
     def load(self, length: int, seconds: float) -> float:
-        """Return how many aggregates of so many events one reader makes in a second."""
+        """Return how many aggregates of so many events 16 readers make in a second."""
         ...
 
     def close(self) -> None: ...
@@ -75,7 +77,7 @@ class Slackwater:
     name = "slackwater"
 
     def __init__(self, url: str, schema: str) -> None:
-        self._loop = asyncio.Runner()
+        self._loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._database = PostgresqlDatabase(url, schema=schema, writers=_WRITERS)
         streams = EventStore(
             tables, counting.event_types, counting.SOURCE, aggregate_type=counting.COUNTER
@@ -131,16 +133,23 @@ class Slackwater:
         return await self._database.transact(work)
 
     async def _load(self, stream_ids: list[str], length: int, seconds: float) -> float:
-        began_s, done = time.monotonic(), 0
-        while time.monotonic() - began_s < seconds:
-            stream_id = stream_ids[done % len(stream_ids)]
-            loaded = await self._database.read(
-                lambda connection, stream_id=stream_id: self._counts.load(connection, stream_id)  # type: ignore[misc]
+        began_s = time.monotonic()
+        readers = (
+            self._read(stream_ids[number % len(stream_ids)], length, began_s + seconds)
+            for number in range(_READERS)
+        )
+        return sum(await asyncio.gather(*readers)) / (time.monotonic() - began_s)
+
+    async def _read(self, stream_id: str, length: int, until_s: float) -> int:
+        done = 0
+        while time.monotonic() < until_s:
+            loaded = await self._database.read_one(
+                lambda connection: self._counts.load(connection, stream_id)
             )
             assert loaded.state is not None
             assert loaded.state.raised == length
             done += 1
-        return done / (time.monotonic() - began_s)
+        return done
 
 
 class Counter(Aggregate):
@@ -190,32 +199,41 @@ class Eventsourcing:
                 self._streams[length].append(counter.id)
 
     def append(self, seconds: float) -> float:
-        began_s = time.monotonic()
-        ready = threading.Barrier(_WRITERS)
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            written = [pool.submit(self._write, ready, began_s + seconds) for _ in range(_WRITERS)]
-            return sum(each.result() for each in written) / (time.monotonic() - began_s)
+        return _together([self._write] * _WRITERS, seconds)
 
     def load(self, length: int, seconds: float) -> float:
-        began_s, done = time.monotonic(), 0
         stream_ids = self._streams[length]
-        while time.monotonic() - began_s < seconds:
-            counter: Any = self._application.repository.get(stream_ids[done % len(stream_ids)])
-            assert counter.version == length
-            done += 1
-        return done / (time.monotonic() - began_s)
+        readers = [
+            partial(self._read, stream_ids[number % len(stream_ids)], length)
+            for number in range(_READERS)
+        ]
+        return _together(readers, seconds)
 
     def close(self) -> None:
         self._application.close()
 
-    def _write(self, ready: threading.Barrier, until_s: float) -> int:
+    def _write(self, until_s: float) -> int:
         counter = Counter()
-        self._application.save(counter)
-        ready.wait(30)
         while time.monotonic() < until_s:
-            counter.raise_to(counter.version)
             self._application.save(counter)
-        return counter.version
+            counter.raise_to(counter.version)
+        return counter.version - 1
+
+    def _read(self, stream_id: UUID, length: int, until_s: float) -> int:
+        done = 0
+        while time.monotonic() < until_s:
+            counter: Any = self._application.repository.get(stream_id)
+            assert counter.version == length
+            done += 1
+        return done
+
+
+def _together(workers: Sequence[Callable[[float], int]], seconds: float) -> float:
+    """Run workers on threads for so long; return how much they have done a second."""
+    began_s = time.monotonic()
+    with ThreadPoolExecutor(len(workers)) as pool:
+        done = [pool.submit(worker, began_s + seconds) for worker in workers]
+        return sum(each.result() for each in done) / (time.monotonic() - began_s)
 
 
 def measure(contender: Contender, seconds: float) -> dict[str, float]:

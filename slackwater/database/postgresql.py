@@ -26,6 +26,7 @@ from slackwater.database.postgresql_transaction import (
     WRITE,
     StaleConnectionError,
     driver_of,
+    run_statement,
     run_transaction,
 )
 from slackwater.database.repetition import Repetition
@@ -84,6 +85,9 @@ class PostgresqlDatabase:
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._readers.run(lambda: translated(lambda: self._run(READ, work)))
 
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        return await self._readers.run(lambda: translated(lambda: self._run(None, work)))
+
     async def outside(self, work: Callable[[RawConnection], T]) -> T:
         """Run `work` on a connection of its own and in no transaction, for what none can hold."""
 
@@ -108,17 +112,19 @@ class PostgresqlDatabase:
         await self._readers.close()
         await asyncio.to_thread(self.engine.dispose)
 
-    def _run(self, begin: str, work: Callable[[Connection], T]) -> T:
+    def _run(self, begin: str | None, work: Callable[[Connection], T]) -> T:
         try:
             return self._run_once(begin, work)
         except StaleConnectionError:  # other idle ones may have ended with it
             self.engine.dispose()
             return self._run_once(begin, work)
 
-    def _run_once(self, begin: str, work: Callable[[Connection], T]) -> T:
+    def _run_once(self, begin: str | None, work: Callable[[Connection], T]) -> T:
         with self.engine.connect() as connection:
             driver = driver_of(connection)
             try:
+                if begin is None:
+                    return run_statement(connection, work)
                 return run_transaction(connection, begin, work)
             finally:
                 if is_lost(driver):

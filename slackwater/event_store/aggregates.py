@@ -16,7 +16,7 @@ from functools import reduce
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
 from slackwater.event_store.event_store import EventStore
 from slackwater.event_store.snapshots import Snapshot, Snapshots
@@ -55,17 +55,6 @@ class Aggregates(Generic[StateT]):
         self._snapshots = snapshots
         self._apply = apply
         self._every = every
-        # Built once: building a statement costs more than executing it.
-        events = streams.tables.events
-        self._since_snapshot = (
-            select(events)
-            .where(
-                events.c.aggregatetype == streams.aggregate_type,
-                events.c.aggregateid == bindparam("stream_id"),
-                events.c.version >= snapshots.newest_version.scalar_subquery(),
-            )
-            .order_by(events.c.version)
-        )
 
     def find(
         self,
@@ -99,14 +88,10 @@ class Aggregates(Generic[StateT]):
         return self._fold(snapshot, history).state
 
     def load(self, connection: Connection, stream_id: str) -> Loaded[StateT]:
-        """Return an aggregate as it is; a stream without a snapshot takes one question."""
-        rows = connection.execute(self._since_snapshot, {"stream_id": stream_id}).all()
-        history = [self.streams.decode(row) for row in rows]
-        snapshot = None
-        if not history or history[0].event.version > 1:
-            snapshot = self._snapshots.newest(connection, stream_id)
-            if not _is_usable(snapshot, history, stream_id):
-                snapshot, history = None, self.streams.load(connection, stream_id)
+        """Return an aggregate as it is; that takes a single statement (`Database.read_one`)."""
+        snapshot, history = self._snapshots.since_newest(connection, stream_id)
+        if not _is_usable(snapshot, history, stream_id):
+            snapshot, history = None, self.streams.load(connection, stream_id)
         return self._fold(snapshot, history)
 
     def find_many(self, connection: Connection, stream_ids: Sequence[str]) -> dict[str, StateT]:
@@ -158,7 +143,7 @@ def _is_usable(
 ) -> bool:
     """Tell whether a history begins with the event that made the snapshot, or with the first."""
     if snapshot is None:
-        return not history or history[0].event.version == 1
+        return bool(history) and history[0].event.version == 1
     if history and history[0].event.id == snapshot.event_id:
         return True
     _log.warning(

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
 from slackwater.event_store.event_store import EventStore
+from slackwater.events.event import Recorded
 from slackwater.logs import logger
 
 StateT = TypeVar("StateT", bound=msgspec.Struct)
@@ -49,7 +50,18 @@ class Snapshots(Generic[StateT]):
             table.c.schemaversion == schema_version
         )
         of_one = of_ours & (table.c.aggregateid == bindparam("stream_id"))
-        self.newest_version = select(func.coalesce(func.max(table.c.version), 1)).where(of_one)
+        newest_version = select(func.coalesce(func.max(table.c.version), 1)).where(of_one)
+        events = streams.tables.events
+        self._since_newest = (
+            select(events, table.c.eventid, table.c.latest_us, table.c.state)
+            .select_from(events.outerjoin(table, of_one & (table.c.version == events.c.version)))
+            .where(
+                events.c.aggregatetype == streams.aggregate_type,
+                events.c.aggregateid == bindparam("stream_id"),
+                events.c.version >= newest_version.scalar_subquery(),
+            )
+            .order_by(events.c.version)
+        )
         self._newest = (
             select(table)
             .where(
@@ -74,6 +86,19 @@ class Snapshots(Generic[StateT]):
             table.c.aggregateid == bindparam("stream_id"),
             is_outdated | is_ahead,
         )
+
+    def since_newest(
+        self, connection: Connection, stream_id: str
+    ) -> tuple[Snapshot[StateT] | None, list[Recorded[Any]]]:
+        """Return the newest snapshot and the stream from its event on, in one statement.
+
+        Without a snapshot that is the whole stream.
+        """
+        rows = connection.execute(self._since_newest, {"stream_id": stream_id}).all()
+        history = [self._streams.decode(row) for row in rows]
+        if not rows or rows[0].state is None:
+            return None, history
+        return self._decoded(rows[0]), history
 
     def newest(
         self,
