@@ -78,7 +78,7 @@ class Slackwater:
 
     def __init__(self, url: str, schema: str) -> None:
         self._loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self._database = PostgresqlDatabase(url, schema=schema, writers=_WRITERS)
+        self._database = PostgresqlDatabase(url, schema=schema, writers=_WRITERS, readers=_READERS)
         streams = EventStore(
             tables, counting.event_types, counting.SOURCE, aggregate_type=counting.COUNTER
         )

@@ -26,6 +26,7 @@ from slackwater.testing.database_contract import DatabaseContract
 from slackwater.testing.document_store_contract import DocumentStoreContract
 from slackwater.testing.doorbell_contract import DoorbellContract
 from slackwater.testing.event_log_contract import EventLogContract
+from slackwater.testing.event_store_contract import EventStoreContract
 from slackwater.testing.progress_store_contract import ProgressStoreContract
 from slackwater.testing.relay_contract import RelayContract
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
@@ -67,7 +68,13 @@ PORTS = (
         Database,
         DatabaseCapability,
         (_embedded(SqliteDatabase), _on_engine(PostgresqlDatabase, "postgresql")),
-        (DatabaseContract, RelayContract, RelayLineageContract, RelayWritersContract),
+        (
+            DatabaseContract,
+            RelayContract,
+            RelayLineageContract,
+            RelayWritersContract,
+            EventStoreContract,
+        ),
     ),
     Port(
         "Doorbell",

@@ -36,7 +36,6 @@ from slackwater.outbox.unit_of_work import watch_state_changes
 
 T = TypeVar("T")
 
-_READERS = 2
 _OUTSIDE_TIMEOUT_S = 300
 
 
@@ -51,6 +50,7 @@ class PostgresqlDatabase:
         *,
         schema: str = "public",
         writers: int = 6,
+        readers: int = 2,
         repeat_timeout_ms: int = 5_000,
         lease_timeout_ms: int = 10_000,
     ) -> None:
@@ -60,6 +60,7 @@ class PostgresqlDatabase:
             url: of libpq, such as `postgresql://user@host:5432/database`.
             schema: the service's own; it is created when it is missing.
             writers: how many transactions run at once in this process.
+            readers: how many reads do.
             repeat_timeout_ms: how long a transaction that loses races is run again.
             lease_timeout_ms: after which silence a lease is given to the next.
         """
@@ -70,12 +71,12 @@ class PostgresqlDatabase:
         self._started = False
         self._name = f"slackwater {schema}"
         self.engine = _create_engine(
-            self._connect, QueuePool, pool_size=writers + _READERS, max_overflow=0
+            self._connect, QueuePool, pool_size=writers + readers, max_overflow=0
         )
         self._lease_engine = _create_engine(self._connect_for_lease, NullPool)
         self._repetition = Repetition(timeout_ms=repeat_timeout_ms)
         self._writers = Workers(f"write {schema}", writers)
-        self._readers = Workers(f"read {schema}", _READERS)
+        self._readers = Workers(f"read {schema}", readers)
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         return await self._writers.run(
