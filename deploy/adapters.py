@@ -26,6 +26,7 @@ from slackwater.testing.database_contract import DatabaseContract
 from slackwater.testing.document_store_contract import DocumentStoreContract
 from slackwater.testing.doorbell_contract import DoorbellContract
 from slackwater.testing.event_log_contract import EventLogContract
+from slackwater.testing.event_store_contract import EventStoreContract
 from slackwater.testing.progress_store_contract import ProgressStoreContract
 from slackwater.testing.relay_cleaning_contract import RelayCleaningContract
 from slackwater.testing.relay_contract import RelayContract
@@ -74,6 +75,7 @@ PORTS = (
             RelayLineageContract,
             RelayCleaningContract,
             RelayWritersContract,
+            EventStoreContract,
         ),
     ),
     Port(

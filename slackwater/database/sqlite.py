@@ -49,6 +49,9 @@ class SqliteDatabase:
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._readers.run(work)
 
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        return await self.read(work)
+
     def lease(self, role: str) -> AbstractAsyncContextManager[Session]:
         return hold_file(self._path, role, self)
 

@@ -176,9 +176,7 @@ class MiningLeader:
         self._is_due.clear()
         positions = list(self._unmarked)
         if positions:
-            await self._session.transact(
-                lambda connection: self._leader.mark(connection, positions)
-            )
+            await self._leader.mark(positions)
             del self._unmarked[: len(positions)]
         self._has_marked.set()
 

@@ -18,7 +18,7 @@ from slackwater.event_log.port import EventLog
 from slackwater.outbox.backlog import keep_metering
 from slackwater.outbox.cleaner import Cleaner
 from slackwater.outbox.leader import Leader
-from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.tables import KernelTables, is_numbered
 from slackwater.outbox.turns import take_turns
 
 _IDLE_HEARTBEATS = 1.5
@@ -27,6 +27,11 @@ _IDLE_HEARTBEATS = 1.5
 def outbox_bell(source: str) -> str:
     """The name of the bell that rings when a source has committed events."""
     return f"outbox/{source}"
+
+
+def numbers_bell(source: str) -> str:
+    """The name of the bell that rings when further events of a source have their numbers."""
+    return f"numbers/{source}"
 
 
 class Relay:
@@ -72,7 +77,12 @@ class Relay:
             session=session,
             log=self._event_log,
             clock=self._clock,
+            marked=self._ring_numbers,
         )
+
+    def _ring_numbers(self) -> None:
+        if is_numbered(self._tables.events):
+            self._doorbell.ring(numbers_bell(self._source))
 
     async def _lead(self, session: Session) -> None:
         leader = self.leader(session)

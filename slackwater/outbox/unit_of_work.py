@@ -55,12 +55,21 @@ class UnitOfWork:
         self._event_types = event_types
 
     def add(
-        self, body: BodyT, *, aggregate_id: str, version: int, partition_key: str
+        self,
+        body: BodyT,
+        *,
+        aggregate_id: str,
+        version: int,
+        partition_key: str,
+        event_id: str | None = None,
     ) -> Recorded[BodyT]:
-        """Add the event that makes its aggregate `version`; it is published after the commit."""
+        """Add the event that makes its aggregate `version`; it is published after the commit.
+
+        Give `event_id` only where a repeat must be recognised; it is the event's name for ever.
+        """
         event_type = self._event_types.of_body(type(body))
         event = Event(
-            id=new_id(),
+            id=event_id or new_id(),
             source=self._source,
             topic=event_type.topic.name,
             type=event_type.name,

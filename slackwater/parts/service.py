@@ -9,8 +9,11 @@ from slackwater.consumer.runner import ConsumerRunner
 from slackwater.consumer.timelines import Timelines
 from slackwater.database.port import Database
 from slackwater.errors import FencedError, TransientError
+from slackwater.event_store.schemas import EventSchemas
+from slackwater.event_store.tables import EventStoreTables
 from slackwater.events.event import Cause
 from slackwater.http.server import serve
+from slackwater.ids import new_id
 from slackwater.installation import Installation
 from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
@@ -43,10 +46,16 @@ async def prepare_service(installation: Installation, service: ServiceDefinition
     """Migrate the service's database and create every topic of its language.
 
     Those that it only listens to, too: then the order in which parts start does not matter.
+
+    Raises:
+        UnknownSchemaError: its event store holds what this release cannot read.
     """
     database = installation.database(service.name)
     await database.transact(lambda connection: migrate(connection, service.migrations))
     await database.transact(lambda connection: begin_ticks(connection, service.tables.tick))
+    if isinstance(service.tables, EventStoreTables):
+        schemas = EventSchemas(service.tables, service.event_types, service.topics)
+        await database.transact(schemas.require_known)
     await installation.event_log.create_topics([*service.event_types.topics, WATERMARKS])
 
 
@@ -141,7 +150,10 @@ class ServicePart:
         now = self._installation.clock.now()
         if not await self._database.read(lambda connection: periodic.due(connection, now)):
             return
-        cause = Cause.start(actor=f"{self._service.name}.{periodic.name}")
+        cause = Cause.start(
+            actor=f"{self._service.name}.{periodic.name}",
+            causation_id=f"{periodic.name}/{new_id()}",
+        )
         await self._database.transact(
             lambda connection: self._service.unit_of_work(connection, cause=cause, now=now).run(
                 periodic.work

@@ -37,8 +37,8 @@ class CounterRaised(EventBody, frozen=True, kw_only=True):
     value: int
 
 
-def unit_of_work(connection: Connection) -> UnitOfWork:
-    """Return a unit of work of the counting domain."""
+def unit_of_work(connection: Connection, tables: KernelTables = tables) -> UnitOfWork:
+    """Return a unit of work of the counting domain, whose events go to the outbox or elsewhere."""
     return UnitOfWork(
         connection,
         source=SOURCE,

@@ -102,7 +102,7 @@ class RelayLineageContract(AdapterContract):
         kept = await backup(source)
         tick = await source.tick()
         await source.database.transact(
-            lambda connection: raise_tick(connection, counting.tables.tick, tick.epoch)
+            lambda connection: raise_tick(connection, source.tables.tick, tick.epoch)
         )
         await restore(source, kept)
         await (await leading(source)).step()
@@ -146,7 +146,7 @@ class RelayLineageContract(AdapterContract):
         await restore(source, kept)
         await source.database.transact(
             lambda connection: connection.execute(
-                update(counting.tables.tick).values(epoch=1_000)
+                update(source.tables.tick).values(epoch=1_000)
             ).close()
         )
         await (await leading(source)).step()
@@ -346,7 +346,8 @@ async def backup(source: Source) -> Backup:
     """Return all that is in the source's database."""
     return await source.database.read(
         lambda connection: {
-            table: connection.execute(select(table)).mappings().all() for table in _tables()
+            table: connection.execute(select(table)).mappings().all()
+            for table in source.metadata.sorted_tables
         }
     )
 
@@ -355,16 +356,12 @@ async def restore(source: Source, kept: Backup) -> None:
     """Put the source's database back to what was kept."""
 
     def work(connection: Connection) -> None:
-        for table in _tables():
+        for table in source.metadata.sorted_tables:
             connection.execute(table.delete())
             if rows := [dict(row) for row in kept[table]]:
                 connection.execute(insert(table), rows)
 
     await source.database.transact(work)
-
-
-def _tables() -> list[Table]:
-    return list(counting.metadata.sorted_tables)
 
 
 async def new_log(directory: Path) -> EventLog:
@@ -391,7 +388,7 @@ async def timelines(source: Source) -> set[str]:
 
 async def ids_of(source: Source) -> set[str]:
     """Return the ids of the source's own events."""
-    column = counting.tables.events.c.id
+    column = source.tables.events.c.id
     return await source.database.read(
         lambda connection: set(connection.execute(select(column)).scalars())
     )

@@ -10,6 +10,7 @@ from slackwater.event_log.port import EventLog
 from slackwater.mining.miner import Miner, slot_of
 from slackwater.mining.slot import Slot
 from slackwater.testing import counting
+from slackwater.testing.counter_streams import CounterStreams
 from slackwater.testing.relay_contract import Source
 
 
@@ -30,15 +31,19 @@ class MinedOutbox(Source):
 
     @property
     def slot(self) -> Slot:
-        return slot_of(self.mined, counting.tables)
+        return slot_of(self.mined, self.tables)
 
     def relay(self, *, log: EventLog | None = None, heartbeat_ms: int = 100) -> Miner:
         return Miner(
             counting.SOURCE,
             topics=[counting.COUNTERS.name],
-            tables=counting.tables,
+            tables=self.tables,
             database=self.mined,
             log=log or self.log,
             doorbell=self.doorbell,
             heartbeat_ms=heartbeat_ms,
         )
+
+
+class MinedStreams(MinedOutbox, CounterStreams):
+    """The same with an event store in the outbox's place."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from slackwater.outbox.schema import order_answers_by_age, order_answers_by_key_alone
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:
