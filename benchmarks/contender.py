@@ -1,0 +1,163 @@
+"""What is measured: a source of events with a schema, a topic and a relay process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from sqlalchemy import Connection, MetaData
+
+from slackwater.database.postgresql import PostgresqlDatabase
+from slackwater.database.postgresql_connection import RawConnection
+from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
+from slackwater.event_log.kafka import KafkaEventLog
+from slackwater.event_log.kafka_driver import KafkaCluster
+from slackwater.event_log.port import Topic
+from slackwater.events.event import Cause, EventBody
+from slackwater.events.types import EventTypes
+from slackwater.outbox.relay import outbox_bell
+from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.watermarks.record import WATERMARKS
+
+_PAYLOAD_BYTES = 300
+_PARTITIONS = 6
+_EVENTS_A_TRANSACTION = 100
+_AGGREGATES = 1_000
+_FREE_S = 15.0
+_ASK_S = 0.1
+
+Place = tuple[str, int]
+"""Aggregate and version: what tells events apart, in the database and in the log."""
+
+
+class Contender:
+    """One way of publishing; a subclass says what relays, and what must be there for it.
+
+    A way that infers its events from something else than rows of the table of events also says
+    by `write` how a transaction of `count` events looks.
+    """
+
+    def __init__(self, name: str, run: str, url: str, kafka: str) -> None:
+        self.name = name
+        self.run = run
+        self.url = url
+        self.kafka = kafka
+        self.source = f"bench_{name.lower()}_{run}"
+        self.topic = Topic(name=f"{self.source}.events", partitions=_PARTITIONS)
+        self.metadata = MetaData()
+        self.tables = KernelTables(self.metadata, events="outbox")
+        self.types = EventTypes()
+
+        @self.types.register("bench.happened", aggregate_type="thing", topic=self.topic)
+        class Happened(EventBody, frozen=True, kw_only=True):
+            filler: str
+
+        self._body = Happened(filler="x" * (_PAYLOAD_BYTES - len('{"filler":""}')))
+        self.database = PostgresqlDatabase(url, schema=self.source)
+        self.doorbell = PostgresqlDoorbell(url)
+        self.log = KafkaEventLog(KafkaCluster(bootstrap_servers=kafka))
+        self.written = 0
+
+    @property
+    def slot(self) -> str | None:
+        """The replication slot that the relay reads, None where it reads none."""
+        return None
+
+    def relay_command(self) -> Sequence[str]:
+        """Return the command of the process that relays; it ends when it is told to (SIGTERM)."""
+        raise NotImplementedError
+
+    async def prepare(self) -> None:
+        """Make tables and topics."""
+        await self.database.transact(self.metadata.create_all)
+        await self.log.create_topics([self.topic, WATERMARKS])
+
+    def write(self, connection: Connection, count: int, start: int) -> None:
+        """Have the events from number `start` on happen, in a transaction."""
+        unit = UnitOfWork(
+            connection,
+            source=self.source,
+            tables=self.tables,
+            event_types=self.types,
+            cause=Cause.start(),
+            now=datetime.now(UTC),
+        )
+        for number in range(start, start + count):
+            aggregate, version = _place(number)
+            unit.add(self._body, aggregate_id=aggregate, version=version, partition_key=aggregate)
+
+    async def write_backlog(self, events: int) -> None:
+        for _ in range(0, events, _EVENTS_A_TRANSACTION):
+            await self._write(_EVENTS_A_TRANSACTION)
+        self.ring()
+
+    async def write_at_rate(self, rate: int, seconds: float) -> dict[Place, float]:
+        """Commit event by event, `rate` a second; return when the commit of each had returned."""
+        committed_s: dict[Place, float] = {}
+        began_s = time.monotonic()
+        for number in range(round(seconds * rate)):
+            await asyncio.sleep(max(0.0, began_s + number / rate - time.monotonic()))
+            at = _place(self.written)
+            await self._write(1)
+            committed_s[at] = time.monotonic()
+            self.ring()
+        return committed_s
+
+    def ring(self) -> None:
+        self.doorbell.ring(outbox_bell(self.source))
+
+    async def close(self) -> None:
+        """Remove all that was made in database and log; the relay has ended."""
+        try:
+            await self.database.outside(self._clear)
+            await _delete_topic(self.kafka, self.topic.name)
+        finally:
+            await self.log.close()
+            self.doorbell.close()
+            await self.database.close()
+
+    async def _write(self, count: int) -> None:
+        await self.database.transact(partial(self.write, count=count, start=self.written))
+        self.written += count
+
+    def _clear(self, connection: RawConnection) -> None:
+        if self.slot is not None:
+            _drop_slot(connection, self.slot)
+        publications = "SELECT pubname FROM pg_publication WHERE starts_with(pubname, %s)"
+        for (name,) in connection.execute(publications, [self.source]).fetchall():
+            connection.execute(f'DROP PUBLICATION "{name}"')
+        connection.execute(f'DROP SCHEMA IF EXISTS "{self.source}" CASCADE')
+
+
+def _place(number: int) -> Place:
+    """Return the aggregate and the version of the event with a number."""
+    return str(number % _AGGREGATES), number // _AGGREGATES + 1
+
+
+def _drop_slot(connection: RawConnection, slot: str) -> None:
+    """Drop a slot, whose reader may be known to the server for a moment longer."""
+    found: Any = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s"
+    give_up_s = time.monotonic() + _FREE_S
+    while (row := connection.execute(found, [slot]).fetchone()) is not None:
+        if row[0] is None:
+            connection.execute("SELECT pg_drop_replication_slot(%s)", [slot])
+        elif time.monotonic() > give_up_s:
+            raise TimeoutError(f"somebody still reads {slot}; end that and drop the slot by hand")
+        else:
+            connection.execute("SELECT pg_terminate_backend(%s)", [row[0]])
+            time.sleep(_ASK_S)
+
+
+async def _delete_topic(kafka: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.delete_topics([name])
+    finally:
+        await admin.close()
