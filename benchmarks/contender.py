@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import Connection, MetaData
 
+from benchmarks.traces import PREFIX, delete_topics, hold, left_behind, remove
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_connection import RawConnection
 from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
@@ -29,8 +29,6 @@ _PAYLOAD_BYTES = 300
 _PARTITIONS = 6
 _EVENTS_A_TRANSACTION = 100
 _AGGREGATES = 1_000
-_FREE_S = 15.0
-_ASK_S = 0.1
 
 Place = tuple[str, int]
 """Aggregate and version: what tells events apart, in the database and in the log."""
@@ -48,8 +46,8 @@ class Contender:
         self.run = run
         self.url = url
         self.kafka = kafka
-        self.source = f"bench_{name.lower()}_{run}"
-        self.topic = Topic(name=f"{self.source}.events", partitions=_PARTITIONS)
+        self.source = f"{PREFIX}{name.lower()}_{run}"
+        self.topic = Topic(name=_topic_name(self.source), partitions=_PARTITIONS)
         self.metadata = MetaData()
         self.tables = KernelTables(self.metadata, events="outbox")
         self.types = EventTypes()
@@ -63,18 +61,16 @@ class Contender:
         self.doorbell = PostgresqlDoorbell(url)
         self.log = KafkaEventLog(KafkaCluster(bootstrap_servers=kafka))
         self.written = 0
-
-    @property
-    def slot(self) -> str | None:
-        """The replication slot that the relay reads, None where it reads none."""
-        return None
+        self._held: RawConnection | None = None
 
     def relay_command(self) -> Sequence[str]:
         """Return the command of the process that relays; it ends when it is told to (SIGTERM)."""
         raise NotImplementedError
 
     async def prepare(self) -> None:
-        """Make tables and topics."""
+        """Make tables and topics, and remove those of runs that were killed."""
+        self._held = await asyncio.to_thread(hold, self.url, self.source)
+        await self._remove_left_behind()
         await self.database.transact(self.metadata.create_all)
         await self.log.create_topics([self.topic, WATERMARKS])
 
@@ -92,10 +88,13 @@ class Contender:
             aggregate, version = _place(number)
             unit.add(self._body, aggregate_id=aggregate, version=version, partition_key=aggregate)
 
-    async def write_backlog(self, events: int) -> None:
-        for _ in range(0, events, _EVENTS_A_TRANSACTION):
+    async def write_backlog(self, events: int, *, within_s: float = math.inf) -> int:
+        """Commit so many events, a hundred at once, or what the time allows; return how many."""
+        before, began_s = self.written, time.monotonic()
+        while self.written < before + events and time.monotonic() < began_s + within_s:
             await self._write(_EVENTS_A_TRANSACTION)
         self.ring()
+        return self.written - before
 
     async def write_at_rate(self, rate: int, seconds: float) -> dict[Place, float]:
         """Commit event by event, `rate` a second; return when the commit of each had returned."""
@@ -115,9 +114,11 @@ class Contender:
     async def close(self) -> None:
         """Remove all that was made in database and log; the relay has ended."""
         try:
-            await self.database.outside(self._clear)
-            await _delete_topic(self.kafka, self.topic.name)
+            await self.database.outside(partial(remove, name=self.source))
+            await delete_topics(self.kafka, [self.topic.name])
         finally:
+            if self._held is not None:
+                self._held.close()
             await self.log.close()
             self.doorbell.close()
             await self.database.close()
@@ -126,38 +127,18 @@ class Contender:
         await self.database.transact(partial(self.write, count=count, start=self.written))
         self.written += count
 
-    def _clear(self, connection: RawConnection) -> None:
-        if self.slot is not None:
-            _drop_slot(connection, self.slot)
-        publications = "SELECT pubname FROM pg_publication WHERE starts_with(pubname, %s)"
-        for (name,) in connection.execute(publications, [self.source]).fetchall():
-            connection.execute(f'DROP PUBLICATION "{name}"')
-        connection.execute(f'DROP SCHEMA IF EXISTS "{self.source}" CASCADE')
+    async def _remove_left_behind(self) -> None:
+        names = await self.database.outside(left_behind)
+        for name in names:
+            await self.database.outside(partial(remove, name=name))
+        if names:
+            await delete_topics(self.kafka, [_topic_name(name) for name in names])
+
+
+def _topic_name(source: str) -> str:
+    return f"{source}.events"
 
 
 def _place(number: int) -> Place:
     """Return the aggregate and the version of the event with a number."""
     return str(number % _AGGREGATES), number // _AGGREGATES + 1
-
-
-def _drop_slot(connection: RawConnection, slot: str) -> None:
-    """Drop a slot, whose reader may be known to the server for a moment longer."""
-    found: Any = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s"
-    give_up_s = time.monotonic() + _FREE_S
-    while (row := connection.execute(found, [slot]).fetchone()) is not None:
-        if row[0] is None:
-            connection.execute("SELECT pg_drop_replication_slot(%s)", [slot])
-        elif time.monotonic() > give_up_s:
-            raise TimeoutError(f"somebody still reads {slot}; end that and drop the slot by hand")
-        else:
-            connection.execute("SELECT pg_terminate_backend(%s)", [row[0]])
-            time.sleep(_ASK_S)
-
-
-async def _delete_topic(kafka: str, name: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        await admin.delete_topics([name])
-    finally:
-        await admin.close()

@@ -21,10 +21,6 @@ class Ours(Contender):
         super().__init__(name, run, url, kafka)
         self._way = way
 
-    @property
-    def slot(self) -> str | None:
-        return None if self._way is Publishing.OUTBOX else self.source
-
     def relay_command(self) -> Sequence[str]:
         us = sys.executable, "-m", "benchmarks.atomicity"
         return [*us, "--relay", self.name, "--run", self.run]
@@ -32,7 +28,7 @@ class Ours(Contender):
     async def prepare(self) -> None:
         """Make the slot, too, so that the backlog is read from the log and not from its table."""
         await super().prepare()
-        if self.slot is not None:
+        if self._way is not Publishing.OUTBOX:
             await self.database.outside(slot_of(self.database, self.tables).make)
 
     async def relay(self) -> None:

@@ -83,10 +83,6 @@ class Debezium(Contender):
         self._settings = settings
         self._folder = TemporaryDirectory(prefix="debezium-")
 
-    @property
-    def slot(self) -> str:
-        return self.source
-
     def relay_command(self) -> Sequence[str]:
         folder = Path(self._folder.name)
         return [
@@ -112,7 +108,7 @@ class Debezium(Contender):
         create = 'CREATE PUBLICATION "{0}" FOR TABLE "{0}".{1} WITH (publish = {2})'
         connection.execute(create.format(self.source, self.tables.events.name, "'insert'"))
         make = "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')"
-        connection.execute(make, [self.slot])
+        connection.execute(make, [self.source])
 
     def _engine(self, folder: Path) -> dict[str, str]:
         server = conninfo_to_dict(self.url)
@@ -128,7 +124,7 @@ class Debezium(Contender):
             "database.password": str(server.get("password") or "none"),
             "database.dbname": str(server["dbname"]),
             "topic.prefix": self.source,
-            "slot.name": self.slot,
+            "slot.name": self.source,
             "publication.name": self.source,
             "publication.autocreate.mode": "disabled",
             "table.include.list": f"{self.source}.{self.tables.events.name}",
