@@ -76,7 +76,14 @@ class Contender:
 
     def write(self, connection: Connection, count: int, start: int) -> None:
         """Have the events from number `start` on happen, in a transaction."""
-        unit = UnitOfWork(
+        unit = self.unit_of_work(connection)
+        for number in range(start, start + count):
+            aggregate, version = _place(number)
+            unit.add(self._body, aggregate_id=aggregate, version=version, partition_key=aggregate)
+
+    def unit_of_work(self, connection: Connection) -> UnitOfWork:
+        """Return what `write` adds events to."""
+        return UnitOfWork(
             connection,
             source=self.source,
             tables=self.tables,
@@ -84,9 +91,6 @@ class Contender:
             cause=Cause.start(),
             now=datetime.now(UTC),
         )
-        for number in range(start, start + count):
-            aggregate, version = _place(number)
-            unit.add(self._body, aggregate_id=aggregate, version=version, partition_key=aggregate)
 
     async def write_backlog(self, events: int, *, within_s: float = math.inf) -> int:
         """Commit so many events, a hundred at once, or what the time allows; return how many."""

@@ -44,7 +44,8 @@ class RelayProcess:
         try:
             await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
-                raise RuntimeError(f"the relay has ended:\n{self._last_words()}")
+                code = self._process.returncode
+                raise RuntimeError(f"the relay has ended ({code}):\n{self._last_words()}")
             await waiting
         finally:
             ending.cancel()
