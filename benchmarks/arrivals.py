@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -11,6 +12,7 @@ from benchmarks.contender import Place
 from slackwater.event_log.port import Topic
 
 _DEADLINE_S = 180.0
+_INSTANT_S = 0.001
 
 
 class Arrivals:
@@ -21,6 +23,7 @@ class Arrivals:
         self._consumer = AIOKafkaConsumer(bootstrap_servers=kafka, fetch_max_wait_ms=50)
         self._changed = asyncio.Event()
         self.first_s = self.last_s = 0.0
+        self.first_count = 0
         self.at_s: dict[Place, float] = {}
         self._reading: asyncio.Task[None] | None = None
 
@@ -34,14 +37,21 @@ class Arrivals:
 
     async def _read(self) -> None:
         while True:
-            for records in (await self._consumer.getmany(timeout_ms=1_000)).values():
-                now_s = time.monotonic()
-                for each in records:
-                    version = int(dict(each.headers)["ce_aggregateversion"])
-                    self.at_s.setdefault((each.key.decode(), version), now_s)
+            fetched = await self._consumer.getmany(timeout_ms=1_000)
+            now_s = time.monotonic()
+            for each in itertools.chain.from_iterable(fetched.values()):
+                version = int(dict(each.headers)["ce_aggregateversion"])
+                self.at_s.setdefault((each.key.decode(), version), now_s)
+            if fetched:
+                self.first_count = self.first_count or len(self.at_s)
                 self.first_s = self.first_s or now_s
                 self.last_s = now_s
                 self._changed.set()
+
+    def rate(self) -> float:
+        """Return the events a second after the first fetch; 0 where that brought them all."""
+        since_s = max(self.last_s - self.first_s, _INSTANT_S)
+        return (len(self.at_s) - self.first_count) / since_s
 
     async def wait_for(self, count: int) -> None:
         """Wait until so many different events have come.

@@ -5,8 +5,8 @@
 Each way (benchmarks/contenders.py) has a schema, a topic and a relay process of its own. One runs
 at a time; each round they take turns in another order.
 
-cold      the relay is started on a backlog: events a second from the first that the consumer has
-          to the last; `start_s` is the time until the first
+cold      the relay is started on a backlog: `start_s` is the time until the consumer has the
+          first events, and what comes after them is counted by the second
 warm      it runs, stands still (SIGSTOP) for six seconds at most while a backlog is written, and
           goes on: events a second of the second such backlog
 latency   200 transactions a second of one event each: from the commit's return until a consumer
@@ -54,7 +54,7 @@ async def measure(contender: Contender, events: int, seconds: float) -> Figures:
             await relay.until(arrivals.wait_for(contender.written))
             cold = {
                 "start_s": arrivals.first_s - began_s,
-                "cold_events_a_second": contender.written / (arrivals.last_s - arrivals.first_s),
+                "cold_events_a_second": arrivals.rate(),
             }
             warm = [await _drained(contender, relay, arrivals, events) for _ in range(_DRAINS)]
             latency = await _latency(contender, relay, backends, arrivals, seconds)

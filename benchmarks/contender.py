@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -56,7 +56,8 @@ class Contender:
         class Happened(EventBody, frozen=True, kw_only=True):
             filler: str
 
-        self._body = Happened(filler="x" * (_PAYLOAD_BYTES - len('{"filler":""}')))
+        self.event_body: Callable[..., EventBody] = Happened
+        self.filler = "x" * (_PAYLOAD_BYTES - len('{"filler":""}'))
         self.database = PostgresqlDatabase(url, schema=self.source)
         self.doorbell = PostgresqlDoorbell(url)
         self.log = KafkaEventLog(KafkaCluster(bootstrap_servers=kafka))
@@ -77,9 +78,9 @@ class Contender:
     def write(self, connection: Connection, count: int, start: int) -> None:
         """Have the events from number `start` on happen, in a transaction."""
         unit = self.unit_of_work(connection)
-        for number in range(start, start + count):
-            aggregate, version = _place(number)
-            unit.add(self._body, aggregate_id=aggregate, version=version, partition_key=aggregate)
+        body = self.event_body(filler=self.filler)
+        for aggregate, version in places(count, start):
+            unit.add(body, aggregate_id=aggregate, version=version, partition_key=aggregate)
 
     def unit_of_work(self, connection: Connection) -> UnitOfWork:
         """Return what `write` adds events to."""
@@ -106,7 +107,7 @@ class Contender:
         began_s = time.monotonic()
         for number in range(round(seconds * rate)):
             await asyncio.sleep(max(0.0, began_s + number / rate - time.monotonic()))
-            at = _place(self.written)
+            (at,) = places(1, self.written)
             await self._write(1)
             committed_s[at] = time.monotonic()
             self.ring()
@@ -143,6 +144,7 @@ def _topic_name(source: str) -> str:
     return f"{source}.events"
 
 
-def _place(number: int) -> Place:
-    """Return the aggregate and the version of the event with a number."""
-    return str(number % _AGGREGATES), number // _AGGREGATES + 1
+def places(count: int, start: int) -> list[Place]:
+    """Return aggregate and version of each event from number `start` on."""
+    numbers = range(start, start + count)
+    return [(str(each % _AGGREGATES), each // _AGGREGATES + 1) for each in numbers]

@@ -17,38 +17,46 @@ from slackwater.outbox.relay import Relay
 class Ours(Contender):
     """A relay of this project, in a process of its own."""
 
-    def __init__(self, name: str, run: str, url: str, kafka: str, *, way: Publishing) -> None:
-        super().__init__(name, run, url, kafka)
-        self._way = way
+    way = Publishing.OUTBOX
 
     def relay_command(self) -> Sequence[str]:
         us = sys.executable, "-m", "benchmarks.atomicity"
         return [*us, "--relay", self.name, "--run", self.run]
 
-    async def prepare(self) -> None:
-        """Make the slot, too, so that the backlog is read from the log and not from its table."""
-        await super().prepare()
-        if self._way is not Publishing.OUTBOX:
-            await self.database.outside(slot_of(self.database, self.tables).make)
-
     async def relay(self) -> None:
         """Relay until the process is ended."""
-        common: dict[str, Any] = {
-            "topics": [self.topic.name],
-            "tables": self.tables,
-            "database": self.database,
-            "log": self.log,
-            "doorbell": self.doorbell,
-        }
-        kind = Relay if self._way is Publishing.OUTBOX else Miner
-        await kind(self.source, **common).run()
+        await self.open_relay(Relay).run()
+
+    def open_relay(self, kind: Callable[..., Relay], **more: Any) -> Relay:
+        return kind(
+            self.source,
+            topics=[self.topic.name],
+            tables=self.tables,
+            database=self.database,
+            log=self.log,
+            doorbell=self.doorbell,
+            **more,
+        )
+
+
+class Mined(Ours):
+    """A miner whose slot is older than the backlog, so that this is read from the log."""
+
+    way = Publishing.LOG_OUTBOX
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        await self.database.outside(slot_of(self.database, self.tables).make)
+
+    async def relay(self) -> None:
+        await self.open_relay(Miner).run()
 
 
 Opening = Callable[[str, str, str, str], Contender]
 """Opens a contender, given its name, the run's, and the addresses of PostgreSQL and Kafka."""
 
 OURS: dict[str, Callable[[str, str, str, str], Ours]] = {
-    way.value: partial(Ours, way=way) for way in (Publishing.OUTBOX, Publishing.LOG_OUTBOX)
+    each.way.value: each for each in (Ours, Mined)
 }
 DEBEZIUM: dict[str, Opening] = {
     "DEBEZIUM": partial(Debezium, settings=DEFAULTS),
