@@ -22,7 +22,7 @@ from slackwater.cancellation import end_if_cancelled
 from slackwater.clock import Clock
 from slackwater.database.port import Session
 from slackwater.outbox.leader import Leader
-from slackwater.outbox.removal import Looked, look
+from slackwater.outbox.removal import removable
 from slackwater.outbox.tables import KernelTables
 
 _BATCH_MAX = 200
@@ -74,17 +74,19 @@ class Cleaner:
         Raises:
             FencedError: another relay has taken the lead.
         """
-        looked = await self._session.read(self._look)
-        if not looked.removable or looked.last is None:
+        positions = await self._session.read(self._look)
+        if not positions:
             self._after = _FROM_THE_START  # a smaller position may have become visible since
             return 0
         removed = await self._session.transact(
-            lambda connection: self._leader.remove(connection, looked.removable)
+            lambda connection: self._leader.remove(connection, positions)
         )
-        self._after = looked.last
+        self._after = positions[-1]
         metrics.RELAY_REMOVED.labels(self._source).inc(removed)
         return removed
 
-    def _look(self, connection: Connection) -> Looked:
+    def _look(self, connection: Connection) -> list[int]:
         before = self._clock.now() - self._retention
-        return look(connection, self._events, after=self._after, before=before, limit=_BATCH_MAX)
+        return removable(
+            connection, self._events, after=self._after, before=before, limit=_BATCH_MAX
+        )

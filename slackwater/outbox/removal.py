@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from itertools import takewhile
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -44,20 +45,19 @@ class HistoryRemovedError(StructuralError):
         )
 
 
-class Looked(NamedTuple):
-    """What lies behind a position: how far that was looked at, and what may be removed of it."""
-
-    last: int | None
-    removable: list[int]
-
-
-def look(
+def removable(
     connection: Connection, table: Table, *, after: int, before: datetime, limit: int
-) -> Looked:
-    """Look at the next rows behind `after`, at most `limit`, for published ones from `before`."""
-    rows = connection.execute(_select_next(table), {"after": after, "most": limit}).all()
-    old = [row.position for row in rows if row.published and _is_older(row.recorded_at, before)]
-    return Looked(rows[-1].position if rows else None, old)
+) -> list[int]:
+    """Return the positions of published rows behind `after`, up to one from before a moment.
+
+    Of the next `limit` rows none is left out that precedes another, so an aggregate's go oldest
+    first. A row that bears a later time than one behind it, from a clock that was ahead, is as old.
+    """
+    rows = connection.execute(_select_next(table), {"after": after, "most": limit})
+    published = list(takewhile(lambda row: row.published, rows.all()))
+    while published and not _is_older(published[-1].recorded_at, before):
+        published.pop()
+    return [row.position for row in published]
 
 
 def remove(connection: Connection, table: Table, removed: Table, positions: Sequence[int]) -> int:

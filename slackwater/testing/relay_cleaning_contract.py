@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import EventLog, NewRecord, Record, Subscription, TopicPartition
@@ -74,6 +74,17 @@ class RelayCleaningContract(SourceContract):
         assert await clean(source, leader) == 0
         assert await leader.step() == 1
         assert {event.aggregate_id for event in await source.events()} == {"c0", "c1", "waiting"}
+
+    async def test_an_event_from_a_clock_that_was_ahead_holds_up_none_behind_it(
+        self, source: Source
+    ) -> None:
+        leader = await advance(source, 3)
+        await source.database.transact(lambda each: _date(each, 1, "2100-01-01T00:00:00+00:00"))
+        assert await clean(source, leader) == 3
+        await source.raise_counter("c1")
+        await leader.step()
+        await source.database.transact(lambda each: _date(each, 4, "2100-01-01T00:00:00+00:00"))
+        assert await clean(source, leader) == 0
 
     async def test_a_batch_is_bounded_and_all_are_removed_in_the_end(
         self, source: Source, monkeypatch: pytest.MonkeyPatch
@@ -398,6 +409,12 @@ async def removed(source: Source) -> int:
 def _removed_in(connection: Connection) -> int:
     assert counting.tables.removal is not None
     return count_removed(connection, counting.tables.removal.removed)
+
+
+def _date(connection: Connection, position: int, recorded_at: str) -> None:
+    events = counting.tables.events
+    dated = update(events).where(events.c.position == position).values(recorded_at=recorded_at)
+    connection.execute(dated)
 
 
 async def _part(source: Source) -> set[str]:
