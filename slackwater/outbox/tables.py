@@ -255,7 +255,7 @@ class KernelTables:
         self.consumer_dead_letter = consumer_dead_letter_table(metadata)
         self.idempotency = idempotency_table(metadata)
         # Built once: building a statement costs more than executing it.
-        self.insert_event = insert(self.events)
+        self.insert_event = insert(self.events).inline()  # nobody asks for the position
         self.insert_handled = insert(self.inbox)
         progress = self.consumer_progress
         self.update_consumer_progress = update(progress).where(
