@@ -1,14 +1,16 @@
 """How fast events get from a commit in PostgreSQL into Kafka, by each way of publishing.
 
-    python -m benchmarks.atomicity [--events 30000] [--seconds 20] [--ways …] [--record]
+    python -m benchmarks.atomicity [--debezium] [--rounds 3] [--events 20000] [--record]
 
-Each way has a schema, a topic and a relay process of its own; the ways take turns in each measure.
+Each way (benchmarks/contenders.py) has a schema, a topic and a relay process of its own. One runs
+at a time; each round they take turns in another order.
 
-cold      the relay is started on a backlog: events a second from the first that Kafka has to the
-          last; `start_s` is the time until the first
-warm      it runs, is stopped (SIGSTOP) while a backlog is written, and goes on: events a second
+cold      the relay is started on a backlog: `start_s` is the time until the consumer has the
+          first events, and what comes after them is counted by the second
+warm      it runs, stands still (SIGSTOP) for six seconds at most while a backlog is written, and
+          goes on: events a second of the second such backlog
 latency   200 transactions a second of one event each: from the commit's return until a consumer
-          has the event
+          has the event; processor time of the relay, and of its sessions in the database, meanwhile
 """
 
 from __future__ import annotations
@@ -17,262 +19,216 @@ import argparse
 import asyncio
 import os
 import secrets
-import signal
 import statistics
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from sqlalchemy import Connection, MetaData
-
+from benchmarks.arrivals import Arrivals
+from benchmarks.backends import RelayBackends
+from benchmarks.contender import Contender
+from benchmarks.contenders import CONTENDERS, DEBEZIUM, OURS
 from benchmarks.record import record
-from slackwater.database.postgresql import PostgresqlDatabase
-from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
-from slackwater.event_log.kafka import KafkaEventLog
-from slackwater.event_log.kafka_driver import KafkaCluster
-from slackwater.event_log.port import Topic
-from slackwater.events.event import Cause, EventBody
-from slackwater.events.types import EventTypes
-from slackwater.mining.miner import Miner, slot_of
-from slackwater.outbox.publishing import Publishing
-from slackwater.outbox.relay import Relay, outbox_bell
-from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.unit_of_work import UnitOfWork
-from slackwater.watermarks.record import WATERMARKS
+from benchmarks.relaying import RelayProcess, relaying
 
-_PAYLOAD_BYTES = 300
-_PARTITIONS = 6
-_EVENTS_A_TRANSACTION = 100
 _RATE = 200
-_AGGREGATES = 1_000
-_DEADLINE_S = 300.0
+_DRAINS = 2
+_CALM_S = 2.0
+_FROZEN_MAX_S = 6.0  # the server gives up whoever is silent for ten seconds
+
+Figures = dict[str, float]
 
 
-class Measured:
-    """One way of publishing, with what it needs to be measured alone."""
-
-    def __init__(self, way: Publishing, run: str, url: str, kafka: str) -> None:
-        self.way = way
-        self.source = f"bench_{way.lower()}_{run}"
-        self.topic = Topic(name=f"{self.source}.events", partitions=_PARTITIONS)
-        self.watermarks = WATERMARKS
-        self.metadata = MetaData()
-        self.tables = KernelTables(self.metadata, events="outbox")
-        self.types = EventTypes()
-
-        @self.types.register("bench.happened", aggregate_type="thing", topic=self.topic)
-        class Happened(EventBody, frozen=True, kw_only=True):
-            filler: str
-
-        self._body = Happened(filler="x" * (_PAYLOAD_BYTES - len('{"filler":""}')))
-        self.database = PostgresqlDatabase(url, schema=self.source)
-        self.doorbell = PostgresqlDoorbell(url)
-        self.log = KafkaEventLog(KafkaCluster(bootstrap_servers=kafka))
-        self.versions = [0] * _AGGREGATES
-        self.written = 0
-
-    async def prepare(self) -> None:
-        await self.database.transact(self.metadata.create_all)
-        if self.way is Publishing.LOG_OUTBOX:
-            await self.database.outside(slot_of(self.database, self.tables).make)
-        await self.log.create_topics([self.topic, self.watermarks])
-
-    def relay(self) -> Relay:
-        common: dict[str, Any] = {
-            "topics": [self.topic.name],
-            "tables": self.tables,
-            "database": self.database,
-            "log": self.log,
-            "doorbell": self.doorbell,
-        }
-        kind = Miner if self.way is Publishing.LOG_OUTBOX else Relay
-        return kind(self.source, **common)
-
-    def write(self, connection: Connection, count: int, start: int) -> None:
-        unit = UnitOfWork(
-            connection,
-            source=self.source,
-            tables=self.tables,
-            event_types=self.types,
-            cause=Cause.start(),
-            now=datetime.now(UTC),
-        )
-        for number in range(start, start + count):
-            aggregate, version = _event(number)
-            unit.add(self._body, aggregate_id=aggregate, version=version, partition_key=aggregate)
-
-    async def write_backlog(self, events: int) -> None:
-        for _ in range(0, events, _EVENTS_A_TRANSACTION):
-            await self._write(_EVENTS_A_TRANSACTION)
-        self.doorbell.ring(outbox_bell(self.source))
-
-    async def write_at_rate(self, seconds: float) -> dict[tuple[str, int], float]:
-        """Commit event by event; return when the commit of each had returned."""
-        committed_s: dict[tuple[str, int], float] = {}
-        began_s = time.monotonic()
-        for number in range(round(seconds * _RATE)):
-            await asyncio.sleep(max(0.0, began_s + number / _RATE - time.monotonic()))
-            at = _event(self.written)
-            await self._write(1)
-            committed_s[at] = time.monotonic()
-            self.doorbell.ring(outbox_bell(self.source))
-        return committed_s
-
-    async def _write(self, count: int) -> None:
-        await self.database.transact(partial(self.write, count=count, start=self.written))
-        self.written += count
-
-    async def close(self) -> None:
-        if self.way is Publishing.LOG_OUTBOX:
-            drop = "SELECT pg_drop_replication_slot(%s)"
-            await self.database.outside(lambda each: each.execute(drop, [self.source]))
-        await self.log.close()
-        self.doorbell.close()
-        await self.database.close()
-
-
-@asynccontextmanager
-async def relaying(measured: Measured, run: str) -> AsyncIterator[int]:
-    """Run the relay of a way as a process of its own; yield its id."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.atomicity", "--relay", measured.way, "--run", run),
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield process.pid
-    finally:
-        os.kill(process.pid, signal.SIGCONT)
-        process.terminate()
-        await process.wait()
-
-
-class Arrivals:
-    """Reads a topic from its present end, and remembers when each event came."""
-
-    def __init__(self, kafka: str, topic: Topic) -> None:
-        self._topic = topic
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=kafka, fetch_max_wait_ms=50)
-        self._changed = asyncio.Event()
-        self.first_s = self.last_s = 0.0
-        self.at_s: dict[tuple[str, int], float] = {}
-        self._reading: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        await self._consumer.start()
-        self._consumer.assign(
-            [TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
-        )
-        await self._consumer.seek_to_end()
-        self._reading = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        while True:
-            for records in (await self._consumer.getmany(timeout_ms=1_000)).values():
-                now_s = time.monotonic()
-                for each in records:
-                    version = int(dict(each.headers)["ce_aggregateversion"])
-                    self.at_s.setdefault((each.key.decode(), version), now_s)
-                self.first_s = self.first_s or now_s
-                self.last_s = now_s
-                self._changed.set()
-
-    async def wait_for(self, count: int) -> None:
-        async with asyncio.timeout(_DEADLINE_S):
-            while len(self.at_s) < count:
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def stop(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-        await self._consumer.stop()
-
-
-async def measure(
-    measured: Measured, run: str, kafka: str, events: int, seconds: float
-) -> dict[str, Any]:
-    await measured.prepare()
-    arrivals = Arrivals(kafka, measured.topic)
+async def measure(contender: Contender, events: int, seconds: float) -> Figures:
+    """Run the whole course of one contender; its tables and topics are there, and empty."""
+    arrivals = Arrivals(contender.kafka, contender.topic)
     await arrivals.start()
-    await measured.write_backlog(events)
-    began_s = time.monotonic()
-    async with relaying(measured, run) as pid:
-        await arrivals.wait_for(events)
-        start_s, cold_s = arrivals.first_s - began_s, arrivals.last_s - arrivals.first_s
-        await asyncio.sleep(1)
-        os.kill(pid, signal.SIGSTOP)
-        await measured.write_backlog(events)
+    try:
+        await contender.write_backlog(events)
+        backends = RelayBackends(contender)
+        await backends.leave_out_present()
         began_s = time.monotonic()
-        os.kill(pid, signal.SIGCONT)
-        await arrivals.wait_for(2 * events)
-        warm_s = arrivals.last_s - began_s
-        await asyncio.sleep(2)
-        began_cpu = _cpu_s(pid)
-        committed_s = await measured.write_at_rate(seconds)
-        await arrivals.wait_for(measured.written)
-        cpu_s = _cpu_s(pid) - began_cpu
-    await arrivals.stop()
+        async with relaying(contender.relay_command()) as relay:
+            await relay.until(arrivals.wait_for(contender.written))
+            cold = {
+                "start_s": arrivals.first_s - began_s,
+                "cold_events_a_second": arrivals.rate(),
+            }
+            warm = [await _drained(contender, relay, arrivals, events) for _ in range(_DRAINS)]
+            latency = await _latency(contender, relay, backends, arrivals, seconds)
+    finally:
+        await arrivals.stop()
+    return cold | {"warm_events_a_second": warm[-1]} | latency
+
+
+async def _drained(
+    contender: Contender, relay: RelayProcess, arrivals: Arrivals, events: int
+) -> float:
+    """Return the events a second with which a running relay publishes a backlog."""
+    await asyncio.sleep(_CALM_S)  # marks and positions of what came before are stored
+    with relay.frozen():
+        written = await contender.write_backlog(events, within_s=_FROZEN_MAX_S)
+    began_s = time.monotonic()
+    await relay.until(arrivals.wait_for(contender.written))
+    return written / (arrivals.last_s - began_s)
+
+
+async def _latency(
+    contender: Contender,
+    relay: RelayProcess,
+    backends: RelayBackends,
+    arrivals: Arrivals,
+    seconds: float,
+) -> Figures:
+    await asyncio.sleep(_CALM_S)
+    began_relay_s, began_backends = relay.cpu_s(), await backends.cpu_s()
+    committed_s = await contender.write_at_rate(_RATE, seconds)
+    await relay.until(arrivals.wait_for(contender.written))
+    relay_s, ended_backends = relay.cpu_s() - began_relay_s, await backends.cpu_s()
+    backends_s = sum(took - began_backends.get(pid, 0) for pid, took in ended_backends.items())
     waits_ms = [(arrivals.at_s[at] - since_s) * 1_000 for at, since_s in committed_s.items()]
     return {
-        "start_s": round(start_s, 1),
-        "cold_events_a_second": round(events / cold_s),
-        "warm_events_a_second": round(events / warm_s),
-        "latency_ms_p50": round(statistics.median(waits_ms), 1),
-        "latency_ms_p99": round(statistics.quantiles(waits_ms, n=100)[98], 1),
-        "relay_cpu_ms_an_event": round(cpu_s * 1_000 / len(waits_ms), 2),
+        "latency_ms_p50": statistics.median(waits_ms),
+        "latency_ms_p99": statistics.quantiles(waits_ms, n=100)[98],
+        "relay_cpu_ms_an_event": relay_s * 1_000 / len(waits_ms),
+        "database_cpu_ms_an_event": backends_s * 1_000 / len(waits_ms),
     }
 
 
-def _event(number: int) -> tuple[str, int]:
-    """Return the aggregate and the version of the event with a number."""
-    return str(number % _AGGREGATES), number // _AGGREGATES + 1
+async def _course(contender: Contender, events: int, seconds: float) -> Figures:
+    try:
+        await contender.prepare()
+        figures = await measure(contender, events, seconds)
+    finally:
+        await contender.close()
+    return {name: _rounded(figure) for name, figure in figures.items()}
 
 
-def _cpu_s(pid: int) -> float:
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def medians(rounds: Iterable[Mapping[str, Figures]]) -> dict[str, Figures]:
+    """Return each contender's median of each figure."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for each in rounds:
+        for name, figures in each.items():
+            for figure, value in figures.items():
+                found.setdefault(name, {}).setdefault(figure, []).append(value)
+    return {
+        name: {figure: _rounded(statistics.median(all_)) for figure, all_ in figures.items()}
+        for name, figures in found.items()
+    }
+
+
+def ratios(of: Mapping[str, Figures], reference: str) -> dict[str, Figures]:
+    """Return how many times the reference's figure each contender's is."""
+    return {
+        name: {
+            figure: round(value / of[reference][figure], 2)
+            for figure, value in figures.items()
+            if of[reference][figure]
+        }
+        for name, figures in of.items()
+        if name != reference
+    }
+
+
+def _rounded(figure: float) -> float:
+    return round(figure) if figure >= 1_000 else round(figure, 2)
+
+
+def _run(options: argparse.Namespace) -> None:
+    names = _chosen(options)
+    rounds: list[dict[str, Figures]] = []
+    for number in range(options.rounds):
+        rounds.append({})
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            contender = _opened(name, f"{options.run}{number}")
+            rounds[-1][name] = asyncio.run(_course(contender, options.events, options.seconds))
+            print(name, rounds[-1][name], flush=True)
+        results = _results(names, rounds, options)
+        if options.record:  # also when a later round is interrupted
+            record("atomicity", options.record, results)
+    print(_table(results["medians"]))
+    for name, figures in results[f"times_{_reference(names)}"].items():
+        print(f"{name}, times {_reference(names)}:", figures)
+
+
+def _table(of: Mapping[str, Figures]) -> str:
+    """Return figures as a table in Markdown, a column for each contender."""
+    figures = next(iter(of.values()))
+    rows = [[figure, *(f"{each[figure]:,}" for each in of.values())] for figure in figures]
+    head = [["", *of], ["---"] * (len(of) + 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in head + rows)
+
+
+def _reference(names: Sequence[str]) -> str:
+    """Return what others are compared with: Debezium as fast as it can be had, if it takes part."""
+    return next((name for name in reversed(DEBEZIUM) if name in names), names[0])
+
+
+def _chosen(options: argparse.Namespace) -> list[str]:
+    if not options.ways:
+        return [*OURS, *(DEBEZIUM if options.debezium else ())]
+    names: list[str] = options.ways.split(",")
+    unknown = [name for name in names if name not in CONTENDERS]
+    if unknown:
+        raise SystemExit(f"there is no {', '.join(unknown)}; there are {', '.join(CONTENDERS)}")
+    return names
+
+
+def _results(
+    names: list[str], rounds: list[dict[str, Figures]], options: argparse.Namespace
+) -> dict[str, Any]:
+    reference, middle = _reference(names), medians(rounds)
+    return {
+        "events": options.events,
+        "latency_s": options.seconds,
+        "load_average": [round(each, 1) for each in os.getloadavg()],
+        "medians": middle,
+        f"times_{reference}": ratios(middle, reference),
+        "rounds": rounds,
+    }
+
+
+def _opened(name: str, run: str) -> Contender:
+    url, kafka = os.environ["SLACKWATER_POSTGRESQL_URL"], os.environ["SLACKWATER_KAFKA_URL"]
+    return CONTENDERS[name](name, run, url, kafka)
+
+
+def _relay(name: str, run: str) -> None:
+    """Be the relay process of one of our ways, until it or who started it is ended."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    url, kafka = os.environ["SLACKWATER_POSTGRESQL_URL"], os.environ["SLACKWATER_KAFKA_URL"]
+
+    async def relay() -> None:
+        await OURS[name](name, run, url, kafka).relay()
+
+    asyncio.run(relay())
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=30_000)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--ways", default="OUTBOX,LOG_OUTBOX")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--debezium", action="store_true", help="Debezium's engine beside ours")
+    parser.add_argument("--ways", help=f"only these, of {', '.join(CONTENDERS)}")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--events", type=int, default=20_000, help="of a backlog")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of the measure of latency")
+    parser.add_argument("--record", nargs="?", const="atomicity", help="name of the result")
+    parser.add_argument("--run", default=secrets.token_hex(3), help="part of all names")
     parser.add_argument("--relay", help="of the child process: the way that it relays")
-    parser.add_argument("--run", default=secrets.token_hex(3))
-    parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
-    url, kafka = os.environ["SLACKWATER_POSTGRESQL_URL"], os.environ["SLACKWATER_KAFKA_URL"]
     if options.relay:
-        asyncio.run(Measured(Publishing(options.relay), options.run, url, kafka).relay().run())
-        return
-    rounds: list[dict[str, dict[str, Any]]] = []
-    for number in range(options.rounds):
-        found: dict[str, dict[str, Any]] = {}
-        for way in options.ways.split(","):
-            run = f"{options.run}{number}"
-            measured = Measured(Publishing(way), run, url, kafka)
-            found[way] = asyncio.run(_measured(measured, run, kafka, options))
-            print(way, found[way], flush=True)
-        rounds.append(found)
-    if options.record:
-        record("atomicity", "atomicity", {"events": options.events, "rounds": rounds})
-
-
-async def _measured(
-    measured: Measured, run: str, kafka: str, options: argparse.Namespace
-) -> dict[str, Any]:
-    try:
-        return await measure(measured, run, kafka, options.events, options.seconds)
-    finally:
-        await measured.close()
+        _relay(options.relay, options.run)
+    else:
+        _run(options)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ def record(program: str, name: str, results: Mapping[str, Any]) -> None:
     """Write results to `benchmarks/results/<name>.json`."""
     path = Path(__file__).parent / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
+    started_as = f"-m benchmarks.{program}" if "-m" in sys.orig_argv else f"benchmarks/{program}.py"
     facts = {
-        "command": " ".join([f"python benchmarks/{program}.py", *sys.argv[1:]]),
+        "command": " ".join(["python", started_as, *sys.argv[1:]]),
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "cores": os.cpu_count(),

@@ -26,7 +26,9 @@ from slackwater.testing.database_contract import DatabaseContract
 from slackwater.testing.document_store_contract import DocumentStoreContract
 from slackwater.testing.doorbell_contract import DoorbellContract
 from slackwater.testing.event_log_contract import EventLogContract
+from slackwater.testing.event_store_contract import EventStoreContract
 from slackwater.testing.progress_store_contract import ProgressStoreContract
+from slackwater.testing.relay_cleaning_contract import RelayCleaningContract
 from slackwater.testing.relay_contract import RelayContract
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
@@ -67,7 +69,14 @@ PORTS = (
         Database,
         DatabaseCapability,
         (_embedded(SqliteDatabase), _on_engine(PostgresqlDatabase, "postgresql")),
-        (DatabaseContract, RelayContract, RelayLineageContract, RelayWritersContract),
+        (
+            DatabaseContract,
+            RelayContract,
+            RelayLineageContract,
+            RelayCleaningContract,
+            RelayWritersContract,
+            EventStoreContract,
+        ),
     ),
     Port(
         "Doorbell",

@@ -7,7 +7,7 @@ Whoever was told to end would then go on for ever.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -34,3 +34,18 @@ def end_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def until_one_fails(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Run tasks until one fails, end the others, and raise what it raised.
+
+    A task group would leave its own cancellation of this task pending (Python 3.11).
+    """
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -43,8 +43,10 @@ class Manifest:
 
         Raises:
             UnknownPartError: there is none of that name.
+            IncompleteTypesError: it cannot read all old versions of its events.
         """
         service: ServiceDefinition = _load(self._services, "service", name)
+        service.event_types.require_complete()
         return service
 
     def topics(self) -> list[Topic]:
@@ -58,8 +60,10 @@ class Manifest:
 
         Raises:
             UnknownPartError: there is none of that name.
+            IncompleteTypesError: it cannot read all old versions of its events.
         """
         projection: Projection = _load(self._projections, "projection", name)
+        projection.event_types.require_complete()
         return projection
 
     def gateway(self) -> GatewayDefinition:

@@ -61,6 +61,12 @@ def _gauge(name: str, text: str, *labels: str) -> Gauge:
     return Gauge(DESCRIPTIONS[-1])
 
 
+def _level(name: str, text: str, *labels: str) -> prometheus_client.Gauge:
+    """Declare a number that is set when it is looked at, or tells itself when it is asked for."""
+    DESCRIPTIONS.append(Description(name, "gauge", labels, text))
+    return prometheus_client.Gauge(name, text, labels)
+
+
 BOUND_SERVED = _histogram(
     "slackwater_bound_served_seconds",
     "Bounds of what was answered, once an answer for each read model and source that it reads.",
@@ -122,6 +128,28 @@ SLOT_RETAINED_BYTES = _set_gauge(
     "source",
 )
 RELAY_EVENTS = _counter("slackwater_relay_events", "Events published.", "source")
+RELAY_REMOVED = _counter(
+    "slackwater_relay_removed_events",
+    "Published events removed from their table, after the retention.",
+    "source",
+)
+OUTBOX_WAITING = _level(
+    "slackwater_outbox_waiting_events",
+    "Events that wait for publishing, as the leading relay has last seen; no more than 100,000 are "
+    "counted.",
+    "source",
+)
+OUTBOX_OLDEST = _level(
+    "slackwater_outbox_oldest_waiting_seconds",
+    "Age of the first event that waited when the leading relay last looked; 0 where none did.",
+    "source",
+)
+OUTBOX_ROWS = _level(
+    "slackwater_outbox_rows_at_most",
+    "Rows of the table of events, as positions from the first to the last: with those that were "
+    "taken by a transaction and given up.",
+    "source",
+)
 PROJECTOR_EVENTS = _counter(
     "slackwater_projector_events", "Events applied; duplicates are not counted.", "read_model"
 )

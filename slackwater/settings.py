@@ -74,6 +74,12 @@ class Settings(BaseSettings):
         ge=1,
         description="A replication slot that keeps more write-ahead log is an error in the log.",
     )
+    outbox_retention_s: int | None = Field(
+        None, ge=60, description="Published events older than this leave outboxes; else none does."
+    )
+    idempotency_retention_s: int = Field(
+        604_800, ge=3_600, description="Commands repeated later than this are done again."
+    )
     service_urls: dict[str, str] = Field(
         {}, description="Where the write services are, as JSON; else on this host."
     )

@@ -14,7 +14,7 @@ import typer
 
 from slackwater.command_line.options import DataDir, Json
 from slackwater.command_line.process import run_process
-from slackwater.event_log.port import Record
+from slackwater.event_log.port import Record, TopicPartition
 from slackwater.installation import Installation
 from slackwater.parts.consumer_dead_letters import (
     discarded_of_consumers,
@@ -24,6 +24,7 @@ from slackwater.parts.consumer_dead_letters import (
 )
 from slackwater.parts.consumer_replay import replay_consumers
 from slackwater.parts.dead_letters import Chosen, Parked, discarded, letters, parked
+from slackwater.parts.keyless import discard_keyless
 from slackwater.parts.replay import Decision, Replayed, Report, replay
 from slackwater.read_models.dead_letters import DeadLetter
 from slackwater.read_models.discards import Discard, Treatment
@@ -140,6 +141,15 @@ def discard(
     offset: Annotated[
         int | None, typer.Option("--offset", min=0, help="Only the event at this offset.")
     ] = None,
+    partition: Annotated[
+        int | None,
+        typer.Option(
+            "--partition",
+            min=0,
+            help="Leave out the record without a key at --topic and --offset, which has halted "
+            "the read model.",
+        ),
+    ] = None,
     accept_gap: Annotated[
         bool,
         typer.Option("--accept-gap", help="Apply events without those that are missing before."),
@@ -160,8 +170,35 @@ def discard(
         if not text.strip():
             raise typer.BadParameter("say it, for whoever asks later", param_hint=option)
     decision = Decision(by=who, why=why, offset=offset, error=error, accept_gap=accept_gap)
+    if partition is not None:
+        if topic is None or offset is None:
+            raise typer.BadParameter("say --topic and --offset, too", param_hint="--partition")
+        _discard_keyless(
+            data_dir, name, TopicPartition(topic, partition), decision, yes=yes, json=json
+        )
+        return
     chosen = _chosen(name, key, topic=topic)
     _replay(data_dir, chosen, decision, yes=yes, json=json)
+
+
+def _discard_keyless(
+    data_dir: Path | None,
+    name: str,
+    at: TopicPartition,
+    decision: Decision,
+    *,
+    yes: bool,
+    json: bool,
+) -> None:
+    async def work(installation: Installation) -> None:
+        found = await discard_keyless(installation, name, at, decision, apply=yes)
+        if json:
+            typer.echo(msgspec.json.encode(_discard_told(found, name)))
+        else:
+            after = "; restart its projector" if yes else ", if you add --yes"
+            typer.echo(f"{_discard_line(found, name)}{after}")
+
+    _run(data_dir, work)
 
 
 def _user() -> str:

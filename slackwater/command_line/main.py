@@ -7,6 +7,7 @@ import sys
 import typer
 
 from slackwater.command_line import (
+    audit,
     database,
     dead_letter,
     demo,
@@ -34,6 +35,7 @@ doctor.add_to(app)
 lag.add_to(app)
 rebuild.add_to(app)
 dead_letter.add_to(app)
+audit.add_to(app)
 database.add_to(app)
 topics.add_to(app)
 schema.add_to(app)

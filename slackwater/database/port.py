@@ -57,6 +57,13 @@ class Database(Session, Protocol):
     @property
     def capabilities(self) -> frozenset[DatabaseCapability]: ...
 
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` of a single statement that reads, which is a fresh snapshot by itself.
+
+        The same as `read`, and cheaper where a transaction has to be begun and ended.
+        """
+        ...
+
     def lease(self, role: str) -> AbstractAsyncContextManager[Session]:
         """Wait until nobody else holds `role`, and hold it until the end of the context.
 

@@ -26,16 +26,16 @@ from slackwater.database.postgresql_transaction import (
     WRITE,
     StaleConnectionError,
     driver_of,
+    run_statement,
     run_transaction,
 )
 from slackwater.database.repetition import Repetition
 from slackwater.database.transactions import keep_transactions_open
 from slackwater.database.workers import Workers
-from slackwater.outbox.unit_of_work import watch_state_changes
+from slackwater.outbox.tally import watch_state_changes
 
 T = TypeVar("T")
 
-_READERS = 2
 _OUTSIDE_TIMEOUT_S = 300
 
 
@@ -50,6 +50,7 @@ class PostgresqlDatabase:
         *,
         schema: str = "public",
         writers: int = 6,
+        readers: int = 2,
         repeat_timeout_ms: int = 5_000,
         lease_timeout_ms: int = 10_000,
     ) -> None:
@@ -59,6 +60,7 @@ class PostgresqlDatabase:
             url: of libpq, such as `postgresql://user@host:5432/database`.
             schema: the service's own; it is created when it is missing.
             writers: how many transactions run at once in this process.
+            readers: how many reads do.
             repeat_timeout_ms: how long a transaction that loses races is run again.
             lease_timeout_ms: after which silence a lease is given to the next.
         """
@@ -69,12 +71,12 @@ class PostgresqlDatabase:
         self._started = False
         self._name = f"slackwater {schema}"
         self.engine = _create_engine(
-            self._connect, QueuePool, pool_size=writers + _READERS, max_overflow=0
+            self._connect, QueuePool, pool_size=writers + readers, max_overflow=0
         )
         self._lease_engine = _create_engine(self._connect_for_lease, NullPool)
         self._repetition = Repetition(timeout_ms=repeat_timeout_ms)
         self._writers = Workers(f"write {schema}", writers)
-        self._readers = Workers(f"read {schema}", _READERS)
+        self._readers = Workers(f"read {schema}", readers)
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         return await self._writers.run(
@@ -83,6 +85,9 @@ class PostgresqlDatabase:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._readers.run(lambda: translated(lambda: self._run(READ, work)))
+
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        return await self._readers.run(lambda: translated(lambda: self._run(None, work)))
 
     async def outside(self, work: Callable[[RawConnection], T]) -> T:
         """Run `work` on a connection of its own and in no transaction, for what none can hold."""
@@ -108,17 +113,19 @@ class PostgresqlDatabase:
         await self._readers.close()
         await asyncio.to_thread(self.engine.dispose)
 
-    def _run(self, begin: str, work: Callable[[Connection], T]) -> T:
+    def _run(self, begin: str | None, work: Callable[[Connection], T]) -> T:
         try:
             return self._run_once(begin, work)
         except StaleConnectionError:  # other idle ones may have ended with it
             self.engine.dispose()
             return self._run_once(begin, work)
 
-    def _run_once(self, begin: str, work: Callable[[Connection], T]) -> T:
+    def _run_once(self, begin: str | None, work: Callable[[Connection], T]) -> T:
         with self.engine.connect() as connection:
             driver = driver_of(connection)
             try:
+                if begin is None:
+                    return run_statement(connection, work)
                 return run_transaction(connection, begin, work)
             finally:
                 if is_lost(driver):

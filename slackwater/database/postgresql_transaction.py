@@ -51,6 +51,20 @@ def run_transaction(connection: Connection, begin: str, work: Callable[[Connecti
     return outcome
 
 
+def run_statement(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """Run `work` of a single statement that reads; it needs no transaction to see one snapshot.
+
+    Raises:
+        StaleConnectionError: the connection was lost; it may be read again.
+    """
+    try:
+        return work(connection)
+    except Exception as error:
+        if is_lost(driver_of(connection)):
+            raise StaleConnectionError(f"the connection was lost: {error}; try again") from error
+        raise
+
+
 def driver_of(connection: Connection) -> RawConnection:
     """Return the driver's connection below SQLAlchemy's."""
     return cast("RawConnection", connection.connection.driver_connection)

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from slackwater.database.port import DatabaseCapability, Session
 from slackwater.database.sqlite_lease import hold_file
 from slackwater.database.transactions import keep_transactions_open
-from slackwater.outbox.unit_of_work import watch_state_changes
+from slackwater.outbox.tally import watch_state_changes
 from slackwater.sqlite import driver
 from slackwater.sqlite.readers import Readers
 from slackwater.sqlite.writer import Opened, Writer
@@ -48,6 +48,9 @@ class SqliteDatabase:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._readers.run(work)
+
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        return await self.read(work)
 
     def lease(self, role: str) -> AbstractAsyncContextManager[Session]:
         return hold_file(self._path, role, self)

@@ -60,5 +60,6 @@ def _record_of(fetched: Any) -> Record:
         offset=fetched.offset,
         key=(fetched.key or b"").decode(),
         value=fetched.value or b"",
-        headers={name: text.decode() for name, text in fetched.headers},
+        # Other producers (Debezium) send a header without value for what there is not.
+        headers={name: text.decode() for name, text in fetched.headers if text is not None},
     )

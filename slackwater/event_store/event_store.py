@@ -4,14 +4,15 @@ A stream's versions count from 1 without a gap: an append names the version that
 and is refused when the stream has moved on. The same table is the relay's outbox, so an event is
 stored and due for publishing in one write.
 
-Positions may be followed on SQLite alone: its writers come one after another, so no smaller
-position can become visible later. On PostgreSQL one can; follow the event log there.
+All events of a source are followed by their numbers, which the leading relay gives them in the
+order of publication (`slackwater.outbox.unpublished`). Positions would not do: one that was taken
+earlier may become visible later, and whoever has read past it would skip it for ever.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -19,50 +20,85 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 
-from slackwater.database.port import Database
-from slackwater.doorbell import Doorbell
-from slackwater.errors import StructuralError, WrongVersionError
+from slackwater.errors import SlackwaterError, StructuralError, WrongVersionError
+from slackwater.event_store.tables import EventStoreTables
 from slackwater.events.event import EventBody, Recorded
 from slackwater.events.types import EventTypes
-from slackwater.outbox.relay import outbox_bell
-from slackwater.outbox.row import to_event
-from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.row import from_columns
+from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unit_of_work import UnitOfWork
 
-_BATCH_MAX = 500
-_LOOK_INTERVAL_MS = 100
+_VERSION_MAX = 2**63 - 1
 
 
-class Positioned(NamedTuple):
-    """An event with its place in the publication order of its source."""
+class Checkpoint(NamedTuple):
+    """How far a reader of all events has come: a number, which counts in a timeline."""
 
-    position: int
+    timeline: str
+    number: int
+
+
+BEGINNING = Checkpoint("", 0)
+
+
+class Numbered(NamedTuple):
+    """An event with the checkpoint of whoever has processed it."""
+
+    checkpoint: Checkpoint
     recorded: Recorded[Any]
 
 
-class UnorderedPositionsError(StructuralError):
-    """This database does not show events in the order of their positions; follow the event log."""
+class Appended(NamedTuple):
+    """What an append has stored, or had stored before when it is a repeat."""
+
+    events: list[Recorded[Any]]
+    is_repeat: bool
+
+
+class LostEventsError(StructuralError):
+    """The source has lost events that were read; begin again without a checkpoint."""
+
+
+class ReusedEventIdError(SlackwaterError):
+    """An event id stands for another event already; give a new event a new id."""
+
+    def __init__(self, event_id: str) -> None:
+        self.event_id = event_id
+        super().__init__(
+            f"event id {event_id} stands for another event already; give a new event a new id"
+        )
 
 
 class EventStore:
     """The streams of one type of aggregate, in a service's table of events."""
 
     def __init__(
-        self, tables: KernelTables, event_types: EventTypes, source: str, *, aggregate_type: str
+        self, tables: EventStoreTables, event_types: EventTypes, source: str, *, aggregate_type: str
     ) -> None:
+        self.tables = tables
+        self.source = source
+        self.aggregate_type = aggregate_type
         self._events = tables.events
         self._event_types = event_types
-        self._source = source
-        self._aggregate_type = aggregate_type
         # Built once: building a statement costs more than executing it.
         events = self._events
         of_type = events.c.aggregatetype == aggregate_type
         of_one = of_type & (events.c.aggregateid == bindparam("stream_id"))
         of_many = of_type & events.c.aggregateid.in_(bindparam("stream_ids", expanding=True))
         in_order = events.c.aggregateid, events.c.version
+        between = events.c.version.between(bindparam("first"), bindparam("last"))
         self._newest_version = select(func.max(events.c.version)).where(of_one)
-        self._stream = select(events).where(of_one).order_by(*in_order)
+        self._stream = select(events).where(of_one, between).order_by(*in_order)
         self._streams = select(events).where(of_many).order_by(*in_order)
+        self._with_ids = select(events).where(
+            events.c.id.in_(bindparam("event_ids", expanding=True))
+        )
+        self._numbered = (
+            select(events)
+            .where(events.c.number >= bindparam("number"))
+            .order_by(events.c.number)
+            .limit(bindparam("most"))
+        )
 
     def append(
         self,
@@ -71,8 +107,12 @@ class EventStore:
         expected_version: int,
         bodies: Sequence[EventBody],
         partition_key: str,
+        *,
+        event_ids: Sequence[str] | None = None,
     ) -> list[Recorded[Any]]:
         """Append events behind `expected_version` (0: the stream is new), and return them.
+
+        `event_ids` names them, one for each, where they must be recognised (`append_once`).
 
         Raises:
             WrongVersionError: the stream is at another version.
@@ -80,10 +120,54 @@ class EventStore:
         actual = self.version(unit.connection, stream_id)
         if actual != expected_version:
             raise WrongVersionError(stream_id, expected_version, actual)
-        return [
-            self._add(unit, stream_id, version, body, partition_key)
-            for version, body in enumerate(bodies, start=expected_version + 1)
-        ]
+        ids: Sequence[str | None] = event_ids or [None] * len(bodies)
+        new = zip(bodies, ids, strict=True)
+        try:
+            return [
+                unit.add(
+                    body,
+                    aggregate_id=stream_id,
+                    version=version,
+                    partition_key=partition_key,
+                    event_id=event_id,
+                )
+                for version, (body, event_id) in enumerate(new, start=expected_version + 1)
+            ]
+        except IntegrityError as error:
+            # Another writer was between our look and our insert: the version is taken.
+            raise WrongVersionError(stream_id, expected_version, expected_version + 1) from error
+
+    def append_once(
+        self,
+        unit: UnitOfWork,
+        stream_id: str,
+        expected_version: int,
+        bodies: Sequence[EventBody],
+        partition_key: str,
+        *,
+        event_ids: Sequence[str],
+    ) -> Appended:
+        """Append events under ids of their own; a repeat with the same ids appends nothing.
+
+        So an append whose answer was lost may be sent again, however far the stream has come since.
+
+        Raises:
+            WrongVersionError: the stream is at another version, and has no events of these ids.
+            ReusedEventIdError: an id stands for another event.
+        """
+        stored = self.with_ids(unit.connection, event_ids)
+        if stored:
+            self._require_same(stored, stream_id, bodies, event_ids)
+            return Appended(stored, is_repeat=True)
+        appended = self.append(
+            unit, stream_id, expected_version, bodies, partition_key, event_ids=event_ids
+        )
+        return Appended(appended, is_repeat=False)
+
+    def with_ids(self, connection: Connection, event_ids: Sequence[str]) -> list[Recorded[Any]]:
+        """Return those events that there are, in the order of their versions."""
+        stored = self._read(connection, self._with_ids, {"event_ids": list(event_ids)})
+        return sorted(stored, key=lambda recorded: recorded.event.version)
 
     def version(self, connection: Connection, stream_id: str) -> int:
         """Return the version of the stream's newest event, 0 where there is no stream."""
@@ -96,6 +180,7 @@ class EventStore:
         stream_id: str,
         *,
         as_of: datetime | None = None,
+        from_version: int = 1,
         up_to_version: int | None = None,
     ) -> list[Recorded[Any]]:
         """Return a stream in version order, whole or as it once was.
@@ -103,10 +188,9 @@ class EventStore:
         `as_of` ends it before the first event recorded later, so that a clock that was set back
         cannot tear a hole into the past.
         """
-        query = self._stream
-        if up_to_version is not None:
-            query = query.where(self._events.c.version <= up_to_version)
-        history = self._read(connection, query, {"stream_id": stream_id})
+        last = _VERSION_MAX if up_to_version is None else up_to_version
+        asked = {"stream_id": stream_id, "first": from_version, "last": last}
+        history = self._read(connection, self._stream, asked)
         if as_of is None:
             return history
         return list(takewhile(lambda recorded: recorded.event.time <= as_of, history))
@@ -127,7 +211,7 @@ class EventStore:
             select(self._events.c.aggregateid)
             .distinct()
             .where(
-                self._events.c.aggregatetype == self._aggregate_type,
+                self._events.c.aggregatetype == self.aggregate_type,
                 self._events.c.aggregateid > after,
             )
             .order_by(self._events.c.aggregateid)
@@ -136,70 +220,50 @@ class EventStore:
         return list(connection.execute(ids).scalars())
 
     def read_all(
-        self, connection: Connection, *, after_position: int, limit: int
-    ) -> list[Positioned]:
-        """Return the next events of the whole source, in publication order.
+        self, connection: Connection, *, after: Checkpoint = BEGINNING, limit: int
+    ) -> list[Numbered]:
+        """Return the next events of the whole source, in the order of their numbers.
+
+        Numbers have no gaps and become visible one after another, so nothing is skipped behind a
+        checkpoint. In a timeline other than the checkpoint's everything is read from the beginning:
+        the source was restored, or its log lost, and events are told again by their ids.
 
         Raises:
-            UnorderedPositionsError: the database is no SQLite; see the module's docstring.
+            LostEventsError: the source has not come as far as the checkpoint says.
         """
-        if connection.dialect.name != "sqlite":
-            raise UnorderedPositionsError(
-                f"{connection.dialect.name} may show a smaller position later; follow the event log"
+        timeline = current_tick(connection, self.tables.tick).timeline
+        number = after.number if after.timeline == timeline else 0
+        rows = connection.execute(self._numbered, {"number": number, "most": limit + 1}).all()
+        if number and (not rows or rows[0].number != number):
+            raise LostEventsError(
+                f"{self.source} has no event with the number {number} any more; begin again "
+                "without a checkpoint"
             )
-        table = self._events
-        rows = connection.execute(
-            select(table)
-            .where(table.c.position > after_position)
-            .order_by(table.c.position)
-            .limit(limit)
-        )
         return [
-            Positioned(row.position, self._event_types.decode(to_event(row, self._source)))
-            for row in rows
+            Numbered(Checkpoint(timeline, row.number), self.decode(row))
+            for row in (rows[1:] if number else rows[:limit])
         ]
 
-    async def subscribe(
-        self, database: Database, doorbell: Doorbell, *, after_position: int = 0
-    ) -> AsyncIterator[Positioned]:
-        """Yield every event behind a position, then each new one, without end.
+    def decode(self, row: Sequence[Any]) -> Recorded[Any]:
+        """Read an event back from all columns of its row."""
+        return self._event_types.decode(from_columns(row, self.source))
 
-        At most one batch is in memory. Close the iterator to stop.
-        """
-        listener = doorbell.listen(outbox_bell(self._source))
-        try:
-            while True:
-                batch = await self._read_batch(database, after_position)
-                for positioned in batch:
-                    yield positioned
-                    after_position = positioned.position
-                if len(batch) < _BATCH_MAX:
-                    await listener.wait(timeout_ms=_LOOK_INTERVAL_MS)
-        finally:
-            listener.close()
-
-    async def _read_batch(self, database: Database, after_position: int) -> list[Positioned]:
-        return await database.read(
-            lambda connection: self.read_all(
-                connection, after_position=after_position, limit=_BATCH_MAX
-            )
-        )
-
-    def _add(
-        self, unit: UnitOfWork, stream_id: str, version: int, body: EventBody, partition_key: str
-    ) -> Recorded[Any]:
-        try:
-            return unit.add(
-                body, aggregate_id=stream_id, version=version, partition_key=partition_key
-            )
-        except IntegrityError as error:
-            # Another writer was between our look and our insert: the version is taken.
-            raise WrongVersionError(stream_id, version - 1, version) from error
+    def _require_same(
+        self,
+        stored: Sequence[Recorded[Any]],
+        stream_id: str,
+        bodies: Sequence[EventBody],
+        event_ids: Sequence[str],
+    ) -> None:
+        found = [
+            (recorded.event.id, recorded.event.aggregate_type, recorded.event.aggregate_id)
+            for recorded in stored
+        ]
+        asked = [(event_id, self.aggregate_type, stream_id) for event_id in event_ids]
+        if found != asked or [recorded.body for recorded in stored] != list(bodies):
+            raise ReusedEventIdError(stored[0].event.id)
 
     def _read(
         self, connection: Connection, query: Select[Any], asked: Mapping[str, Any]
     ) -> list[Recorded[Any]]:
-        return [
-            self._event_types.decode(to_event(row, self._source))
-            for row in connection.execute(query, asked)
-        ]
+        return [self.decode(row) for row in connection.execute(query, asked).all()]

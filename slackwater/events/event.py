@@ -24,7 +24,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """Why something happens: who asked, and the chain that leads to it.
 
     `correlation_id` is the same from the client's mutation to the last event that follows from it;
-    `causation_id` is the id of the event or request directly before.
+    `causation_id` is what came directly before: the id of an event, or a request (a command, or a
+    service's own periodic work) as `NAME/ID`.
     """
 
     correlation_id: str
@@ -33,9 +34,9 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
     @classmethod
-    def start(cls, actor: str | None = None) -> Cause:
-        """A cause with no predecessor."""
-        return cls(correlation_id=new_id(), actor=actor)
+    def start(cls, actor: str | None = None, causation_id: str | None = None) -> Cause:
+        """A cause with which a chain begins."""
+        return cls(correlation_id=new_id(), causation_id=causation_id, actor=actor)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

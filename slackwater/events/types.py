@@ -1,4 +1,10 @@
-"""The registry of event types: names, schema versions, and upcasters from old versions."""
+"""The registry of event types: names, schema versions, and upcasters from old versions.
+
+    version 1 ── upcaster from 1 ──► version 2 ── upcaster from 2 ──► version 3, the class
+
+A registry is complete when every old version of every type is led to the newest; whoever starts
+asks for that (`require_complete`), so that a gap is not found at the first old event.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from slackwater.errors import PoisonousEventError
+from slackwater.errors import ConfigurationError, PoisonousEventError
 from slackwater.event_log.port import Topic
 from slackwater.events.event import Event, EventBody, Recorded
 
@@ -21,6 +27,10 @@ class UnknownEventTypeError(PoisonousEventError):
 
 class UndecodableEventError(PoisonousEventError):
     """The event's data does not match its type's schema; mend the producer or add an upcaster."""
+
+
+class IncompleteTypesError(ConfigurationError):
+    """The event types cannot read all of their old versions; the message names the upcaster."""
 
 
 class EventType(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +50,7 @@ class EventTypes:
         self._by_name: dict[str, EventType] = {}
         self._by_body: dict[type[EventBody], EventType] = {}
         self._upcasters: dict[tuple[str, int], Upcaster] = {}
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
 
     def register(
         self, name: str, *, aggregate_type: str, topic: Topic, schema_version: int = 1
@@ -58,6 +69,7 @@ class EventTypes:
             )
             self._by_name[name] = event_type
             self._by_body[body] = event_type
+            self._decoders[name] = msgspec.json.Decoder(body)
             return body
 
         return add
@@ -66,10 +78,45 @@ class EventTypes:
         """Register the decorated function: data of `from_version` in, of the next version out."""
 
         def add(upcaster: Upcaster) -> Upcaster:
+            if (name, from_version) in self._upcasters:
+                raise ValueError(
+                    f"event type {name} has two upcasters from version {from_version}; remove one"
+                )
             self._upcasters[name, from_version] = upcaster
             return upcaster
 
         return add
+
+    def require_complete(self) -> None:
+        """Check that every old version of every type is led to the newest, and nothing else is.
+
+        Raises:
+            IncompleteTypesError: an upcaster is missing, or leads from what there is not.
+        """
+        wanted = {
+            (event_type.name, version)
+            for event_type in self
+            for version in range(1, event_type.schema_version)
+        }
+        for name, version in sorted(wanted - self._upcasters.keys()):
+            raise IncompleteTypesError(
+                f"event type {name} is at version {self._by_name[name].schema_version}, and no "
+                f"upcaster leads from version {version}; add upcast({name!r}, "
+                f"from_version={version})"
+            )
+        for name, version in sorted(self._upcasters.keys() - wanted):
+            raise IncompleteTypesError(
+                f"an upcaster leads from version {version} of event type {name}, which "
+                f"{self._newest(name)}; mend its registration"
+            )
+
+    def _newest(self, name: str) -> str:
+        known = self._by_name.get(name)
+        return "is not registered" if known is None else f"is at version {known.schema_version}"
+
+    def find(self, name: str) -> EventType | None:
+        """Return the type of that name on the wire, None where there is none."""
+        return self._by_name.get(name)
 
     def of_body(self, body: type[EventBody]) -> EventType:
         return self._by_body[body]
@@ -105,7 +152,8 @@ class EventTypes:
 
     def _decode_body(self, event: Event, event_type: EventType) -> EventBody:
         if event.schema_version == event_type.schema_version:
-            return msgspec.json.decode(event.data, type=event_type.body)
+            body: EventBody = self._decoders[event.type].decode(event.data)
+            return body
         data = msgspec.json.decode(event.data)
         for version in range(event.schema_version, event_type.schema_version):
             data = self._upcasters[event.type, version](data)

@@ -30,6 +30,7 @@ from slackwater.outbox.mined import (
     lose,
 )
 from slackwater.outbox.publishing import Publishing
+from slackwater.outbox.removal import forget_removed
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unpublished import mark_all_unpublished
 
@@ -98,6 +99,8 @@ def history_of(
     def work(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.execute(delete(tables.events))
+        if tables.removal is not None:
+            forget_removed(connection, tables.removal.removed)
         versions, now = Versions(tables.events), datetime.now(UTC)
         for changes in snapshot.changes(mapping):
             events = versions.count(connection, mapping.events(source, changes, now))

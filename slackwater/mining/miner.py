@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from slackwater.cancellation import until_one_fails
 from slackwater.clock import Clock
 from slackwater.database.port import Session
 from slackwater.database.postgresql import PostgresqlDatabase
@@ -109,7 +110,7 @@ class Miner(Relay):
 
     async def run(self) -> None:
         """Relay whenever nobody else does, and watch the slot, until cancelled."""
-        await _until_one_fails(
+        await until_one_fails(
             [asyncio.create_task(super().run()), asyncio.create_task(self._retention.watch())]
         )
 
@@ -222,13 +223,14 @@ class Miner(Relay):
             listener, interval_min_s=self._tick_interval_min_s, idle_ms=self._idle_ms
         )
         try:
-            await _until_one_fails(
+            await until_one_fails(
                 [
                     telling,
                     asyncio.create_task(mining.mine()),
                     asyncio.create_task(mining.settle()),
                     asyncio.create_task(mining.keep_marking()),
                     asyncio.create_task(ticking),
+                    *self._beside(leader, session),
                 ]
             )
         finally:
@@ -243,18 +245,3 @@ class _Beginning(NamedTuple):
 
     def close(self) -> None:
         self.snapshot.close()
-
-
-async def _until_one_fails(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Run tasks until one fails, end the others, and raise what it raised.
-
-    A task group would leave its own cancellation of this task pending (Python 3.11).
-    """
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

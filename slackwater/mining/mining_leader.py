@@ -264,9 +264,7 @@ class MiningLeader:
         self._is_due.clear()
         positions, done = list(self._unmarked), self._done
         if positions:
-            await self._session.transact(
-                lambda connection: self._leader.mark(connection, positions)
-            )
+            await self._leader.mark(positions)
             del self._unmarked[: len(positions)]
         self._has_marked.set()
         await self._confirm(done)

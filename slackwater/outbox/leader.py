@@ -14,7 +14,7 @@ nothing more. Before its first tick it has made sure that the log holds this sou
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from sqlalchemy import Connection
 
@@ -34,7 +34,8 @@ from slackwater.outbox.mined import (
     read_mined,
     set_position,
 )
-from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.removal import remove
+from slackwater.outbox.tables import KernelTables, is_numbered
 from slackwater.outbox.ticks import (
     current_tick,
     hold_epoch,
@@ -47,12 +48,14 @@ from slackwater.outbox.unpublished import (
     last_unpublished,
     mark_published,
     marked_among,
+    number_published,
     positions_of,
     read_unpublished,
 )
 from slackwater.watermarks.tick import Tick
 
 _BATCH_MAX = 500
+_NUMBERED_MAX = 5_000
 _log = logger("relay")
 
 
@@ -68,13 +71,16 @@ class Leader:
         session: Session,
         log: EventLog,
         clock: Clock,
+        marked: Callable[[], None] = lambda: None,
     ) -> None:
+        """`marked` is called whenever events have been marked as published."""
         self._source = source
         self._topics = tuple(topics)
         self._tables = tables
         self._session = session
         self._event_log = log
         self._clock = clock
+        self._marked = marked
         self._epoch = 0
         self._log_side: LogSide | None = None
 
@@ -111,6 +117,8 @@ class Leader:
         self._log_side = LogSide(
             self._source, topics=self._topics, lead=lead, log=self._event_log, clock=self._clock
         )
+        if is_numbered(self._tables.events):
+            await self._number_published()
         _log.info("relay leads", source=self._source, epoch=tick.epoch, timeline=tick.timeline)
 
     async def step(self) -> int:
@@ -151,26 +159,31 @@ class Leader:
         nothing of that is left.
         """
         last = await self._session.read(self._last_unpublished)
-        while last and (batch := await self._session.read(self._read_batch)):
+        while last is not None and (batch := await self._session.read(self._read_batch)):
             await self.log_side.publish([row.record for row in batch])
-            await self._session.transact(
-                lambda connection, batch=batch: self.mark(  # type: ignore[misc]
-                    connection, [row.position for row in batch]
-                )
-            )
+            await self.mark([row.position for row in batch])
             yield batch
             if batch[-1].position >= last:
                 break
 
-    def mark(self, connection: Connection, positions: Sequence[int]) -> None:
-        """Mark events as published in a transaction, and remember how far the log has them.
+    async def mark(self, positions: Sequence[int]) -> None:
+        """Mark events as published, and remember how far the log has them.
 
         Raises:
             FencedError: another relay has taken the lead.
         """
+        await self._session.transact(lambda connection: self._mark(connection, positions))
+        self._marked()
+
+    def remove(self, connection: Connection, positions: Sequence[int]) -> int:
+        """Remove those of the events that are published in a transaction, and count them.
+
+        Raises:
+            FencedError: another relay has taken the lead.
+        """
+        assert self._tables.removal is not None, "an event store keeps its events"
         hold_epoch(connection, self._tables.tick, self._epoch)
-        mark_published(connection, self._tables.events, positions)
-        keep_acknowledged(connection, self._tables.tick, self.log_side.acknowledged)
+        return remove(connection, self._tables.events, self._tables.removal.removed, positions)
 
     def make_rows(
         self,
@@ -217,6 +230,21 @@ class Leader:
     def tick(self, connection: Connection) -> Tick:
         """Return the tick as this snapshot shows it."""
         return current_tick(connection, self._tables.tick)
+
+    def _mark(self, connection: Connection, positions: Sequence[int]) -> None:
+        hold_epoch(connection, self._tables.tick, self._epoch)
+        mark_published(connection, self._tables.events, positions)
+        keep_acknowledged(connection, self._tables.tick, self.log_side.acknowledged)
+
+    async def _number_published(self) -> None:
+        """Number what a relay of a release that knew no numbers has marked."""
+        while await self._session.transact(self._number_some) == _NUMBERED_MAX:
+            pass
+        self._marked()
+
+    def _number_some(self, connection: Connection) -> int:
+        hold_epoch(connection, self._tables.tick, self._epoch)
+        return number_published(connection, self._tables.events, limit=_NUMBERED_MAX)
 
     def _last_unpublished(self, connection: Connection) -> int | None:
         """Read in one snapshot that shows our epoch, too."""

@@ -15,6 +15,10 @@ takes the lead compares, before its first tick:
 A service looks, too, before it serves: else it could hand out tokens in the old timeline, which is
 reached already by read models that hold the lost history.
 
+Where events were removed from the table, the relay first takes them back from the log
+(`slackwater.outbox.refill`). If that does not have them for certain, nothing begins: it halts and
+claims nothing, because a timeline that lacked them would look as good as any.
+
 Died before the append: the log does not know the source's timeline, so the successor begins another
 one. Died after it: the successor finds it and goes on. No event of a timeline is published before
 the record with which it begins is in the log.
@@ -33,6 +37,8 @@ from slackwater.event_log.port import EventLog, Record, TopicPartition
 from slackwater.event_log.reading import read_between
 from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.logs import logger
+from slackwater.outbox.refill import Refill, UnfitLogError
+from slackwater.outbox.removal import HistoryRemovedError, count_removed
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.ticks import (
     begin_timeline,
@@ -93,6 +99,7 @@ class Lineage:
 
         Raises:
             FencedError: another relay has taken the lead meanwhile.
+            HistoryRemovedError: they have, and neither table nor log has the whole history.
         """
         held, acknowledged = await self._session.transact(
             lambda connection: (
@@ -105,6 +112,8 @@ class Lineage:
         if reason is None and rewriting is not None:
             reason = await self._begin_history(held, rewriting)
         if reason is not None:
+            if rewriting is None:
+                await self._take_back(held, acknowledged, reason)
             held = await self._begin_timeline(held, newest, reason, rewriting)
             acknowledged = {}
         if newest is not None and newest.timeline == held.timeline:
@@ -116,6 +125,7 @@ class Lineage:
 
         Raises:
             FencedError: a relay has taken the lead meanwhile; look again.
+            HistoryRemovedError: they have parted, and it is for the relay to find what was removed.
         """
         # The log may go on meanwhile: what it acknowledged is read before it, the tick after it.
         acknowledged = await self._session.read(
@@ -126,8 +136,13 @@ class Lineage:
             lambda connection: current_tick(connection, self._tables.tick)
         )
         next_epoch = tick._replace(epoch=tick.epoch + 1)
-        if await self._parting(next_epoch, acknowledged, newest) is not None:
-            await self.take_lead()
+        reason = await self._parting(next_epoch, acknowledged, newest)
+        if reason is None:
+            return
+        if missing := await self._session.read(self._count_removed):
+            # Taking back takes long: service and relay would take the lead from one another.
+            raise HistoryRemovedError(self._source, missing, f"{reason}; its relay looks for them")
+        await self.take_lead()
 
     async def _parting(
         self, held: Tick, acknowledged: dict[TopicPartition, int], newest: Watermark | None
@@ -150,17 +165,49 @@ class Lineage:
 
     async def _knows(self, records: Sequence[Record], timeline: str) -> bool:
         """Tell whether the source has these events; late ones of another timeline are void."""
+        ours = [each for each in records if each.headers.get(TIMELINE_HEADER, "") == timeline]
+        return await self._session.read(lambda connection: self._has_all(connection, ours))
+
+    def _has_all(self, connection: Connection, records: Sequence[Record]) -> bool:
+        """Look for those that lie behind what the source says that the log had acknowledged.
+
+        Before that lies nothing that the source has lost: who appended it had read a row, and the
+        rows that were read before those marks are as old as they. It may have been removed.
+        """
+        acknowledged = read_acknowledged(connection, self._tables.tick)
         ids = {
             record.headers.get(ID_HEADER, "")
             for record in records
-            if record.headers.get(TIMELINE_HEADER, "") == timeline
+            if record.offset >= acknowledged.get(record.topic_partition, 0)
         }
-        known = await self._session.read(lambda connection: self._known(connection, ids))
-        return known == ids
-
-    def _known(self, connection: Connection, ids: set[str]) -> set[str]:
         column = self._tables.events.c.id
-        return set(connection.execute(select(column).where(column.in_(ids))).scalars())
+        known = connection.execute(select(column).where(column.in_(ids))).scalars()
+        return ids <= set(known)
+
+    def _count_removed(self, connection: Connection) -> int:
+        removal = self._tables.removal
+        return count_removed(connection, removal.removed) if removal is not None else 0
+
+    async def _take_back(
+        self, held: Tick, acknowledged: dict[TopicPartition, int], reason: str
+    ) -> None:
+        removal = self._tables.removal
+        missing = await self._session.read(self._count_removed)
+        if removal is None or not missing:
+            return
+        refill = Refill(
+            self._source,
+            topics=self._topics,
+            tables=self._tables,
+            removal=removal,
+            session=self._session,
+            log=self._event_log,
+            held=held,
+        )
+        try:
+            await refill.run(acknowledged)
+        except UnfitLogError as error:
+            raise HistoryRemovedError(self._source, missing, f"{reason}, and {error}") from error
 
     async def _begin_history(self, held: Tick, rewriting: Rewriting) -> str | None:
         """Write the first history; return why that cannot be where something was told already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -28,6 +29,7 @@ class LogSide:
         self._event_log = log
         self._clock = clock
         self.acknowledged = dict(lead.acknowledged)
+        self.has_claimed = asyncio.Event()
 
     async def publish(self, records: Sequence[NewRecord]) -> None:
         """Append events; the log has acknowledged all of them when this returns."""
@@ -54,6 +56,7 @@ class LogSide:
         )
         await self._event_log.append([watermark.to_record()])
         metrics.RELAY_TICKS.labels(self._source).inc()
+        self.has_claimed.set()
 
     def _in_timeline(self, record: NewRecord) -> NewRecord:
         return replace(record, headers={**record.headers, TIMELINE_HEADER: self._timeline})

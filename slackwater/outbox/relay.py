@@ -1,7 +1,8 @@
 """The relay of a source: looks for what is unpublished whenever a bell rings or a heartbeat passes.
 
 One of several leads (`slackwater.outbox.turns`): it takes the lead, then makes step after step
-(`slackwater.outbox.leader`) until it is replaced or cut off.
+(`slackwater.outbox.leader`) until it is replaced or cut off. Beside that it removes what is
+published and older than a retention, where there is one (`slackwater.outbox.cleaner`).
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from slackwater.cancellation import end_if_cancelled
+from slackwater.cancellation import end_if_cancelled, until_one_fails
 from slackwater.clock import Clock, SystemClock
 from slackwater.database.port import Database, Session
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog
+from slackwater.outbox.backlog import keep_metering
+from slackwater.outbox.cleaner import Cleaner
 from slackwater.outbox.leader import Leader
-from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.tables import KernelTables, is_numbered
 from slackwater.outbox.turns import take_turns
 
 _IDLE_HEARTBEATS = 1.5
@@ -24,6 +27,11 @@ _IDLE_HEARTBEATS = 1.5
 def outbox_bell(source: str) -> str:
     """The name of the bell that rings when a source has committed events."""
     return f"outbox/{source}"
+
+
+def numbers_bell(source: str) -> str:
+    """The name of the bell that rings when further events of a source have their numbers."""
+    return f"numbers/{source}"
 
 
 class Relay:
@@ -40,8 +48,10 @@ class Relay:
         doorbell: Doorbell,
         heartbeat_ms: int = 100,
         tick_interval_min_ms: int = 20,
+        retention_s: float | None = None,
         clock: Clock | None = None,
     ) -> None:
+        """`retention_s` bounds for how long published events stay; None keeps them for ever."""
         self._source = source
         self._topics = topics
         self._tables = tables
@@ -51,6 +61,7 @@ class Relay:
         self._tick_interval_min_s = tick_interval_min_ms / 1000
         # Longer than a heartbeat: who asks once a heartbeat wakes it, and that one tick will do.
         self._idle_ms = round(_IDLE_HEARTBEATS * heartbeat_ms)
+        self._retention_s = retention_s
         self._clock = clock or SystemClock()
 
     async def run(self) -> None:
@@ -66,11 +77,40 @@ class Relay:
             session=session,
             log=self._event_log,
             clock=self._clock,
+            marked=self._ring_numbers,
         )
+
+    def _ring_numbers(self) -> None:
+        if is_numbered(self._tables.events):
+            self._doorbell.ring(numbers_bell(self._source))
 
     async def _lead(self, session: Session) -> None:
         leader = self.leader(session)
         await leader.take_lead()
+        relaying = asyncio.create_task(self._relay(leader))
+        await until_one_fails([relaying, *self._beside(leader, session)])
+
+    def _beside(self, leader: Leader, session: Session) -> list[asyncio.Task[None]]:
+        """Begin what is done beside publishing, on the same session."""
+        metering = keep_metering(self._source, self._tables.events, session, self._clock)
+        beside = [asyncio.create_task(metering)]
+        if self._retention_s is not None and self._tables.removal is not None:
+            cleaner = self.cleaner(leader, session, self._retention_s)
+            beside.append(asyncio.create_task(cleaner.run()))
+        return beside
+
+    def cleaner(self, leader: Leader, session: Session, retention_s: float) -> Cleaner:
+        """Return what removes events while `leader` leads."""
+        return Cleaner(
+            self._source,
+            tables=self._tables,
+            session=session,
+            leader=leader,
+            clock=self._clock,
+            retention_s=retention_s,
+        )
+
+    async def _relay(self, leader: Leader) -> None:
         listener = self._doorbell.listen(outbox_bell(self._source))
         try:
             while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,50 @@ def to_row(event: Event) -> dict[str, Any]:
         "actor": cause.actor,
         "traceparent": cause.traceparent,
     }
+
+
+def from_columns(row: Sequence[Any], source: str) -> Event:
+    """Read an event of a source from all columns of its table, in their order.
+
+    The same as `to_event`, at half the price: long streams are read by this.
+    """
+    (
+        _,
+        event_id,
+        topic,
+        aggregate_type,
+        aggregate_id,
+        version,
+        type_,
+        schema_version,
+        partition_key,
+        payload,
+        recorded_at,
+        correlation_id,
+        causation_id,
+        actor,
+        traceparent,
+        *_,
+    ) = row
+    return Event(
+        id=event_id,
+        source=source,
+        topic=topic,
+        type=type_,
+        schema_version=schema_version,
+        aggregate_type=aggregate_type,
+        aggregate_id=aggregate_id,
+        version=version,
+        partition_key=partition_key,
+        time=datetime.fromisoformat(recorded_at),
+        data=payload,
+        cause=Cause(
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            actor=actor,
+            traceparent=traceparent,
+        ),
+    )
 
 
 def to_event(row: Any, source: str) -> Event:

@@ -87,6 +87,95 @@ def drop_dead_letters() -> None:
         op.drop_table(table)
 
 
+def allow_removal(*, events: str) -> None:
+    """Let published events be removed from an outbox, and be taken back from the log."""
+    op.create_table(
+        "removed",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+    )
+    _create_events(f"{events}_refill")
+
+
+def forbid_removal(*, events: str) -> None:
+    """Take `allow_removal` back; what was removed stays so."""
+    op.drop_table(f"{events}_refill")
+    op.drop_table("removed")
+
+
+def order_answers_by_age() -> None:
+    """Let the answers to commands be found by their age."""
+    op.create_index("idempotency_recorded_at", "idempotency", ["recorded_at"])
+
+
+def order_answers_by_key_alone() -> None:
+    """Take `order_answers_by_age` back."""
+    op.drop_index("idempotency_recorded_at", "idempotency")
+
+
+def add_numbers(*, events: str) -> None:
+    """Let the events of an event store be numbered in the order of their publication.
+
+    What has been published before is numbered by the next relay that takes the lead: one of the
+    former release may still mark events after this.
+    """
+    op.add_column(events, sa.Column("number", sa.BigInteger()))
+    op.create_index(f"{events}_number", events, ["number"], unique=True)
+    without = sa.and_(sa.column("published") == sa.true(), sa.column("number").is_(None))
+    op.create_index(
+        f"{events}_unnumbered",
+        events,
+        ["position"],
+        sqlite_where=without,
+        postgresql_where=without,
+    )
+
+
+def drop_numbers(*, events: str) -> None:
+    """Take `add_numbers` back."""
+    op.drop_index(f"{events}_unnumbered", events)
+    op.drop_index(f"{events}_number", events)
+    op.drop_column(events, "number")
+
+
+def add_snapshots() -> None:
+    """Let an event store keep what its streams add up to."""
+    op.create_table(
+        "snapshot",
+        sa.Column("aggregatetype", sa.Text(), primary_key=True),
+        sa.Column("aggregateid", sa.Text(), primary_key=True),
+        sa.Column("schemaversion", sa.Integer(), primary_key=True),
+        sa.Column("version", sa.BigInteger(), primary_key=True),
+        sa.Column("eventid", sa.Text(), nullable=False),
+        sa.Column("latest_us", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+    )
+
+
+def drop_snapshots() -> None:
+    """Take `add_snapshots` back."""
+    op.drop_table("snapshot")
+
+
+def add_event_schemas(*, events: str) -> None:
+    """Let an event store remember which versions of which event types it may hold."""
+    known = op.create_table(
+        "event_schema",
+        sa.Column("type", sa.Text(), primary_key=True),
+        sa.Column("schemaversion", sa.Integer(), primary_key=True),
+    )
+    stored = sa.table(events, sa.column("type"), sa.column("schemaversion"))
+    columns = [stored.c.type, stored.c.schemaversion]
+    op.execute(
+        sa.insert(known).from_select(["type", "schemaversion"], sa.select(*columns).distinct())
+    )
+
+
+def drop_event_schemas() -> None:
+    """Take `add_event_schemas` back."""
+    op.drop_table("event_schema")
+
+
 def add_mined() -> None:
     """Let events be made of the database's own log."""
     op.create_table(

@@ -1,16 +1,20 @@
 """The tables that the kernel keeps in each service's private database.
 
-A table of events serves as an outbox or as an event store. Rows stay for ever in both: when source
-and log turn out to have parted, the whole history is published again. Its column names are those of
-Debezium's outbox event router, with ours beside them, so that Debezium can stand in for the relay.
+A table of events serves as an outbox or as an event store. Rows stay for ever in a store, and in an
+outbox unless a retention is set (`slackwater.outbox.cleaner`): when source and log turn out to have
+parted, the whole history is published again. Its column names are those of Debezium's outbox event
+router, with ours beside them, so that Debezium can stand in for the relay.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
@@ -18,14 +22,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     bindparam,
     false,
     insert,
     select,
+    true,
     update,
 )
 
-_INFRASTRUCTURE = {"infrastructure": True}
+INFRASTRUCTURE = {"infrastructure": True}
 _POSITION = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -34,10 +40,11 @@ def is_infrastructure(table: Table) -> bool:
     return bool(table.info.get("infrastructure"))
 
 
-def event_table(name: str, metadata: MetaData) -> Table:
+def event_table(name: str, metadata: MetaData, *, numbered: bool = False) -> Table:
     """Declare a table of events: an outbox, or the store of an event-sourced service.
 
     `position` grows in the order of insertion; `version` counts an aggregate's events without gap.
+    With `numbered`, `number` counts all events without gap, in the order of their publication.
     """
     table = Table(
         name,
@@ -58,8 +65,9 @@ def event_table(name: str, metadata: MetaData) -> Table:
         Column("actor", Text),
         Column("traceparent", Text),
         Column("published", Boolean, nullable=False, server_default=false()),
+        *([Column("number", BigInteger)] if numbered else ()),
         UniqueConstraint("aggregatetype", "aggregateid", "version", name=f"{name}_stream"),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
         sqlite_autoincrement=True,
     )
     unpublished = table.c.published == false()
@@ -69,7 +77,30 @@ def event_table(name: str, metadata: MetaData) -> Table:
         sqlite_where=unpublished,
         postgresql_where=unpublished,
     )
+    if numbered:
+        _index_numbers(table)
     return table
+
+
+def is_numbered(table: Table) -> bool:
+    """Tell whether a table of events gives its events numbers."""
+    return "number" in table.c
+
+
+def unnumbered(table: Table) -> ColumnElement[bool]:
+    """Return what is true of an event that was published by a release that knew no numbers."""
+    return and_(table.c.published == true(), table.c.number.is_(None))
+
+
+def _index_numbers(table: Table) -> None:
+    Index(f"{table.name}_number", table.c.number, unique=True)
+    without = unnumbered(table)
+    Index(
+        f"{table.name}_unnumbered",
+        table.c.position,
+        sqlite_where=without,
+        postgresql_where=without,
+    )
 
 
 def tick_table(metadata: MetaData) -> Table:
@@ -85,8 +116,31 @@ def tick_table(metadata: MetaData) -> Table:
         Column("n", BigInteger, nullable=False),
         Column("timeline", Text, nullable=False),
         Column("acknowledged", LargeBinary, nullable=False),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
+
+
+class Removal(NamedTuple):
+    """The tables of an outbox whose rows may be removed once they are published.
+
+    `removed` has one row: how many events of the history are no longer in the table of events.
+    `refill` gathers them where they are taken back from the log; it is empty otherwise.
+    """
+
+    removed: Table
+    refill: Table
+
+
+def removal_tables(events: str, metadata: MetaData) -> Removal:
+    """Declare what an outbox needs whose rows may be removed."""
+    removed = Table(
+        "removed",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("events", BigInteger, nullable=False),
+        info=INFRASTRUCTURE,
+    )
+    return Removal(removed, event_table(f"{events}_refill", metadata))
 
 
 def mined_table(metadata: MetaData) -> Table:
@@ -105,7 +159,7 @@ def mined_table(metadata: MetaData) -> Table:
         Column("lsn", BigInteger, nullable=False),
         Column("taken", BigInteger, nullable=False),
         Column("lost", Text),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
 
 
@@ -116,7 +170,7 @@ def inbox_table(metadata: MetaData) -> Table:
         metadata,
         Column("consumer", Text, primary_key=True),
         Column("event_id", Text, primary_key=True),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
 
 
@@ -134,7 +188,7 @@ def consumer_progress_table(metadata: MetaData) -> Table:
         Column("position", BigInteger, nullable=False),
         Column("timeline", Text, nullable=False),
         Column("fence", BigInteger, nullable=False),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
 
 
@@ -152,7 +206,7 @@ def consumer_hole_table(metadata: MetaData) -> Table:
         Column("letters", BigInteger, nullable=False),
         Column("error", Text, nullable=False),
         Column("reason", Text, nullable=False),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
     first = table.c.consumer, table.c.topic, table.c.partition, table.c.first_offset
     Index("consumer_hole_first", *first)
@@ -180,13 +234,13 @@ def consumer_dead_letter_table(metadata: MetaData) -> Table:
         Column("discarded_by", Text),
         Column("why", Text),
         Column("discarded_at", Text),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
 
 
 def idempotency_table(metadata: MetaData) -> Table:
     """Declare the answers given to commands that came with an idempotency key."""
-    return Table(
+    table = Table(
         "idempotency",
         metadata,
         Column("key", Text, primary_key=True),
@@ -194,15 +248,26 @@ def idempotency_table(metadata: MetaData) -> Table:
         Column("status", Integer, nullable=False),
         Column("answer", LargeBinary, nullable=False),
         Column("recorded_at", Text, nullable=False),
-        info=_INFRASTRUCTURE,
+        info=INFRASTRUCTURE,
     )
+    Index("idempotency_recorded_at", table.c.recorded_at)
+    return table
 
 
 class KernelTables:
     """All kernel tables of one service, in its own metadata."""
 
-    def __init__(self, metadata: MetaData, *, events: str) -> None:
-        self.events = event_table(events, metadata)
+    def __init__(
+        self, metadata: MetaData, *, events: str, is_outbox: bool = False, numbered: bool = False
+    ) -> None:
+        """Declare them; `events` names the table of events.
+
+        `is_outbox` says that events may be removed once they are published, which an event store
+        never does; `numbered` that they are numbered as they are published, so that one can be
+        followed.
+        """
+        self.events = event_table(events, metadata, numbered=numbered)
+        self.removal = removal_tables(events, metadata) if is_outbox else None
         self.tick = tick_table(metadata)
         self.mined = mined_table(metadata)
         self.inbox = inbox_table(metadata)
@@ -211,7 +276,7 @@ class KernelTables:
         self.consumer_dead_letter = consumer_dead_letter_table(metadata)
         self.idempotency = idempotency_table(metadata)
         # Built once: building a statement costs more than executing it.
-        self.insert_event = insert(self.events)
+        self.insert_event = insert(self.events).inline()  # nobody asks for the position
         self.insert_handled = insert(self.inbox)
         progress = self.consumer_progress
         self.update_consumer_progress = update(progress).where(

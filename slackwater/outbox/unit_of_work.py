@@ -1,19 +1,19 @@
 """A unit of work: a service's state change and its events, committed as one or not at all.
 
 A unit that changed state but added no event refuses to commit: a forgotten event would leave every
-read model wrong for ever, silently.
+read model wrong for ever, silently. Neither counts where a savepoint has taken it back
+(`slackwater.outbox.tally`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import ClauseElement, Connection, Engine, Table, event
-from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy import Connection
 
 from slackwater.errors import SlackwaterError
 from slackwater.events.event import Cause, Event, EventBody, Recorded
@@ -23,12 +23,12 @@ from slackwater.logs import logger
 from slackwater.outbox.log_message import emit_event
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.row import to_row
-from slackwater.outbox.tables import KernelTables, is_infrastructure
+from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.tally import tally_of, tallying
 
 T = TypeVar("T")
 BodyT = TypeVar("BodyT", bound=EventBody)
 
-_STATE_CHANGED = "slackwater_state_changed"
 _log = logger("unit of work")
 
 
@@ -57,18 +57,24 @@ class UnitOfWork:
         self._tables = tables
         self._event_types = event_types
         self._publishing = publishing
-        self._added = 0
 
     def add(
-        self, body: BodyT, *, aggregate_id: str, version: int, partition_key: str
+        self,
+        body: BodyT,
+        *,
+        aggregate_id: str,
+        version: int,
+        partition_key: str,
+        event_id: str | None = None,
     ) -> Recorded[BodyT]:
         """Add the event that makes its aggregate `version`; it is published after the commit.
 
+        Give `event_id` only where a repeat must be recognised; it is the event's name for ever.
         Where events are inferred from changed rows, nothing is written: the rows say it.
         """
         event_type = self._event_types.of_body(type(body))
         event = Event(
-            id=new_id(),
+            id=event_id or new_id(),
             source=self._source,
             topic=event_type.topic.name,
             type=event_type.name,
@@ -82,7 +88,9 @@ class UnitOfWork:
             cause=self.cause,
         )
         self._write(event)
-        self._added += 1
+        tally = tally_of(self.connection)
+        if tally is not None:
+            tally.add_event()
         return Recorded(event, body)
 
     def _write(self, event: Event) -> None:
@@ -97,10 +105,9 @@ class UnitOfWork:
 
         For rows that no read model shows: a tombstone against late events, a copy of others' data.
         """
-        info = self.connection.info
-        changed_before = info.get(_STATE_CHANGED, False)
-        yield
-        info[_STATE_CHANGED] = changed_before
+        tally = tally_of(self.connection)
+        with tally.excusing() if tally is not None else nullcontext():
+            yield
         _log.debug("state changed without event", reason=reason)
 
     def run(self, work: Callable[[UnitOfWork], T]) -> T:
@@ -109,27 +116,11 @@ class UnitOfWork:
         Raises:
             ForgottenEventError: rows of the service changed and no event was added.
         """
-        info = self.connection.info
-        info[_STATE_CHANGED] = False
-        before = self._added
-        result = work(self)
+        with tallying(self.connection) as tally:
+            result = work(self)
         is_inferred = self._publishing is Publishing.ROW_CHANGES
-        if info[_STATE_CHANGED] and self._added == before and not is_inferred:
+        if tally.changes and not tally.events and not is_inferred:
             raise ForgottenEventError(
                 "state was changed without an event; add the event that tells of the change"
             )
         return result
-
-
-def watch_state_changes(engine: Engine) -> None:
-    """Make connections of this engine remember that rows of the service itself were changed."""
-
-    @event.listens_for(engine, "after_execute")
-    def remember(connection: Connection, statement: ClauseElement, *_: object) -> None:
-        if isinstance(statement, UpdateBase) and _changes_state(statement):
-            connection.info[_STATE_CHANGED] = True
-
-
-def _changes_state(statement: UpdateBase) -> bool:
-    table = statement.table
-    return not (isinstance(table, Table) and is_infrastructure(table))

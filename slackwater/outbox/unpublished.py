@@ -31,6 +31,7 @@ from slackwater.event_log.port import NewRecord
 from slackwater.events.cloudevents import to_headers
 from slackwater.events.event import Event
 from slackwater.outbox.row import to_event
+from slackwater.outbox.tables import is_numbered, unnumbered
 
 _REPUBLISHED_MAX = 50_000
 
@@ -62,8 +63,21 @@ def count_unpublished(connection: Connection, table: Table) -> int:
 
 
 def mark_published(connection: Connection, table: Table, positions: Sequence[int]) -> None:
-    """Remember that the log has acknowledged these events."""
+    """Remember that the log has acknowledged these events.
+
+    A numbered table counts on: each of them has the next number, by position among themselves, and
+    one that is published again keeps the number that it had. Call this while nobody else marks, and
+    commit before the next call: then numbers become visible in their order.
+    """
     connection.execute(_mark(table), {"positions": list(positions)})
+
+
+def number_published(connection: Connection, table: Table, *, limit: int) -> int:
+    """Number the oldest events that are published and have no number; return how many."""
+    positions = list(connection.execute(_select_unnumbered(table), {"most": limit}).scalars())
+    if positions:
+        mark_published(connection, table, positions)
+    return len(positions)
 
 
 def marked_among(connection: Connection, table: Table, positions: Sequence[int]) -> set[int]:
@@ -78,13 +92,19 @@ def positions_of(connection: Connection, table: Table, event_ids: Sequence[str])
 
 
 def mark_all_unpublished(connection: Connection, table: Table) -> None:
-    """Have every event published again; statement by statement, so that none takes too long."""
-    last = connection.execute(select(func.max(table.c.position))).scalar_one() or 0
-    for first in range(0, last, _REPUBLISHED_MAX):
+    """Have every event published again; statement by statement, so that none takes too long.
+
+    Numbers stay: they order what the source has, whatever has become of the log.
+    """
+    ends = select(func.min(table.c.position), func.max(table.c.position))
+    first, last = connection.execute(ends).one()
+    if last is None:
+        return
+    for start in range(first, last + 1, _REPUBLISHED_MAX):
         connection.execute(
             update(table)
             .where(table.c.published == true())
-            .where(table.c.position.between(first + 1, first + _REPUBLISHED_MAX))
+            .where(table.c.position.between(start, start + _REPUBLISHED_MAX - 1))
             .values(published=False)
         )
 
@@ -108,7 +128,25 @@ def _select_oldest(table: Table) -> Select[Any]:
 @cache
 def _mark(table: Table) -> Update:
     marked = table.c.position.in_(bindparam("positions", expanding=True))
-    return update(table).where(marked).values(published=true())
+    if not is_numbered(table):
+        return update(table).where(marked).values(published=true())
+    ranked = _ranked(table).where(marked).subquery("ranked")
+    numbered = update(table).where(table.c.position == ranked.c.position)
+    return numbered.values(published=true(), number=ranked.c.number)
+
+
+def _ranked(table: Table) -> Select[Any]:
+    """Select events with the numbers that they have or get."""
+    newest = select(func.coalesce(func.max(table.c.number), 0)).scalar_subquery()
+    new_ones = func.count().filter(table.c.number.is_(None)).over(order_by=table.c.position)
+    number = func.coalesce(table.c.number, newest + new_ones)
+    return select(table.c.position, number.label("number"))
+
+
+@cache
+def _select_unnumbered(table: Table) -> Select[int]:
+    without = select(table.c.position).where(unnumbered(table))
+    return without.order_by(table.c.position).limit(bindparam("most"))
 
 
 @cache

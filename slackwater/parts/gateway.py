@@ -38,11 +38,13 @@ def _parts(
     installation: Installation, definition: GatewayDefinition, board: FreshnessBoard
 ) -> GatewayParts:
     def problems() -> list[str]:
-        """Say what will be known soon; what waits for a rebuild is served as unknown meanwhile."""
+        """Say what will be known soon; what waits for somebody is served as unknown meanwhile."""
+        readings = [board.reading(each.name) for each in definition.read_models]
         return [
-            f"read model {read_model.name} has not caught up with {reach.source} yet"
-            for read_model in definition.read_models
-            for reach in board.reading(read_model.name).reaches.values()
+            f"read model {reading.read_model} has not caught up with {reach.source} yet"
+            for reading in readings
+            if reading.halt_reason is None
+            for reach in reading.reaches.values()
             if reach.proven_elsewhere is None and not reach.has_parted
         ]
 

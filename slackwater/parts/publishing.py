@@ -11,10 +11,13 @@ from functools import partial
 from slackwater.adapters import driver
 from slackwater.errors import ConfigurationError
 from slackwater.installation import Installation
+from slackwater.logs import logger
 from slackwater.outbox.mined import check_change, read_mined
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay
 from slackwater.service.definition import ServiceDefinition
+
+_log = logger("relay")
 
 
 class UnpublishableError(ConfigurationError):
@@ -55,7 +58,8 @@ def open_relay(installation: Installation, service: ServiceDefinition) -> Relay:
         UnpublishableError: it cannot publish as the settings say.
     """
     publishing = publishing_of(installation, service.name)
-    kind: Callable[..., Relay] = Relay
+    retention_s = installation.settings.outbox_retention_s
+    kind: Callable[..., Relay] = partial(Relay, retention_s=retention_s)
     if publishing.is_mined:
         with driver("PostgreSQL"):
             from slackwater.mining.miner import Miner
@@ -65,6 +69,8 @@ def open_relay(installation: Installation, service: ServiceDefinition) -> Relay:
             mapping=service.mapping,
             alarm_bytes=installation.settings.retained_log_alarm_mb * 1_000_000,
         )
+        if retention_s is not None:
+            _log.warning("a mined outbox keeps its events for ever", source=service.name)
     return kind(
         service.name,
         topics=service.topics,

@@ -23,6 +23,7 @@ import msgspec
 from slackwater.errors import SlackwaterError, StructuralError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.installation import Installation
+from slackwater.logs import logger
 from slackwater.parts.projector import create_topics, projector_of, runner_of, target_of
 from slackwater.parts.replay import replay_hole
 from slackwater.read_models.dead_letters import Hole, lacks_no_more
@@ -33,6 +34,7 @@ from slackwater.read_models.progress import (
     ReadModelState,
     left_timelines,
 )
+from slackwater.read_models.projection import Projection
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.versions import active_version, versions_of
 from slackwater.watermarks.newest import newest_by_topic
@@ -41,10 +43,15 @@ _REPORT_INTERVAL_S = 0.5
 _HAND_OVER_S = 30.0
 _RATE_WINDOW_MIN_S = 0.2
 _NEAR_EVENTS = 500
+_log = logger("rebuild")
 
 
 class RebuildHaltedError(SlackwaterError):
     """The new version lacks what the one in use has; mend the projection and run it again."""
+
+
+class _OutdatedError(Exception):
+    """Something was discarded that the version may have applied."""
 
 
 class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,11 +115,26 @@ class _Builder:
 async def rebuild(installation: Installation, name: str) -> AsyncIterator[RebuildReport]:
     """Build the next version and switch to it; yield how far it is, last of all `active`.
 
+    When something is discarded meanwhile, which it may have applied, it is begun anew.
+
     Raises:
         RebuildHaltedError: an event cannot be projected that the version in use has.
     """
     projection = installation.manifest.projection(name)
-    model = await _next_version(installation, name)
+    is_done = False
+    while not is_done:
+        model = await _next_version(installation, name)
+        try:
+            async for report in _built(installation, projection, model):
+                yield report
+            is_done = True
+        except _OutdatedError:
+            _log.warning("begins anew, as something was discarded", read_model=name)
+
+
+async def _built(
+    installation: Installation, projection: Projection, model: ModelVersion
+) -> AsyncIterator[RebuildReport]:
     switch = _Switch(installation.documents.progress, model)
     target = target_of(installation, model, saved=switch.try_now)
     await create_topics(installation, projection)
@@ -147,12 +169,16 @@ async def drop_left_versions(installation: Installation, name: str) -> list[int]
 
 
 async def _next_version(installation: Installation, name: str) -> ModelVersion:
-    """Return the version that is being built, or begin one; one with holes is begun anew."""
+    """Return the version that is being built, or begin one.
+
+    One that has holes, or that is outdated, is begun anew.
+    """
     progress = installation.documents.progress
     await active_version(progress, name)
     newest = (await versions_of(progress, name))[-1]
     if not newest.active:
-        if not newest.holes and await _is_of_the_newest_timelines(installation, newest):
+        can_go_on = not (newest.holes or newest.is_outdated)
+        if can_go_on and await _is_of_the_newest_timelines(installation, newest):
             return newest.model
         await target_of(installation, newest.model).drop()
         await progress.forget(newest.model)
@@ -181,13 +207,15 @@ async def _reports(
     replayed: set[tuple[TopicPartition, str | None]] = set()
     while not switch.done.is_set():
         built, active = await _built_and_active(installation, model)
+        if built.is_outdated and not built.active:
+            raise _OutdatedError
         switch.is_near = ends is not None and _is_near(built, active, ends)
         ends = await installation.event_log.end_offsets(_topics(installation, model))
         report = _report(built, ends, speed)
         await switch.try_now()
         lacking = _lacking(built, active)
         if lacking is not None and lacking.key and (lacking.at, lacking.key) not in replayed:
-            # A discard that came after the builder had begun, or a replay by version, made it good.
+            # A replay that went by versions has made it good.
             replayed.add((lacking.at, lacking.key))
             await replay_hole(installation, model, lacking)
             continue

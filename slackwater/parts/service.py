@@ -9,14 +9,18 @@ from slackwater.consumer.runner import ConsumerRunner
 from slackwater.consumer.timelines import Timelines
 from slackwater.database.port import Database
 from slackwater.errors import FencedError, TransientError
+from slackwater.event_store.schemas import EventSchemas
+from slackwater.event_store.tables import EventStoreTables
 from slackwater.events.event import Cause
 from slackwater.http.server import serve
+from slackwater.ids import new_id
 from slackwater.installation import Installation
 from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.relay import outbox_bell
 from slackwater.outbox.ticks import begin_ticks
 from slackwater.parts.publishing import prepare_publishing
+from slackwater.service.answers import OldAnswers
 from slackwater.service.app import ServiceApp
 from slackwater.service.definition import Periodic, ServiceDefinition
 from slackwater.service.migrations import migrate
@@ -44,10 +48,16 @@ async def prepare_service(installation: Installation, service: ServiceDefinition
     """Migrate the service's database and create every topic of its language.
 
     Those that it only listens to, too: then the order in which parts start does not matter.
+
+    Raises:
+        UnknownSchemaError: its event store holds what this release cannot read.
     """
     database = installation.database(service.name)
     await database.transact(lambda connection: migrate(connection, service.migrations))
     await database.transact(lambda connection: begin_ticks(connection, service.tables.tick))
+    if isinstance(service.tables, EventStoreTables):
+        schemas = EventSchemas(service.tables, service.event_types, service.topics)
+        await database.transact(schemas.require_known)
     await installation.event_log.create_topics([*service.event_types.topics, WATERMARKS])
 
 
@@ -108,6 +118,7 @@ class ServicePart:
             tasks.create_task(self._consumed.follow())
             for consumer in self._consumers:
                 tasks.create_task(self._consume(consumer))
+            tasks.create_task(self._old_answers().keep_removing())
             for periodic in self._service.periodic:
                 tasks.create_task(self._repeat(periodic))
             port = self._installation.service_port(self._service.name)
@@ -121,6 +132,14 @@ class ServicePart:
             handler=consumer,
         ).run()
 
+    def _old_answers(self) -> OldAnswers:
+        return OldAnswers(
+            self._service.tables.idempotency,
+            session=self._database,
+            clock=self._installation.clock,
+            retention_s=self._installation.settings.idempotency_retention_s,
+        )
+
     async def _repeat(self, periodic: Periodic) -> None:
         while True:
             try:
@@ -133,7 +152,10 @@ class ServicePart:
         now = self._installation.clock.now()
         if not await self._database.read(lambda connection: periodic.due(connection, now)):
             return
-        cause = Cause.start(actor=f"{self._service.name}.{periodic.name}")
+        cause = Cause.start(
+            actor=f"{self._service.name}.{periodic.name}",
+            causation_id=f"{periodic.name}/{new_id()}",
+        )
         await self._database.transact(
             lambda connection: self._service.unit_of_work(connection, cause=cause, now=now).run(
                 periodic.work

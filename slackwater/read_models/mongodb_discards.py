@@ -27,8 +27,6 @@ class MongodbDiscards:
 
     async def put(self, session: Session, read_model: str, discards: Sequence[Discard]) -> None:
         """Keep discards; of an event the last one counts."""
-        if not discards:
-            return
         stored = [_stored(read_model, discard) for discard in discards]
         writes = [ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in stored]
         await self._discards.bulk_write(writes, session=session)

@@ -30,6 +30,7 @@ from slackwater.read_models.mongodb_holders import MongodbHolders, number_of
 from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
+    LeftVersionError,
     ModelVersion,
     Place,
     ProgressUpdate,
@@ -171,7 +172,9 @@ class MongodbProgressStore:
             await self._collection.update_many(
                 _partitions_of(before), {"$inc": {"fence": 1}}, session=session
             )
-            activated = await self._has_all(session, model, before)
+            built = await self._collection.find_one(_id(model), session=session) or {}
+            is_outdated = built.get("outdated", False)
+            activated = not is_outdated and await self._has_all(session, model, before)
             if not activated:
                 raise _NotYetError
             change = {"$set": {"active": model.version}}
@@ -217,13 +220,15 @@ class MongodbProgressStore:
         Raises:
             FencedError: a partition was not claimed, or was claimed by somebody else since.
             ConflictError: of a key that events are parked behind, nothing is parked any more.
+            LeftVersionError: something is discarded, and a later version is active.
             UnknownReadModelError: no position moves, and the version was dropped.
         """
         claim, events = update.claim, update.events_applied
         parking = MongodbParking()
         if update.parked:
             parking = await self._dead_letters.parking(session, claim.model, update.parked)
-        await self._discards.put(session, claim.model.read_model, update.discarded)
+        if update.discarded:
+            await self._discard(session, update)
         if not update.positions:
             await self._count_events(session, claim.model, events)
             return  # no claim fences this off, so the version itself must still be there
@@ -300,6 +305,23 @@ class MongodbProgressStore:
         await self._collection.bulk_write(raises, session=session)
         found = self._collection.find({"$or": ids}, session=session, batch_size=_BATCH_SIZE)
         return {_partition(document): document for document in await found.to_list()}
+
+    async def _discard(self, session: Session, update: ProgressUpdate) -> None:
+        """Keep discards, and versions that may have applied them from being activated.
+
+        A switch that is on its way has changed what it switches to, and one of the two is repeated.
+        """
+        model = update.claim.model
+        active = await self._active(model, session)
+        if active > model.version:
+            raise LeftVersionError(model)
+        await self._discards.put(session, model.read_model, update.discarded)
+        others = {
+            "_id.read_model": model.read_model,
+            "_id.version": {"$exists": True, "$nin": [model.version, active]},
+            "_id.topic": {"$exists": False},
+        }
+        await self._collection.update_many(others, {"$set": {"outdated": True}}, session=session)
 
     async def _count_events(self, session: Session, model: ModelVersion, events: int) -> None:
         change = {"$inc": {"events_applied": events}}
@@ -408,4 +430,5 @@ def _progress_of(
             if document.get("written", 0) > document["position"]
         },
         holes=holes,
+        is_outdated=stored.get("outdated", False),
     )

@@ -57,6 +57,17 @@ class ActiveVersionError(StructuralError):
         )
 
 
+class LeftVersionError(StructuralError):
+    """Readers have left this version meanwhile; discard of the one that they use now."""
+
+    def __init__(self, model: ModelVersion) -> None:
+        self.model = model
+        super().__init__(
+            f"readers have left version {model.version} of {model.read_model} meanwhile; "
+            "do it again"
+        )
+
+
 class ReadModelState(StrEnum):
     """What a projector says of itself."""
 
@@ -80,7 +91,8 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
     `timelines` names the timeline of each position; without a name the stored one stays. `parked`
     holds events that are passed without being applied, in the order of their offsets; they become
     durable together with the positions, and once, however often they are saved. So do `discarded`
-    ones, of which the last decision counts.
+    ones, of which the last decision counts, and with them other versions that are not active become
+    outdated.
     """
 
     claim: Claim
@@ -100,6 +112,8 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     A partition has no timeline before anything of it was applied.
     `holes` is what the positions have passed without applying it. Where there are very many, the
     last ones are told of together (`Hole.keys`); none is left out.
+    `is_outdated` says of a version that is being built that something was discarded since it was
+    begun, which it may have applied: it can never be activated.
     """
 
     model: ModelVersion
@@ -111,6 +125,7 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     events_applied: int
     written: dict[TopicPartition, int] = {}
     holes: tuple[Hole, ...] = ()
+    is_outdated: bool = False
 
     def has_parted(self, other: ReadModelProgress, at: TopicPartition) -> bool:
         """Tell whether this version follows a partition in another timeline than `other`."""
@@ -141,6 +156,7 @@ class ProgressStore(Protocol):
         Raises:
             FencedError: a partition was claimed by somebody else since.
             ConflictError: of a key that events are parked behind, nothing is parked any more.
+            LeftVersionError: something is discarded, and a later version is active.
         """
         ...
 
@@ -200,8 +216,8 @@ class ProgressStore(Protocol):
         lost, and nobody will ever have it.
 
         Returns:
-            False when it has not applied everything that the active version has; nothing is
-            changed then. True, and it is active and RUNNING, otherwise.
+            False when it has not applied everything that the active version has, or is outdated;
+            nothing is changed then. True, and it is active and RUNNING, otherwise.
 
         Raises:
             UnknownReadModelError: the version is not registered.

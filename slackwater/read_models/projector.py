@@ -43,6 +43,18 @@ from slackwater.read_models.target import Target, load_rows
 _log = logger("projector")
 
 
+class KeylessEventError(StructuralError):
+    """A record has no key and cannot be applied, so nobody knows what must wait behind it."""
+
+    def __init__(self, read_model: str, record: Record, reason: object = "") -> None:
+        at = f"--topic {record.topic} --partition {record.partition} --offset {record.offset}"
+        super().__init__(
+            f"a record without a key cannot be applied, and what must wait behind it nobody knows"
+            f"{reason and f' ({reason})'}; mend its producer, leave it out with `slackwater "
+            f"dead-letter discard {read_model} {at} --why …`, and restart the projector"
+        )
+
+
 class Projector:
     """Implements `BatchHandler` for one version of a projection."""
 
@@ -120,7 +132,7 @@ class Projector:
 
     async def _park(self, claim: Claim, record: Record, error: PoisonousEventError) -> None:
         if not record.key:
-            raise error
+            raise KeylessEventError(self._projection.name, record, error) from error
         letter = (await self._parking_of(claim)).letter(record, error)
         positions = {record.topic_partition: record.offset + 1}
         await self._commit([], self._update(claim, positions, parked=[letter]))

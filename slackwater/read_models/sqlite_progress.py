@@ -19,6 +19,7 @@ from slackwater.read_models.discards import Discard
 from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
+    LeftVersionError,
     ModelVersion,
     ProgressUpdate,
     ReadModelProgress,
@@ -69,11 +70,17 @@ _CREATE_WRITTEN = """
 """
 _HAS_TIMELINE = "SELECT 1 FROM pragma_table_info('progress_partitions') WHERE name = 'timeline'"
 _ADD_TIMELINE = "ALTER TABLE progress_partitions ADD COLUMN timeline TEXT"
+_HAS_OUTDATED = "SELECT 1 FROM pragma_table_info('progress_read_models') WHERE name = 'outdated'"
+_ADD_OUTDATED = "ALTER TABLE progress_read_models ADD COLUMN outdated INTEGER NOT NULL DEFAULT 0"
+_OUTDATE = """
+    UPDATE progress_read_models SET outdated = 1
+    WHERE read_model = ? AND version <> ? AND NOT active
+"""
 _REGISTER = """
     INSERT INTO progress_read_models (read_model, version, active, state) VALUES (?, ?, ?, ?)
     ON CONFLICT DO NOTHING
 """
-_HAS_ACTIVE = "SELECT 1 FROM progress_read_models WHERE read_model = ? AND active"
+_ACTIVE = "SELECT version FROM progress_read_models WHERE read_model = ? AND active"
 _IS_REGISTERED = "SELECT active FROM progress_read_models WHERE read_model = ? AND version = ?"
 _CLAIM = """
     INSERT INTO progress_partitions (read_model, version, topic, partition, fence, position)
@@ -117,8 +124,8 @@ _FORGET = (
     "DELETE FROM progress_written WHERE read_model = ? AND version = ?",
 )
 _LOAD_READ_MODELS = """
-    SELECT read_model, version, active, state, reason, events_applied FROM progress_read_models
-    ORDER BY read_model, version
+    SELECT read_model, version, active, state, reason, events_applied, outdated
+    FROM progress_read_models ORDER BY read_model, version
 """
 _LOAD_WRITTEN = """
     SELECT read_model, version, topic, partition, written.position FROM progress_written AS written
@@ -246,6 +253,7 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
     Raises:
         FencedError: a partition was not claimed, or was claimed by somebody else since.
         ConflictError: of a key that events are parked behind, nothing is parked any more.
+        LeftVersionError: something is discarded, and a later version is active.
         UnknownReadModelError: no position moves, and the version was dropped.
     """
     claim = update.claim
@@ -261,9 +269,19 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
                 f"{partition.topic}; stop writing and claim it anew"
             )
     sqlite_dead_letters.park(connection, claim.model, update.parked)
-    sqlite_discards.put(connection, claim.model.read_model, update.discarded)
+    if update.discarded:
+        _discard(connection, update)
     if update.events_applied:
         connection.execute(_COUNT_EVENTS, (update.events_applied, *claim.model))
+
+
+def _discard(connection: Connection, update: ProgressUpdate) -> None:
+    model = update.claim.model
+    active = connection.execute(_ACTIVE, (model.read_model,)).fetchall()
+    if active and active[0][0] > model.version:
+        raise LeftVersionError(model)
+    sqlite_discards.put(connection, model.read_model, update.discarded)
+    connection.execute(_OUTDATE, model)
 
 
 def _create_tables(connection: Connection) -> None:
@@ -274,10 +292,12 @@ def _create_tables(connection: Connection) -> None:
     sqlite_discards.create_table(connection)
     if not connection.execute(_HAS_TIMELINE).fetchall():  # made before there were any
         connection.execute(_ADD_TIMELINE)
+    if not connection.execute(_HAS_OUTDATED).fetchall():
+        connection.execute(_ADD_OUTDATED)
 
 
 def _register(connection: Connection, model: ModelVersion) -> None:
-    is_first = not connection.execute(_HAS_ACTIVE, (model.read_model,)).fetchall()
+    is_first = not connection.execute(_ACTIVE, (model.read_model,)).fetchall()
     state = ReadModelState.RUNNING if is_first else ReadModelState.REBUILDING
     connection.execute(_REGISTER, (*model, is_first, state)).close()
 
@@ -313,17 +333,20 @@ def _activate(connection: Connection, model: ModelVersion) -> bool:
     _require_registered(connection, model)
     if connection.execute(_IS_BEHIND, (model.version, model.read_model)).fetchall():
         return False
-    if not _lacks_no_more(connection, model):
+    if not _may_follow(connection, model):
         return False
     connection.execute(_ACTIVATE, (model.version, model.read_model))
     _set_state(connection, model, ReadModelState.RUNNING, None)
     return True
 
 
-def _lacks_no_more(connection: Connection, model: ModelVersion) -> bool:
+def _may_follow(connection: Connection, model: ModelVersion) -> bool:
+    """Tell whether nothing is parked or discarded that speaks against a switch."""
     entries = _load(connection)
     active = active_entry(entries, model.read_model)
     new = next(entry for entry in entries if entry.model == model)
+    if new.is_outdated:
+        return False
     return active is None or lacks_no_more(
         new.holes, active.holes, but_of=left_timelines(new, active)
     )
@@ -366,8 +389,15 @@ def _load(connection: Connection) -> list[ReadModelProgress]:
             events_applied=events_applied,
             written=written[model],
             holes=sqlite_dead_letters.listed_holes(connection, model),
+            is_outdated=bool(outdated),
         )
-        for read_model, version, active, state, reason, events_applied in connection.execute(
-            _LOAD_READ_MODELS
-        )
+        for (
+            read_model,
+            version,
+            active,
+            state,
+            reason,
+            events_applied,
+            outdated,
+        ) in connection.execute(_LOAD_READ_MODELS)
     ]

@@ -99,7 +99,7 @@ class ServiceApp:
             return problem(400, "BAD_USER_INPUT", f"use a key of 1 to {_KEY_LENGTH_MAX} characters")
         if not await self._consumed.wait_for(read_after, timeout_ms=_READ_AFTER_TIMEOUT_MS):
             return problem(503, "STALE_READ", "the service has not taken in that write yet; repeat")
-        return await self._execute(command, body, key, _cause(request))
+        return await self._execute(command, body, key, _cause(request, command))
 
     async def _execute(
         self, command: CommandType, body: msgspec.Struct, key: str | None, cause: Cause
@@ -206,10 +206,12 @@ def _parse_ticks(header: str) -> dict[str, Tick]:
     return ticks
 
 
-def _cause(request: Request) -> Cause:
+def _cause(request: Request, command: CommandType) -> Cause:
+    """Return why the command's events happen: because of the command, by its name and request."""
+    request_id = request.headers.get("slackwater-causation-id") or new_id()
     return Cause(
         correlation_id=request.headers.get("slackwater-correlation-id") or new_id(),
-        causation_id=request.headers.get("slackwater-causation-id"),
+        causation_id=f"{command.name}/{request_id}",
         actor=request.headers.get("slackwater-actor"),
         traceparent=request.headers.get("traceparent"),
     )

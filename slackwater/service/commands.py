@@ -1,9 +1,9 @@
 """Commands: requests to change state, which may be refused.
 
 A command that comes with an idempotency key has its answer stored in the transaction of its effect.
-Sent again after a crash or a lost answer, it changes nothing and gets the first answer. A refusal
-is not stored: it changed nothing, so a repeat may well be decided anew, when the product is known
-or the credit is there.
+Sent again after a crash or a lost answer, it changes nothing and gets the first answer, until that
+has become too old (`slackwater.service.answers`). A refusal is not stored: it changed nothing, so a
+repeat may well be decided anew, when the product is known or the credit is there.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ COUNTERS = Topic(name="counting.events", partitions=3)
 
 event_types = EventTypes()
 metadata = MetaData()
-tables = KernelTables(metadata, events="outbox")
+tables = KernelTables(metadata, events="outbox", is_outbox=True)
 counters = Table(
     "counter",
     metadata,
@@ -53,8 +53,12 @@ def infer_raises(changes: Sequence[RowChange]) -> Iterator[Inferred]:
 mapping = RowMapping(event_types=event_types, tables=(MappedTable(counters),), infer=infer_raises)
 
 
-def unit_of_work(connection: Connection, publishing: Publishing = Publishing.OUTBOX) -> UnitOfWork:
-    """Return a unit of work of the counting domain."""
+def unit_of_work(
+    connection: Connection,
+    tables: KernelTables = tables,
+    publishing: Publishing = Publishing.OUTBOX,
+) -> UnitOfWork:
+    """Return a unit of work of the counting domain, whose events go to the outbox or elsewhere."""
     return UnitOfWork(
         connection,
         source=SOURCE,

@@ -127,6 +127,13 @@ class DatabaseContract(AdapterContract):
             await other.transact(_raise_c)
             assert await database.read(_count_events) == number + 2
 
+    async def test_a_read_of_one_statement_sees_every_commit_that_returned_on_any_handle(
+        self, database: Database, other: Database
+    ) -> None:
+        for count in range(1, 6):
+            await other.transact(_raise_c)
+            assert await database.read_one(_value_of_c) == count
+
     async def test_a_read_is_one_snapshot_whatever_is_committed_meanwhile(
         self, database: Database, other: Database
     ) -> None:

@@ -182,12 +182,7 @@ class EventSourceContract(SourceContract):
 
     @asynccontextmanager
     async def _relaying(self, directory: Path) -> AsyncIterator[Process]:
-        of_source = self.source_type
-        program = (
-            f"from {of_source.__module__} import {of_source.__name__} as source_type\n"
-            f"{self.opening_program(directory)}\n"
-            f"log_directory = {str(directory / 'log')!r}\n{_RELAY_FOR_EVER}"
-        )
+        program = self.relaying_program(directory)
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
         try:
             yield process
@@ -195,17 +190,6 @@ class EventSourceContract(SourceContract):
             if process.returncode is None:
                 process.kill()
             await process.wait()
-
-
-_RELAY_FOR_EVER = """
-import asyncio
-from pathlib import Path
-from slackwater.event_log.sqlite import SqliteEventLog
-async def main():
-    log = SqliteEventLog(Path(log_directory), doorbell)
-    await source_type(database, doorbell, log).relay().run()
-asyncio.run(main())
-"""
 
 
 class _FailingLog(LogAround):

@@ -21,6 +21,7 @@ from slackwater.read_models.discards import Discard, Treatment
 from slackwater.read_models.progress import (
     ActiveVersionError,
     Claim,
+    LeftVersionError,
     ModelVersion,
     ProgressStore,
     ProgressUpdate,
@@ -509,6 +510,29 @@ class ProgressStoreContract(AdapterContract):
         await store.save(discarding(built, discard(9)))
         await store.forget(NEXT)
         assert await store.discards(READ_MODEL.read_model, limit=10) == [discard(9)]
+
+    async def test_a_version_begun_before_a_discard_is_outdated(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await store.register(NEXT)
+        await other.save(discarding(claim, discard(9)))
+        assert {each.model: each.is_outdated for each in await store.load()} == {
+            READ_MODEL: False,
+            NEXT: True,
+        }
+        assert not await store.activate(NEXT)
+        after = NEXT._replace(version=NEXT.version + 1)
+        await store.register(after)
+        assert await store.activate(after)
+
+    async def test_of_a_version_that_readers_have_left_nothing_is_discarded(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        await store.register(NEXT)
+        assert await store.activate(NEXT)
+        with pytest.raises(LeftVersionError, match=r"version 1 of .* meanwhile"):
+            await store.save(discarding(claim, discard(9)))
+        assert await store.discards(READ_MODEL.read_model, limit=10) == []
 
     async def test_a_closed_hole_is_gone_with_its_letters_and_no_other(
         self, store: ProgressStore, other: ProgressStore, claim: Claim

@@ -11,13 +11,13 @@ import asyncio
 import sys
 import threading
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import pytest
-from sqlalchemy import Connection, false, select
+from sqlalchemy import Connection, MetaData, false, insert, select
 
 from slackwater.clock import SystemClock
 from slackwater.database.port import Database, DatabaseCapability, Session
@@ -42,6 +42,7 @@ from slackwater.outbox.leader import Leader
 from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay, outbox_bell
+from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.outbox.unpublished import count_unpublished
@@ -60,24 +61,21 @@ _RELAY_FOR_EVER = """
 import asyncio
 from pathlib import Path
 from slackwater.event_log.sqlite import SqliteEventLog
-from slackwater.outbox.relay import Relay
-from slackwater.testing import counting
 async def main():
-    await Relay(
-        counting.SOURCE,
-        topics=[counting.COUNTERS.name],
-        tables=counting.tables,
-        database=database,
-        log=SqliteEventLog(Path(log_directory), doorbell),
-        doorbell=doorbell,
-    ).run()
+    log = SqliteEventLog(Path(log_directory), doorbell)
+    await source_type(database, doorbell, log).relay().run()
 asyncio.run(main())
 """
 
 
 class Source:
-    """A database of counters with its doorbell and an event log, whose events a relay publishes."""
+    """A database of counters with its doorbell and an event log, whose events a relay publishes.
 
+    A subclass may keep them in other tables, or raise them otherwise.
+    """
+
+    tables: ClassVar[KernelTables] = counting.tables
+    metadata: ClassVar[MetaData] = counting.metadata
     repeated_max: int | None = None
     """How many events are published again where a leader ended; None: those it was not told of."""
 
@@ -85,6 +83,9 @@ class Source:
 
     overtakes = True
     """Whether an event may be published after one of a greater position."""
+
+    keeps_events = True
+    """Whether the table of events has all that was ever published."""
 
     def __init__(self, database: Database, doorbell: Doorbell, log: EventLog) -> None:
         self.database = database
@@ -95,7 +96,7 @@ class Source:
         return Leader(
             counting.SOURCE,
             topics=[counting.COUNTERS.name],
-            tables=counting.tables,
+            tables=self.tables,
             session=session or self.database,
             log=log or self.log,
             clock=SystemClock(),
@@ -105,26 +106,33 @@ class Source:
         return Lineage(
             counting.SOURCE,
             topics=[counting.COUNTERS.name],
-            tables=counting.tables,
+            tables=self.tables,
             session=self.database,
             log=self.log,
             clock=SystemClock(),
         )
 
-    def relay(self, *, log: EventLog | None = None, heartbeat_ms: int = 100) -> Relay:
+    def relay(
+        self,
+        *,
+        log: EventLog | None = None,
+        heartbeat_ms: int = 100,
+        retention_s: float | None = None,
+    ) -> Relay:
         return Relay(
             counting.SOURCE,
             topics=[counting.COUNTERS.name],
-            tables=counting.tables,
+            tables=self.tables,
             database=self.database,
             log=log or self.log,
             doorbell=self.doorbell,
             heartbeat_ms=heartbeat_ms,
+            retention_s=retention_s,
         )
 
     async def prepare(self) -> None:
         """Make what must be there before anything is committed."""
-        await self.database.transact(counting.metadata.create_all)
+        await self.database.transact(self.metadata.create_all)
         await self.log.create_topics([counting.COUNTERS, WATERMARKS])
 
     async def raise_counter(self, counter_id: str) -> None:
@@ -132,26 +140,34 @@ class Source:
 
     def raise_in(self, connection: Connection, counter_id: str) -> None:
         """Raise a counter and tell of it, in a transaction that is open."""
-        unit = self.unit_of_work(connection)
+        self.raise_by(self.unit_of_work(connection), counter_id)
+
+    def raise_by(self, unit: UnitOfWork, counter_id: str) -> None:
+        """Raise a counter and tell of it, as part of a unit of work."""
         unit.run(lambda unit: counting.raise_counter(unit, counter_id))
 
     def unit_of_work(self, connection: Connection) -> UnitOfWork:
         """Return one whose events leave as this source's do."""
-        return counting.unit_of_work(connection, self.publishing)
+        return counting.unit_of_work(connection, self.tables, self.publishing)
+
+    def create(self, connection: Connection, counter_ids: Iterable[str]) -> None:
+        """Create counters that many will raise at once: nobody has to race for their creation."""
+        rows = [{"id": counter_id, "value": 0} for counter_id in counter_ids]
+        connection.execute(insert(counting.counters), rows)
 
     async def tick(self) -> Tick:
         return await self.database.read(
-            lambda connection: current_tick(connection, counting.tables.tick)
+            lambda connection: current_tick(connection, self.tables.tick)
         )
 
     async def unpublished(self) -> int:
         return await self.database.read(
-            lambda connection: count_unpublished(connection, counting.tables.events)
+            lambda connection: count_unpublished(connection, self.tables.events)
         )
 
     def waiting_runs(self, connection: Connection) -> frozenset[str]:
         """Return the correlation ids of events that are visible and not published yet."""
-        table = counting.tables.events
+        table = self.tables.events
         waiting = select(table.c.correlationid).where(table.c.published == false()).distinct()
         return frozenset(connection.execute(waiting).scalars())
 
@@ -197,6 +213,15 @@ class SourceContract(AdapterContract):
     @abstractmethod
     def opening_program(self, directory: Path) -> str:
         """Return Python source that binds `database` and `doorbell` to such, elsewhere."""
+
+    def relaying_program(self, directory: Path) -> str:
+        """Return Python source that relays for ever."""
+        of_source = self.source_type
+        return (
+            f"from {of_source.__module__} import {of_source.__name__} as source_type\n"
+            f"{self.opening_program(directory)}\n"
+            f"log_directory = {str(directory / 'log')!r}\n{_RELAY_FOR_EVER}"
+        )
 
     @pytest.fixture
     async def open_source(self, tmp_path: Path) -> AsyncIterator[Opener]:
@@ -401,7 +426,7 @@ class RelayContract(SourceContract):
         self, source: Source, other: Source
     ) -> None:
         await source.raise_counter("c1")
-        halting = _HaltingSession(source.database)
+        halting = _HaltingSession(source)
         old = source.leader(session=halting)
         await old.take_lead()
         step = asyncio.create_task(old.step())
@@ -446,10 +471,8 @@ class RelayContract(SourceContract):
     async def test_a_standby_takes_over_in_seconds_after_the_leader_was_killed(
         self, source: Source, tmp_path: Path
     ) -> None:
-        program = f"log_directory = {str(tmp_path / 'log')!r}\n{_RELAY_FOR_EVER}"
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", self.opening_program(tmp_path) + program
-        )
+        program = self.relaying_program(tmp_path)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
         try:
             await until(lambda: has_watermarks(source))
             async with running(source.relay()):
@@ -595,16 +618,17 @@ class _ReplacedSession(SessionAround):
 class _HaltingSession(SessionAround):
     """Halts before the commit of the marks."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
+    def __init__(self, source: Source) -> None:
+        super().__init__(source.database)
+        self._events = source.tables.events
         self.has_marked = threading.Event()
         self.may_commit = threading.Event()
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         def halting(connection: Connection) -> T:
-            pending = count_unpublished(connection, counting.tables.events)
+            pending = count_unpublished(connection, self._events)
             outcome = work(connection)
-            if pending and not count_unpublished(connection, counting.tables.events):
+            if pending and not count_unpublished(connection, self._events):
                 self.has_marked.set()
                 assert self.may_commit.wait(_DEADLINE_S)
             return outcome

@@ -23,6 +23,7 @@ from slackwater.event_log.port import EventLog, NewRecord, Record, TopicPartitio
 from slackwater.event_log.sqlite import SqliteEventLog
 from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.local_doorbell import LocalDoorbell
+from slackwater.outbox.leader import Leader
 from slackwater.outbox.ticks import raise_tick
 from slackwater.testing import counting
 from slackwater.testing.claims import AdapterContract, Guarantee, holds
@@ -101,7 +102,7 @@ class RelayLineageContract(AdapterContract):
         kept = await backup(source)
         tick = await source.tick()
         await source.database.transact(
-            lambda connection: raise_tick(connection, counting.tables.tick, tick.epoch)
+            lambda connection: raise_tick(connection, source.tables.tick, tick.epoch)
         )
         await restore(source, kept)
         await (await leading(source)).step()
@@ -145,7 +146,7 @@ class RelayLineageContract(AdapterContract):
         await restore(source, kept)
         await source.database.transact(
             lambda connection: connection.execute(
-                update(counting.tables.tick).values(epoch=1_000)
+                update(source.tables.tick).values(epoch=1_000)
             ).close()
         )
         await (await leading(source)).step()
@@ -324,12 +325,13 @@ class _OvertakenBeforeLog(LogAround):
         return await super().end_offsets(topics)
 
 
-async def advance(source: Source, count: int) -> None:
-    """Commit, publish and claim event after event, in an epoch of its own."""
+async def advance(source: Source, count: int) -> Leader:
+    """Commit, publish and claim event after event, in an epoch of its own; return who did."""
     leader = await leading(source)
     for number in range(count):
         await source.raise_counter(f"c{number % 2}")
         await leader.step()
+    return leader
 
 
 async def part(source: Source) -> None:
@@ -344,7 +346,8 @@ async def backup(source: Source) -> Backup:
     """Return all that is in the source's database."""
     return await source.database.read(
         lambda connection: {
-            table: connection.execute(select(table)).mappings().all() for table in _tables()
+            table: connection.execute(select(table)).mappings().all()
+            for table in source.metadata.sorted_tables
         }
     )
 
@@ -353,16 +356,12 @@ async def restore(source: Source, kept: Backup) -> None:
     """Put the source's database back to what was kept."""
 
     def work(connection: Connection) -> None:
-        for table in _tables():
+        for table in source.metadata.sorted_tables:
             connection.execute(table.delete())
             if rows := [dict(row) for row in kept[table]]:
                 connection.execute(insert(table), rows)
 
     await source.database.transact(work)
-
-
-def _tables() -> list[Table]:
-    return list(counting.metadata.sorted_tables)
 
 
 async def new_log(directory: Path) -> EventLog:
@@ -389,7 +388,7 @@ async def timelines(source: Source) -> set[str]:
 
 async def ids_of(source: Source) -> set[str]:
     """Return the ids of the source's own events."""
-    column = counting.tables.events.c.id
+    column = source.tables.events.c.id
     return await source.database.read(
         lambda connection: set(connection.execute(select(column)).scalars())
     )

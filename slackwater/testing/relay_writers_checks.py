@@ -95,7 +95,7 @@ def check_repeated(placed: Sequence[Placed], unheard: Collection[Place]) -> None
 
 async def count_overtaken(source: Source, placed: Sequence[Placed]) -> int:
     """Count the events that were published after one of a greater position: the hazard was met."""
-    table = counting.tables.events
+    table = source.tables.events
     rows = await source.database.read(
         lambda connection: connection.execute(select(table.c.id, table.c.position)).all()
     )

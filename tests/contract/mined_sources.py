@@ -20,6 +20,7 @@ from slackwater.mining.miner import Miner, slot_of
 from slackwater.mining.slot import Slot
 from slackwater.outbox.publishing import Publishing
 from slackwater.testing import counting
+from slackwater.testing.counter_streams import CounterStreams
 from slackwater.testing.relay_contract import (
     Source,
     SourceContract,
@@ -48,13 +49,13 @@ class MinedOutbox(Source):
 
     @property
     def slot(self) -> Slot:
-        return slot_of(self.mined, counting.tables, self.publishing, counting.mapping)
+        return slot_of(self.mined, self.tables, self.publishing, counting.mapping)
 
     def relay(self, *, log: EventLog | None = None, heartbeat_ms: int = 100) -> Miner:
         return Miner(
             counting.SOURCE,
             topics=[counting.COUNTERS.name],
-            tables=counting.tables,
+            tables=self.tables,
             database=self.mined,
             log=log or self.log,
             doorbell=self.doorbell,
@@ -62,6 +63,10 @@ class MinedOutbox(Source):
             publishing=self.publishing,
             mapping=counting.mapping,
         )
+
+
+class MinedStreams(MinedOutbox, CounterStreams):
+    """The same with an event store in the outbox's place."""
 
 
 class _Inferred(MinedOutbox):

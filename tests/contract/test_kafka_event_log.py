@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from slackwater.errors import StructuralError, TransientError
@@ -347,3 +348,16 @@ def test_the_same_warning_of_the_client_is_logged_once_a_minute() -> None:
     assert [once.filter(record) for record in records] == [True, False, True]
     now[0] = 60.0
     assert once.filter(records[1])
+
+
+async def test_what_another_producer_says_without_a_value_is_left_out(log: KafkaEventLog) -> None:
+    topic = await new_topic(log, partitions=1)
+    producer = AIOKafkaProducer(**cluster().options())
+    await producer.start()
+    try:
+        headers = [("ce_actor", None), ("ce_id", b"1")]
+        await producer.send_and_wait(topic, key=b"key", value=b"{}", headers=headers)
+    finally:
+        await producer.stop()
+    [record] = await read_all(log, topic)
+    assert record.headers == {"ce_id": "1"}

@@ -15,10 +15,12 @@ from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
 from slackwater.testing.event_source_contract import EventSourceContract
+from slackwater.testing.relay_cleaning_contract import RelayCleaningContract
 from slackwater.testing.relay_contract import (
     LogAround,
     RelayContract,
     Source,
+    SourceContract,
     has_events_among,
     has_watermarks,
     running,
@@ -26,14 +28,13 @@ from slackwater.testing.relay_contract import (
 )
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
+from tests.contract.cleaned_sources import CleanedSource
 from tests.postgresql_server import end_connections, own_database, url_of
 
 pytestmark = pytest.mark.engine("postgresql")
 
 
-class TestPostgresqlRelay(
-    RelayContract, EventSourceContract, RelayLineageContract, RelayWritersContract
-):
+class _Postgresql(SourceContract):
     adapter = PostgresqlDatabase
 
     @pytest.fixture(autouse=True)
@@ -56,6 +57,17 @@ class TestPostgresqlRelay(
             f"database = PostgresqlDatabase({url!r}, schema='counting')\n"
             f"doorbell = PostgresqlDoorbell({url!r})\n"
         )
+
+
+class TestPostgresqlRelay(
+    _Postgresql,
+    RelayContract,
+    EventSourceContract,
+    RelayLineageContract,
+    RelayCleaningContract,
+    RelayWritersContract,
+):
+    """The relay of a source that keeps everything."""
 
     async def test_a_leader_whose_connection_is_lost_abandons_its_tick_and_begins_anew(
         self, source: Source, tmp_path: Path
@@ -84,6 +96,12 @@ class TestPostgresqlRelay(
         assert (await source.events(), await source.watermarks()) == ([], [])
         await patient.close()
         await hasty.close()
+
+
+class TestPostgresqlRelayThatCleans(_Postgresql, EventSourceContract, RelayWritersContract):
+    """Whatever happens to relays, removing events beside it does no harm."""
+
+    source_type = CleanedSource
 
 
 class CuttingLog(LogAround):

@@ -11,14 +11,14 @@ from slackwater.database.sqlite import SqliteDatabase
 from slackwater.doorbell import Doorbell
 from slackwater.sockets_doorbell import SocketDoorbell
 from slackwater.testing.event_source_contract import EventSourceContract
-from slackwater.testing.relay_contract import RelayContract
+from slackwater.testing.relay_cleaning_contract import RelayCleaningContract
+from slackwater.testing.relay_contract import RelayContract, SourceContract
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
+from tests.contract.cleaned_sources import CleanedSource
 
 
-class TestSqliteRelay(
-    RelayContract, EventSourceContract, RelayLineageContract, RelayWritersContract
-):
+class _Sqlite(SourceContract):
     adapter = SqliteDatabase
 
     @asynccontextmanager
@@ -36,3 +36,20 @@ class TestSqliteRelay(
             f"database = SqliteDatabase(Path({str(directory)!r}) / 'counting.sqlite')\n"
             f"doorbell = SocketDoorbell(Path({str(directory)!r}))\n"
         )
+
+
+class TestSqliteRelay(
+    _Sqlite,
+    RelayContract,
+    EventSourceContract,
+    RelayLineageContract,
+    RelayCleaningContract,
+    RelayWritersContract,
+):
+    """The relay of a source that keeps everything."""
+
+
+class TestSqliteRelayThatCleans(_Sqlite, EventSourceContract, RelayWritersContract):
+    """Whatever happens to relays, removing events beside it does no harm."""
+
+    source_type = CleanedSource

@@ -37,6 +37,11 @@ def inject_unknown(installation: Running, customer: str, *, followed_by: int = 0
     asyncio.run(_append(installation, customer, events))
 
 
+def inject_keyless(installation: Running, customer: str) -> None:
+    """Append an event that no projection knows, and that has no key; `customer` is whose it is."""
+    asyncio.run(_append(installation, "", [_event(customer, 2, "customers.unheard_of", b"{")]))
+
+
 def inject_unreadable_order(installation: Running, customer: str) -> None:
     """Append the cancelling of an order in a version that nobody knows yet.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.identity import key_of
-from tests.end_to_end.forged_events import inject_unknown
+from tests.end_to_end.forged_events import inject_keyless, inject_unknown
 from tests.end_to_end.harness import Running, Store, running, until
 
 pytestmark = pytest.mark.slow
@@ -115,6 +118,61 @@ def test_a_discard_closes_the_hole_and_a_rebuild_keeps_to_it(tmp_path: Path) -> 
         _run(installation, "rebuild", "customer_orders")
         check()
         assert _run(installation, "dead-letter", "list", "customer_orders") == "Nothing is parked\n"
+
+
+@pytest.mark.timeout(300)
+def test_a_record_without_a_key_halts_what_cannot_apply_it_until_it_is_left_out(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path / "data") as installation:
+        store = installation.store
+        customer = store.create_customer("Somebody")
+        until(lambda: store.customer(customer), lambda found: found is not None)
+        inject_keyless(installation, key_of(customer, "Customer"))
+        halted = until(
+            lambda: _halted(installation, "customer_orders"), lambda reason: reason is not None
+        )
+        assert "a record without a key" in halted
+        token = store.add_product("BOLT", stock=1)
+        query = 'query { product(sku: "BOLT") { stockAvailable } }'
+        assert store.ask(query, after=[token]).data["product"] == {"stockAvailable": 1}
+
+        installation.kill()
+        installation.restart()
+        listed = _entry(store.ask(_LIST), "customers")
+        assert (listed["status"], listed["maxStalenessMs"]) == ("UNKNOWN", None)
+
+        leave_out = _remedy(halted)
+        behind = [f"{int(each) + 1}" if each.isdigit() else each for each in leave_out]
+        refused = installation.command(*behind)
+        assert (refused.returncode, "and not before" in refused.stderr) == (1, True)
+        assert "if you add --yes" in _run(installation, *leave_out)
+        assert "restart its projector" in _run(installation, *leave_out, "--yes")
+        _run(installation, *_remedy(_halted(installation, "order_search") or ""), "--yes")
+        assert "a test" in _run(installation, "dead-letter", "list", "--discarded")
+        installation.kill()
+        installation.restart()
+        until(
+            lambda: _entry(store.ask(_LIST), "customers"), lambda entry: entry["status"] == "LIVE"
+        )
+        token = _set_limit(store, customer, "2000.00")
+        answer = _read(store, customer, token)
+        assert answer.data["customer"]["creditLimit"]["amount"] == "2000.00"
+        _run(installation, "rebuild", "customer_orders")
+        assert _read(store, customer).data["customer"]["creditLimit"]["amount"] == "2000.00"
+
+
+def _remedy(halted: str) -> tuple[str, ...]:
+    """Return the command that the reason of a halt names."""
+    [command] = re.findall(r"`slackwater (dead-letter discard .*) --why …`", halted)
+    return (*shlex.split(command), "--why", "a test")
+
+
+def _halted(installation: Running, read_model: str) -> str | None:
+    """Return why a read model is halted."""
+    told = json.loads(installation.command("lag", "--json", timeout_s=60).stdout)
+    reasons = [each["reason"] for each in told if each.get("read_model") == read_model]
+    return next(filter(None, reasons), None)
 
 
 def _run(installation: Running, *arguments: str) -> str:

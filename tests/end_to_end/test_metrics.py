@@ -14,8 +14,11 @@ SELDOM = {
     "slackwater_unbounded_reads_total",
     "slackwater_projector_poisonous_events_total",
     "slackwater_consumer_poisonous_events_total",
+    "slackwater_relay_removed_events_total",
 }
-"""Filled only when something is not as fresh as demanded, nothing is proven, or an event parked."""
+"""Filled only when something is not as fresh as demanded, nothing is proven, an event is parked, or
+where a retention is set.
+"""
 
 
 def samples(installation: Running) -> dict[tuple[str, str, str], float]:

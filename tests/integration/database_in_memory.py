@@ -11,7 +11,7 @@ from sqlalchemy.pool import StaticPool
 
 from slackwater.database.port import DatabaseCapability, Session
 from slackwater.database.transactions import keep_transactions_open
-from slackwater.outbox.unit_of_work import watch_state_changes
+from slackwater.outbox.tally import watch_state_changes
 
 T = TypeVar("T")
 

@@ -1,12 +1,10 @@
-"""The event store on each kind of database: streams without gaps, and all events in their order."""
+"""The event store on each kind of database: streams without gaps, appended to once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, MetaData
@@ -14,15 +12,11 @@ from sqlalchemy import Connection, MetaData
 from contracts.events import event_types
 from contracts.events.orders import ORDER, CreditAgreed, OrderApproved, OrderShipped, StockAgreed
 from slackwater.database.port import Database
-from slackwater.database.sqlite import SqliteDatabase
 from slackwater.errors import WrongVersionError
-from slackwater.event_store import event_store
-from slackwater.event_store.event_store import EventStore, UnorderedPositionsError
+from slackwater.event_store.event_store import Appended, EventStore, ReusedEventIdError
+from slackwater.event_store.tables import EventStoreTables
 from slackwater.events.event import Cause, EventBody
-from slackwater.outbox.relay import outbox_bell
-from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unit_of_work import UnitOfWork
-from slackwater.testing.doorbell import LocalDoorbell
 from tests.integration.service_bench import OpenDatabase
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,7 +27,7 @@ class Store:
 
     def __init__(self, database: Database, streams: type[EventStore] = EventStore) -> None:
         metadata = MetaData()
-        self.tables = KernelTables(metadata, events="events")
+        self.tables = EventStoreTables(metadata, events="events")
         self.streams = streams(self.tables, event_types, "orders", aggregate_type=ORDER)
         self.database = database
         self.create_all = metadata.create_all
@@ -48,6 +42,15 @@ class Store:
             )
         )
         return appended[-1].event.version
+
+    async def append_once(
+        self, stream: str, expected: int, bodies: Sequence[EventBody], ids: Sequence[str]
+    ) -> Appended:
+        return await self.database.transact(
+            lambda connection: self.streams.append_once(
+                self._unit(connection, START), stream, expected, bodies, "customer-1", event_ids=ids
+            )
+        )
 
     async def load(self, stream: str, **bounds: object) -> list[int]:
         """Return the versions of a stream."""
@@ -77,15 +80,6 @@ class OvertakenStore(EventStore):
 @pytest.fixture
 async def store(open_database: OpenDatabase) -> AsyncIterator[Store]:
     store = Store(open_database("orders"))
-    await store.database.transact(store.create_all)
-    yield store
-    await store.database.close()
-
-
-@pytest.fixture
-async def ordered_store(tmp_path: Path) -> AsyncIterator[Store]:
-    """A store on a database whose positions can be followed."""
-    store = Store(SqliteDatabase(tmp_path / "events.sqlite"))
     await store.database.transact(store.create_all)
     yield store
     await store.database.close()
@@ -149,43 +143,6 @@ async def test_a_clock_set_back_tears_no_hole_into_the_past(store: Store) -> Non
     assert await store.load("a", as_of=START + timedelta(seconds=3)) == [1]
 
 
-async def test_all_events_are_read_in_the_order_of_their_commits(ordered_store: Store) -> None:
-    for version in range(3):
-        for stream in ("b", "a"):
-            await ordered_store.append(stream, version, [CreditAgreed()])
-    seen: list[tuple[str, int]] = []
-    position = 0
-    while batch := await ordered_store.database.read(
-        lambda connection, after=position: ordered_store.streams.read_all(  # type: ignore[misc]
-            connection, after_position=after, limit=4
-        )
-    ):
-        seen += [(one.recorded.event.aggregate_id, one.recorded.event.version) for one in batch]
-        position = batch[-1].position
-    assert seen == [("b", 1), ("a", 1), ("b", 2), ("a", 2), ("b", 3), ("a", 3)]
-
-
-@pytest.mark.parametrize("rings", [True, False])
-async def test_a_subscriber_catches_up_and_then_hears_what_is_new(
-    ordered_store: Store, monkeypatch: pytest.MonkeyPatch, rings: bool
-) -> None:
-    monkeypatch.setattr(event_store, "_BATCH_MAX", 2)
-    doorbell = LocalDoorbell()
-    await ordered_store.append("a", 0, [CreditAgreed()] * 5)
-    subscription = ordered_store.streams.subscribe(
-        ordered_store.database, doorbell, after_position=1
-    )
-    async with asyncio.timeout(10), aclosing(subscription) as events:
-        caught_up = [(await anext(events)).recorded.event.version for _ in range(4)]
-        following = asyncio.ensure_future(anext(events))
-        await ordered_store.append("a", 5, [OrderApproved()])
-        if rings:
-            doorbell.ring(outbox_bell("orders"))
-        live = await following
-    assert caught_up == [2, 3, 4, 5]
-    assert (live.position, live.recorded.event.version) == (6, 6)
-
-
 async def test_streams_are_listed_in_pages(store: Store) -> None:
     for stream in ("c", "a", "b"):
         await store.append(stream, 0, [CreditAgreed(), StockAgreed()])
@@ -198,14 +155,45 @@ async def test_streams_are_listed_in_pages(store: Store) -> None:
     assert (first, rest) == (["a", "b"], ["c"])
 
 
-@pytest.mark.engine("postgresql")
-async def test_positions_that_could_show_up_late_are_not_followed(
-    open_postgresql: OpenDatabase,
+async def test_an_append_that_is_repeated_with_its_ids_is_recognised(store: Store) -> None:
+    bodies, ids = [CreditAgreed(), StockAgreed()], ["id-1", "id-2"]
+    first = await store.append_once("a", 0, bodies, ids)
+    await store.append("a", 2, [OrderApproved()])
+    again = await store.append_once("a", 0, bodies, ids)
+    assert (first.is_repeat, again.is_repeat) == (False, True)
+    assert again.events == first.events
+    assert await store.load("a") == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("stream", "bodies", "ids"),
+    [
+        ("b", [CreditAgreed(), StockAgreed()], ["id-1", "id-2"]),
+        ("a", [StockAgreed(), CreditAgreed()], ["id-1", "id-2"]),
+        ("a", [CreditAgreed(), OrderApproved()], ["id-1", "id-3"]),
+    ],
+    ids=["another stream", "other events", "one id of two"],
+)
+async def test_an_id_that_stands_for_another_event_is_refused(
+    store: Store, stream: str, bodies: Sequence[EventBody], ids: Sequence[str]
 ) -> None:
-    store = Store(open_postgresql("orders"))
-    await store.database.transact(store.create_all)
-    with pytest.raises(UnorderedPositionsError, match="follow the event log"):
-        await store.database.read(
-            lambda connection: store.streams.read_all(connection, after_position=0, limit=1)
+    await store.append_once("a", 0, [CreditAgreed(), StockAgreed()], ["id-1", "id-2"])
+    with pytest.raises(ReusedEventIdError, match="new id"):
+        await store.append_once(stream, 0, bodies, ids)
+    assert await store.load("a") == [1, 2]
+
+
+async def test_of_repeats_at_once_one_is_appended(
+    store: Store, open_database: OpenDatabase
+) -> None:
+    other = Store(open_database("orders"))
+    outcomes = await asyncio.gather(
+        *(
+            each.append_once("a", 0, [CreditAgreed()], ["id-1"])
+            for _ in range(8)
+            for each in (store, other)
         )
-    await store.database.close()
+    )
+    assert sorted(each.is_repeat for each in outcomes) == [False] + [True] * 15
+    assert await store.load("a") == [1]
+    await other.database.close()

@@ -68,8 +68,11 @@ async def test_migrating_again_changes_nothing(service: ServiceDefinition, tmp_p
 
 
 def schema(connection: Connection) -> dict[str, str]:
-    """Return the statement of every table and index but alembic's own."""
+    """Return the statement of every table and index but alembic's own, in single spaces.
+
+    SQLite writes a column that was added later into the statement without a line of its own.
+    """
     rows = connection.execute(
         text("SELECT name, sql FROM sqlite_master WHERE tbl_name <> 'alembic_version'")
     )
-    return {name: sql for name, sql in rows if name != "sqlite_sequence"}
+    return {name: " ".join((sql or "").split()) for name, sql in rows if name != "sqlite_sequence"}

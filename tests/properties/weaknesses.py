@@ -21,6 +21,7 @@ from slackwater.parts import replay as replay_module
 from slackwater.read_models import fold as fold_module
 from slackwater.read_models import projector as projector_module
 from slackwater.read_models import sqlite_dead_letters
+from slackwater.read_models import sqlite_progress as sqlite_progress_module
 from slackwater.read_models.discards import Discards
 from slackwater.read_models.paging import all_discards
 from slackwater.read_models.parking import Parking
@@ -180,6 +181,10 @@ def nobody_knows_what_was_discarded(patch: pytest.MonkeyPatch) -> None:
         return Discards()
 
     patch.setattr(projector_module, "all_discards", nothing)
+
+
+def outdated_versions_are_switched_to(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sqlite_progress_module, "_OUTDATE", "SELECT ?, ?")
 
 
 WEAKNESSES = (
@@ -348,6 +353,21 @@ WEAKNESSES = (
             "discard works",
             "c0 goes the whole way",
             "gateway looks around",
+        ),
+    ),
+    Weakness(
+        outdated_versions_are_switched_to,
+        themes=("poison", "rebuild"),
+        steps=(
+            "c0 goes the whole way",
+            "builder works",
+            "c0 goes the whole way",
+            "commit broken",
+            "c0 goes the whole way",
+            "discard works",
+            "mend",
+            "builder works",
+            "switch",
         ),
     ),
     Weakness(

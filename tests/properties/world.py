@@ -335,7 +335,7 @@ class World:
         """Build the next version, or go on with it."""
         newest = max(await self.progress.load(), key=lambda entry: entry.model)
         model = newest.model
-        if newest.active:
+        if newest.active or newest.is_outdated:
             model = ModelVersion(MODEL.name, newest.model.version + 1)
             await self.progress.register(model)
         await self._project(process, model)

@@ -13,7 +13,8 @@ from sqlalchemy.pool import StaticPool
 
 from slackwater.events.event import Cause, Recorded
 from slackwater.outbox.row import to_event
-from slackwater.outbox.unit_of_work import UnitOfWork, watch_state_changes
+from slackwater.outbox.tally import watch_state_changes
+from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.service.definition import Fact, ServiceDefinition
 from tests.unit.given_events import NOW
 

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, MetaData, Tab
 from slackwater.outbox.tables import KernelTables
 
 metadata = MetaData()
-tables = KernelTables(metadata, events="outbox")
+tables = KernelTables(metadata, events="outbox", is_outbox=True)
 
 customer = Table(
     "customer",

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, MetaData
 from slackwater.outbox.tables import KernelTables
 
 metadata = MetaData()
-tables = KernelTables(metadata, events="outbox")
+tables = KernelTables(metadata, events="outbox", is_outbox=True)
 
 product = Table(
     "product",

@@ -56,23 +56,27 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.document.status is OrderStatus.PENDING
 
 
+def apply(order: Order | None, recorded: Recorded[Any]) -> Order:
+    """Return the order as one more event makes it; the first one makes it of None."""
+    event, body = recorded.event, recorded.body
+    if isinstance(body, OrderPlaced):
+        return Order(version=event.version, document=_placed(recorded))
+    if order is None:
+        raise BrokenStreamError(
+            f"the stream of order {event.aggregate_id} begins with {event.type}; "
+            "restore the database"
+        )
+    document = msgspec.structs.replace(
+        order.document, updated_at=event.time, **_changes(order.document.processing, body)
+    )
+    return Order(version=event.version, document=document)
+
+
 def fold(history: Iterable[Recorded[Any]]) -> Order | None:
     """Return the order that these events make, None where there are none."""
     order: Order | None = None
     for recorded in history:
-        order = _apply(order, recorded)
-    return order
-
-
-def placed(recorded: Recorded[OrderPlaced]) -> Order:
-    """Return the order as its first event makes it."""
-    return _apply(None, recorded)
-
-
-def changed(order: Order, further: Iterable[Recorded[Any]]) -> Order:
-    """Return the order as further events make it."""
-    for recorded in further:
-        order = _apply(order, recorded)
+        order = apply(order, recorded)
     return order
 
 
@@ -116,21 +120,6 @@ def ship(order: Order) -> list[EventBody] | Refusal:
     if order.status is not OrderStatus.APPROVED:
         return _not_now("ORDER_NOT_SHIPPABLE", order, "An approved")
     return [OrderShipped()]
-
-
-def _apply(order: Order | None, recorded: Recorded[Any]) -> Order:
-    event, body = recorded.event, recorded.body
-    if isinstance(body, OrderPlaced):
-        return Order(version=event.version, document=_placed(recorded))
-    if order is None:
-        raise BrokenStreamError(
-            f"the stream of order {event.aggregate_id} begins with {event.type}; "
-            "restore the database"
-        )
-    document = msgspec.structs.replace(
-        order.document, updated_at=event.time, **_changes(order.document.processing, body)
-    )
-    return Order(version=event.version, document=document)
 
 
 def _placed(recorded: Recorded[OrderPlaced]) -> OrderDocument:

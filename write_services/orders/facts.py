@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Row, func, select
 from contracts.timestamps import to_text
 from slackwater.events.event import Recorded
 from slackwater.service.definition import Fact
-from write_services.orders import domain
+from write_services.orders import domain, order_book
 from write_services.orders.domain import Order
+from write_services.orders.order_book import SNAPSHOT_EVERY
 from write_services.orders.tables import order_index, streams
 
 _PAGE_SIZE = 200
@@ -28,12 +29,14 @@ def facts(connection: Connection) -> Iterator[Fact]:
 
 
 def invariants(connection: Connection) -> list[str]:
-    """Say where streams have gaps, or the index does not follow them."""
+    """Say where streams have gaps, or the index or a snapshot does not follow them."""
     violations: list[str] = []
     count = 0
     for history in _histories(connection):
         count += 1
         violations += _broken_stream(history) or _wrong_row(connection, history)
+        if len(history) >= SNAPSHOT_EVERY:
+            violations += _wrong_snapshot(connection, history)
     rows = connection.execute(select(func.count()).select_from(order_index)).scalar_one()
     if rows != count:
         violations.append(f"the index has {rows} orders, but there are {count} streams")
@@ -63,6 +66,14 @@ def _wrong_row(connection: Connection, history: list[Recorded[Any]]) -> list[str
     if order is None or (row is not None and _follows(row, order)):
         return []
     return [f"the index of order {order.document.id} does not follow its events"]
+
+
+def _wrong_snapshot(connection: Connection, history: list[Recorded[Any]]) -> list[str]:
+    order = domain.fold(history)
+    order_id = history[0].event.aggregate_id
+    if order_book.find(connection, order_id) == order:
+        return []
+    return [f"the snapshot of order {order_id} does not follow its events; delete it"]
 
 
 def _follows(row: Row[Any], order: Order) -> bool:

@@ -1,4 +1,7 @@
-"""The book of orders: streams of events, with the index that follows them in one transaction."""
+"""The book of orders: streams of events, with the index that follows them in one transaction.
+
+Few orders have more than five events; snapshots are for the few that somebody keeps changing.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,20 @@ from sqlalchemy import Connection, bindparam, insert, update
 
 from contracts.events.orders import OrderPlaced
 from contracts.timestamps import to_text
+from slackwater.event_store.aggregates import Aggregates, Loaded
+from slackwater.event_store.snapshots import Snapshots
 from slackwater.events.event import EventBody
 from slackwater.outbox.unit_of_work import UnitOfWork
 from write_services.orders import domain
 from write_services.orders.domain import Order
 from write_services.orders.tables import order_index, streams
+
+SNAPSHOT_EVERY = 20
+
+_SNAPSHOT_SCHEMA = 1  # of `Order`, and of how events add up to one: raise it with either
+
+snapshots = Snapshots(streams, Order, schema_version=_SNAPSHOT_SCHEMA)
+orders = Aggregates(streams, snapshots, apply=domain.apply, every=SNAPSHOT_EVERY)
 
 _INSERT = insert(order_index)
 _UPDATE = update(order_index).where(order_index.c.order_id == bindparam("of_order"))
@@ -21,20 +33,18 @@ _UPDATE = update(order_index).where(order_index.c.order_id == bindparam("of_orde
 
 def find(connection: Connection, order_id: str, *, as_of: datetime | None = None) -> Order | None:
     """Return an order as it is, or as it was at a moment."""
-    return domain.fold(streams.load(connection, order_id, as_of=as_of))
+    return orders.find(connection, order_id, as_of=as_of)
 
 
 def find_many(connection: Connection, order_ids: Sequence[str]) -> list[Order]:
     """Return those orders that exist, in the sequence asked for."""
-    histories = streams.load_many(connection, order_ids)
-    folded = (domain.fold(histories.get(order_id, ())) for order_id in order_ids)
-    return [order for order in folded if order is not None]
+    found = orders.find_many(connection, order_ids)
+    return [found[order_id] for order_id in order_ids if order_id in found]
 
 
 def place(unit: UnitOfWork, order_id: str, placed: OrderPlaced) -> Order:
     """Begin an order's stream, with its row in the index."""
-    [recorded] = streams.append(unit, order_id, 0, [placed], placed.customer_id)
-    order = domain.placed(recorded)
+    order = orders.append(unit, order_id, Loaded(0, None), [placed], placed.customer_id)
     _insert_row(unit.connection, order)
     return order
 
@@ -50,8 +60,8 @@ def go_on(unit: UnitOfWork, order: Order, events: Sequence[EventBody]) -> Order:
     if not events:
         return order
     document = order.document
-    appended = streams.append(unit, document.id, order.version, events, document.customer_id)
-    changed = domain.changed(order, appended)
+    loaded = Loaded(order.version, order)
+    changed = orders.append(unit, document.id, loaded, events, document.customer_id)
     _update_row(unit.connection, changed)
     return changed
 

@@ -11,10 +11,10 @@ from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, text
 from contracts.events import event_types
 from contracts.events.orders import ORDER
 from slackwater.event_store.event_store import EventStore
-from slackwater.outbox.tables import KernelTables
+from slackwater.event_store.tables import EventStoreTables
 
 metadata = MetaData()
-tables = KernelTables(metadata, events="events")
+tables = EventStoreTables(metadata, events="events")
 streams = EventStore(tables, event_types, "orders", aggregate_type=ORDER)
 
 order_index = Table(

@@ -20,7 +20,7 @@ from tests.faults.oracle.writers import Writer
 
 WINDOW_S = 3.0
 _END_S = 20.0
-_REBUILD_S = 60.0
+_REBUILD_S = 240.0
 _LOOK_S = 0.05
 KINDS = ("gateway", "service", "relay", "projector")
 _SOURCES = ("customers", "inventory", "orders")

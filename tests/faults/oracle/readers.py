@@ -133,12 +133,13 @@ class Reader:
         try:
             answer = await self._connection.ask(asked.text, asked.variables)
         except (OSError, asyncio.IncompleteReadError):  # the gateway was killed
-            answer = {}
+            self._tally.refused["AWAY"] += 1
             await asyncio.sleep(AWAY_S)
-        self._tally.requests += 1
-        if answer.get("data") is None or "errors" in answer:
-            self._tally.refused += 1
             return
+        if answer.get("data") is None or "errors" in answer:
+            self._tally.refused[_code(answer)] += 1
+            return
+        self._tally.requests += 1
         self._check(asked, answer, began_s, faults)
 
     def _check(
@@ -167,6 +168,12 @@ class Reader:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _code(answer: dict[str, Any]) -> str:
+    """Return the code of the first error of an answer that has no data."""
+    errors = answer.get("errors") or [{}]
+    return str(errors[0].get("extensions", {}).get("code", answer))
 
 
 def _covering(

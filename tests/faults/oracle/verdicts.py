@@ -95,7 +95,9 @@ class Tally:
     by_fault: dict[str, Counter[Verdict]] = field(default_factory=dict)
     stale: int = 0
     requests: int = 0
-    refused: int = 0
+    """Those that were answered; the others count as refused alone."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """By the code of the first error."""
     uncovered: int = 0
     """What was shown and has no entry: nothing was said about it."""
     phantoms: int = 0
@@ -130,7 +132,8 @@ class Tally:
         """Return all figures; slack is bound - true staleness, which is tightness."""
         return {
             "requests": self.requests,
-            "refused": self.refused,
+            "refused": self.refused.total(),
+            "refused_as": dict(self.refused),
             "uncovered": self.uncovered,
             "phantoms": self.phantoms,
             "rounds": self.rounds,

@@ -10,14 +10,14 @@ import pytest
 from msgspec.structs import replace
 
 from slackwater.consumer.timelines import Timelines
-from slackwater.errors import PoisonousEventError, StructuralError, TransientError
+from slackwater.errors import StructuralError, TransientError
 from slackwater.event_log.port import Record
 from slackwater.read_models.dead_letters import Hole
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.parking import LETTERS_MAX
 from slackwater.read_models.progress import ProgressUpdate, ReadModelProgress
 from slackwater.read_models.projection import Projection
-from slackwater.read_models.projector import Projector
+from slackwater.read_models.projector import KeylessEventError, Projector
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
@@ -171,7 +171,7 @@ async def test_an_event_without_a_key_halts(documents: SqliteDocumentStore) -> N
     """Nobody knows what would have to wait behind it."""
     [bad] = records(event("a1", 1, BROKEN))
     projector = await projecting(documents)
-    with pytest.raises(PoisonousEventError):
+    with pytest.raises(KeylessEventError, match="--partition 0 --offset 0"):
         await projector.handle([replace(bad, key="")])
     assert (await load(documents)).positions[AT] == 0
 

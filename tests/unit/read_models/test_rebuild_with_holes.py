@@ -17,7 +17,7 @@ from slackwater.parts.dead_letters import Chosen
 from slackwater.parts.projector import prepare_active, projector_of, target_of
 from slackwater.parts.rebuild import RebuildHaltedError, rebuild
 from slackwater.parts.replay import Decision, replay
-from slackwater.read_models.progress import ModelVersion, ReadModelProgress
+from slackwater.read_models.progress import ModelVersion, ReadModelProgress, ReadModelState
 from slackwater.settings import load_settings
 from slackwater.watermarks.record import WATERMARKS, Watermark
 from tests.unit.read_models import things
@@ -148,6 +148,29 @@ async def test_a_half_built_version_with_holes_is_begun_anew(
     await built(installation)
     found = await active(installation)
     assert (found.model.version, found.holes) == (3, ())
+
+
+async def test_what_is_discarded_while_a_version_is_built_is_left_out_of_it(
+    installation: Installation, rules: _Rules
+) -> None:
+    await project(installation)
+    next_version = ModelVersion(MODEL.read_model, 2)
+    await installation.documents.progress.register(next_version)
+    rules.is_mended = True
+    target = target_of(installation, next_version)
+    await target.prepare()
+    builder = projector_of(installation, target, running=ReadModelState.REBUILDING)
+    await builder.assigned([AT])
+    await builder.handle(BATCH)
+    rules.is_mended = False
+    decision = Decision(by="ops", why="it never fits")
+    [one] = [each async for each in replay(installation, Chosen(), apply=True, decision=decision)]
+    assert one.closed
+    before = await seen(installation, "a1")
+    rules.is_mended = True
+    await built(installation)
+    assert (await active(installation)).model.version == 3
+    assert await seen(installation, "a1") == before
 
 
 async def test_what_a_replay_has_put_into_order_a_rebuild_does_too(

@@ -91,6 +91,25 @@ async def test_a_replay_that_died_before_its_end_is_done_again(
     assert await projecting.seen("a1") == [10, BROKEN, 12]
 
 
+async def test_a_version_that_was_left_meanwhile_is_told(
+    installation: Installation, projecting: Projecting
+) -> None:
+    progress = installation.documents.progress
+    close = progress.close_hole
+    new = await projecting.next_version()
+    await new.handle(event("a1", 1, 10), event("a1", 2, BROKEN), event("a1", 3, 12))
+    await new.handle(event("b1", 1, 20), event("a2", 1, 30), first=3)
+
+    async def switched(*arguments: Any) -> bool:
+        assert await progress.activate(new.target.model)
+        return await close(*arguments)
+
+    progress.close_hole = switched  # type: ignore[method-assign]
+    mend(installation)
+    [one] = await replayed(installation)
+    assert (one.closed, "readers use another version" in (one.reason or "")) == (False, True)
+
+
 async def test_what_is_parked_behind_meanwhile_is_replayed_too(
     installation: Installation, projecting: Projecting
 ) -> None:

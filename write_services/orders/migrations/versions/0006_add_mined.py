@@ -5,7 +5,7 @@ from __future__ import annotations
 from slackwater.outbox.schema import add_mined, drop_mined
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0005"
 
 
 def upgrade() -> None:

@@ -14,8 +14,8 @@ from alembic import op
 
 from slackwater.outbox.schema import add_mined, drop_mined
 
-revision = "0006"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 _ANSWERS = sa.text(
     "SELECT aggregateid, partitionkey, payload, correlationid FROM outbox "

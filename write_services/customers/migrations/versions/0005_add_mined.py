@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from slackwater.outbox.schema import add_mined, drop_mined
 
-revision = "0006"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:

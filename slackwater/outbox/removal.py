@@ -1,0 +1,102 @@
+"""Published events that are old enough leave their table; how many did is never forgotten.
+
+    look for old published rows ──► remove them, count them, and hold the epoch (one transaction)
+
+The count says whether the table still has the whole history. Only then may it be published again
+from there, in another timeline: else that would lack events and nobody would know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from itertools import takewhile
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    true,
+    update,
+)
+
+from slackwater.errors import StructuralError
+
+
+class HistoryRemovedError(StructuralError):
+    """Source and log have parted, and what was removed of the history is not in the log either."""
+
+    code = "HISTORY_REMOVED"
+
+    def __init__(self, source: str, missing: int, reason: str) -> None:
+        self.source = source
+        self.missing = missing
+        super().__init__(
+            f"the histories of {source} and of the log have parted ({reason}), and its table lacks "
+            f"{missing} events that were removed: nothing is published or claimed until the log is "
+            "put back, or those rows are (docs/how-to/bound-the-outbox.md)"
+        )
+
+
+def removable(
+    connection: Connection, table: Table, *, after: int, before: datetime, limit: int
+) -> list[int]:
+    """Return the positions of published rows behind `after`, up to one from before a moment.
+
+    Of the next `limit` rows none is left out that precedes another, so an aggregate's go oldest
+    first. A row that bears a later time than one behind it, from a clock that was ahead, is as old.
+    """
+    rows = connection.execute(_select_next(table), {"after": after, "most": limit})
+    published = list(takewhile(lambda row: row.published, rows.all()))
+    while published and not _is_older(published[-1].recorded_at, before):
+        published.pop()
+    return [row.position for row in published]
+
+
+def remove(connection: Connection, table: Table, removed: Table, positions: Sequence[int]) -> int:
+    """Remove those of the rows that are published, and return how many those were.
+
+    Hold the epoch in the same transaction: then no successor reads the count before it is true.
+    """
+    count = connection.execute(_delete(table), {"positions": list(positions)}).rowcount
+    _set(connection, removed, count_removed(connection, removed) + count)
+    return count
+
+
+def count_removed(connection: Connection, removed: Table) -> int:
+    """Return how many events of the history are no longer in the table."""
+    return connection.execute(select(removed.c.events)).scalar_one_or_none() or 0
+
+
+def forget_removed(connection: Connection, removed: Table) -> None:
+    """Say that the table has the whole history again."""
+    _set(connection, removed, 0)
+
+
+def _set(connection: Connection, removed: Table, count: int) -> None:
+    if not connection.execute(update(removed).values(events=count)).rowcount:
+        connection.execute(insert(removed).values(id=1, events=count))
+
+
+def _is_older(recorded_at: str, before: datetime) -> bool:
+    return datetime.fromisoformat(recorded_at) < before
+
+
+@cache
+def _select_next(table: Table) -> Select[Any]:
+    columns = table.c.position, table.c.published, table.c.recorded_at
+    behind = select(*columns).where(table.c.position > bindparam("after"))
+    return behind.order_by(table.c.position).limit(bindparam("most"))
+
+
+@cache
+def _delete(table: Table) -> Delete:
+    asked = table.c.position.in_(bindparam("positions", expanding=True))
+    return delete(table).where(asked, table.c.published == true())
