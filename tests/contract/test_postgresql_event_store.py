@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.testing.counter_streams import CounterStreams
 from slackwater.testing.event_store_contract import EventStoreContract
 from tests.contract.mined_sources import MinedStreams
@@ -14,8 +15,10 @@ pytestmark = pytest.mark.engine("postgresql")
 
 
 class TestPostgresqlEventStore(_PostgresqlRelay, EventStoreContract):
+    adapter = PostgresqlDatabase
     source_type = CounterStreams
 
 
 class TestMinedEventStore(_MinedOutbox, EventStoreContract):
+    adapter = PostgresqlDatabase
     source_type = MinedStreams
