@@ -34,7 +34,7 @@ from tests.postgresql_server import end_connections, own_database, url_of
 pytestmark = pytest.mark.engine("postgresql")
 
 
-class _Postgresql(SourceContract):
+class PostgresqlSources(SourceContract):
     adapter = PostgresqlDatabase
 
     @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ class _Postgresql(SourceContract):
 
 
 class TestPostgresqlRelay(
-    _Postgresql,
+    PostgresqlSources,
     RelayContract,
     EventSourceContract,
     RelayLineageContract,
@@ -98,7 +98,7 @@ class TestPostgresqlRelay(
         await hasty.close()
 
 
-class TestPostgresqlRelayThatCleans(_Postgresql, EventSourceContract, RelayWritersContract):
+class TestPostgresqlRelayThatCleans(PostgresqlSources, EventSourceContract, RelayWritersContract):
     """Whatever happens to relays, removing events beside it does no harm."""
 
     source_type = CleanedSource

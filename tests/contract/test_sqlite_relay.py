@@ -18,7 +18,7 @@ from slackwater.testing.relay_writers_contract import RelayWritersContract
 from tests.contract.cleaned_sources import CleanedSource
 
 
-class _Sqlite(SourceContract):
+class SqliteSources(SourceContract):
     adapter = SqliteDatabase
 
     @asynccontextmanager
@@ -39,7 +39,7 @@ class _Sqlite(SourceContract):
 
 
 class TestSqliteRelay(
-    _Sqlite,
+    SqliteSources,
     RelayContract,
     EventSourceContract,
     RelayLineageContract,
@@ -49,7 +49,7 @@ class TestSqliteRelay(
     """The relay of a source that keeps everything."""
 
 
-class TestSqliteRelayThatCleans(_Sqlite, EventSourceContract, RelayWritersContract):
+class TestSqliteRelayThatCleans(SqliteSources, EventSourceContract, RelayWritersContract):
     """Whatever happens to relays, removing events beside it does no harm."""
 
     source_type = CleanedSource
