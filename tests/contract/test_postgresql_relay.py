@@ -69,6 +69,8 @@ class TestPostgresqlRelay(
 ):
     """The relay of a source that keeps everything."""
 
+    adapter = PostgresqlDatabase
+
     async def test_a_leader_whose_connection_is_lost_abandons_its_tick_and_begins_anew(
         self, source: Source, tmp_path: Path
     ) -> None:
@@ -101,6 +103,7 @@ class TestPostgresqlRelay(
 class TestPostgresqlRelayThatCleans(PostgresqlSources, EventSourceContract, RelayWritersContract):
     """Whatever happens to relays, removing events beside it does no harm."""
 
+    adapter = PostgresqlDatabase
     source_type = CleanedSource
 
 

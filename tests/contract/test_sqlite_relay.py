@@ -48,8 +48,11 @@ class TestSqliteRelay(
 ):
     """The relay of a source that keeps everything."""
 
+    adapter = SqliteDatabase
+
 
 class TestSqliteRelayThatCleans(SqliteSources, EventSourceContract, RelayWritersContract):
     """Whatever happens to relays, removing events beside it does no harm."""
 
+    adapter = SqliteDatabase
     source_type = CleanedSource
