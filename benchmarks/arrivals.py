@@ -59,10 +59,14 @@ class Arrivals:
         Raises:
             TimeoutError: they have not in three minutes.
         """
-        async with asyncio.timeout(_DEADLINE_S):
-            while len(self.at_s) < count:
-                self._changed.clear()
-                await self._changed.wait()
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                while len(self.at_s) < count:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError as error:
+            came = f"{len(self.at_s)} of {count} events have come in {_DEADLINE_S:.0f} s"
+            raise TimeoutError(came) from error
 
     async def stop(self) -> None:
         if self._reading is not None:

@@ -31,7 +31,7 @@ from benchmarks.backends import RelayBackends
 from benchmarks.contender import Contender
 from benchmarks.contenders import CONTENDERS, DEBEZIUM, OURS
 from benchmarks.record import record
-from benchmarks.relaying import RelayProcess, relaying
+from benchmarks.relaying import RelayError, RelayProcess, relaying
 
 _RATE = 200
 _DRAINS = 2
@@ -144,8 +144,13 @@ def _run(options: argparse.Namespace) -> None:
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             contender = _opened(name, f"{options.run}{number}")
-            rounds[-1][name] = asyncio.run(_course(contender, options.events, options.seconds))
-            print(name, rounds[-1][name], flush=True)
+            try:
+                figures = asyncio.run(_course(contender, options.events, options.seconds))
+            except RelayError as error:  # the others can still be compared
+                print(f"{name} has no figures in round {number + 1}: {error}", flush=True)
+                continue
+            rounds[-1][name] = figures
+            print(name, figures, flush=True)
         results = _results(names, rounds, options)
         if options.record:  # also when a later round is interrupted
             record("atomicity", options.record, results)
@@ -156,7 +161,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _table(of: Mapping[str, Figures]) -> str:
     """Return figures as a table in Markdown, a column for each contender."""
-    figures = next(iter(of.values()))
+    figures = next(iter(of.values()), {})
     rows = [[figure, *(f"{each[figure]:,}" for each in of.values())] for figure in figures]
     head = [["", *of], ["---"] * (len(of) + 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in head + rows)
@@ -186,7 +191,7 @@ def _results(
         "latency_s": options.seconds,
         "load_average": [round(each, 1) for each in os.getloadavg()],
         "medians": middle,
-        f"times_{reference}": ratios(middle, reference),
+        f"times_{reference}": ratios(middle, reference) if reference in middle else {},
         "rounds": rounds,
     }
 

@@ -1,6 +1,6 @@
 """The event store against the Python library `eventsourcing`, on the same PostgreSQL in one run.
 
-    python -m pip install --group bench
+    python -m pip install 'eventsourcing>=9.5,<9.6'
     python -m benchmarks.event_store [--rounds 5] [--seconds 5] [--record]
 
 appends   16 writers, each with a stream of its own, that store one event after another: a second

@@ -14,6 +14,10 @@ _END_S = 15.0
 _SHOWN_BYTES = 2_000
 
 
+class RelayError(Exception):
+    """A relay did not do its work; the message ends with its last words."""
+
+
 class RelayProcess:
     """A relay that runs; its standard input ends with us, whatever ends us."""
 
@@ -38,15 +42,16 @@ class RelayProcess:
         """Wait for something that happens only while it runs.
 
         Raises:
-            RuntimeError: it has ended.
+            RelayError: it has ended, or is too late.
         """
         ending, waiting = (asyncio.ensure_future(each) for each in (self._process.wait(), happens))
         try:
             await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
-                code = self._process.returncode
-                raise RuntimeError(f"the relay has ended ({code}):\n{self._last_words()}")
+                raise RelayError(f"it ended ({self._process.returncode}):\n{self._last_words()}")
             await waiting
+        except TimeoutError as error:
+            raise RelayError(f"{error}:\n{self._last_words()}") from error
         finally:
             ending.cancel()
             waiting.cancel()

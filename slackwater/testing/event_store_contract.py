@@ -242,6 +242,7 @@ class EventStoreContract(SourceContract):
                     writers.create_task(_write(handles[number % _HANDLES], number, written))
                 await until(lambda: has_watermarks(source))
                 await log.strike()
+                written.was_struck = True
             await _until_seen(follower, following, written.committed)
         following.cancel()
         await asyncio.wait([following])
@@ -262,6 +263,8 @@ class Written:
 
     committed = 0
     undone = 0
+    was_struck = False
+    """Whether a relay has failed in between; before that they have not written enough."""
 
 
 class Follower:
@@ -323,7 +326,7 @@ async def _until_seen(follower: Follower, following: asyncio.Task[None], count: 
 async def _write(source: Source, number: int, written: Written) -> None:
     """Raise counters, in long transactions and short ones, and give one in five up."""
     drawn = random.Random(SEED * 100 + number)  # noqa: S311 - repeatable, no secret
-    while written.committed < EVENTS:
+    while written.committed < EVENTS or not written.was_struck:
         is_long, gives_up = drawn.random() < 0.05, drawn.random() < 0.2
         open_s = drawn.uniform(0.05, 0.5) if is_long else 0.0
         shared = [f"shared {each}" for each in sorted(drawn.sample(range(40), 2))]

@@ -34,7 +34,7 @@ from tests.postgresql_server import end_connections, own_database, url_of
 pytestmark = pytest.mark.engine("postgresql")
 
 
-class _Postgresql(SourceContract):
+class PostgresqlSources(SourceContract):
     adapter = PostgresqlDatabase
 
     @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ class _Postgresql(SourceContract):
 
 
 class TestPostgresqlRelay(
-    _Postgresql,
+    PostgresqlSources,
     RelayContract,
     EventSourceContract,
     RelayLineageContract,
@@ -68,6 +68,8 @@ class TestPostgresqlRelay(
     RelayWritersContract,
 ):
     """The relay of a source that keeps everything."""
+
+    adapter = PostgresqlDatabase
 
     async def test_a_leader_whose_connection_is_lost_abandons_its_tick_and_begins_anew(
         self, source: Source, tmp_path: Path
@@ -98,9 +100,10 @@ class TestPostgresqlRelay(
         await hasty.close()
 
 
-class TestPostgresqlRelayThatCleans(_Postgresql, EventSourceContract, RelayWritersContract):
+class TestPostgresqlRelayThatCleans(PostgresqlSources, EventSourceContract, RelayWritersContract):
     """Whatever happens to relays, removing events beside it does no harm."""
 
+    adapter = PostgresqlDatabase
     source_type = CleanedSource
 
 

@@ -18,7 +18,7 @@ from slackwater.testing.relay_writers_contract import RelayWritersContract
 from tests.contract.cleaned_sources import CleanedSource
 
 
-class _Sqlite(SourceContract):
+class SqliteSources(SourceContract):
     adapter = SqliteDatabase
 
     @asynccontextmanager
@@ -39,7 +39,7 @@ class _Sqlite(SourceContract):
 
 
 class TestSqliteRelay(
-    _Sqlite,
+    SqliteSources,
     RelayContract,
     EventSourceContract,
     RelayLineageContract,
@@ -48,8 +48,11 @@ class TestSqliteRelay(
 ):
     """The relay of a source that keeps everything."""
 
+    adapter = SqliteDatabase
 
-class TestSqliteRelayThatCleans(_Sqlite, EventSourceContract, RelayWritersContract):
+
+class TestSqliteRelayThatCleans(SqliteSources, EventSourceContract, RelayWritersContract):
     """Whatever happens to relays, removing events beside it does no harm."""
 
+    adapter = SqliteDatabase
     source_type = CleanedSource

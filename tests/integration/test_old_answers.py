@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -45,6 +46,15 @@ async def test_a_batch_is_bounded_and_takes_the_oldest(
     bench.clock.advance(ms=7 * _DAY_MS - 2)
     assert [await old.remove() for _ in range(3)] == [2, 1, 0]
     assert await bench.database.read(_keys) == {"tea-3", "tea-4"}
+
+
+async def test_instances_remove_at_once_without_harm(bench: ServiceBench) -> None:
+    several = [_old_answers(bench) for _ in range(4)]
+    for number in range(20):
+        await _add(bench, f"tea-{number}")
+    bench.clock.advance(ms=8 * _DAY_MS)
+    assert sum(await asyncio.gather(*(each.remove() for each in several))) == 20
+    assert await bench.database.read(_keys) == set()
 
 
 async def test_a_clock_that_steps_forward_makes_no_answer_old(bench: ServiceBench) -> None:
