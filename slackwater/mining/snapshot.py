@@ -26,6 +26,7 @@ from slackwater.mining.slot import PLUGIN, allowed
 
 _BATCH = 500
 _READING_TIMEOUT = "1h"
+_WAITING = {"lock_timeout": "0", "statement_timeout": "0"}  # a transaction may take its time
 _SETTINGS = {
     "statement_timeout": "5min",
     "idle_in_transaction_session_timeout": _READING_TIMEOUT,
@@ -85,7 +86,7 @@ class SnapshotTaking:
             DatabaseError: the slot is there already, cannot be made now, or was given up.
             UnminableError: it cannot be made; the message says what is to be done.
         """
-        self._making = connect(self._url, name=self._name, replication=True)
+        self._making = connect(self._url, name=self._name, settings=_WAITING, replication=True)
         try:
             with allowed():
                 made = make_slot(self._making, self._slot, PLUGIN)

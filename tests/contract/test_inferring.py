@@ -294,12 +294,13 @@ class TestNewRows(OnPostgresql):
         assert await _rows(source) == 5
 
     async def test_a_transaction_that_stays_open_delays_the_beginning_and_costs_no_lease(
-        self, source: _NewRows, other: _NewRows
+        self, source: _NewRows, other: _NewRows, capsys: pytest.CaptureFixture[str]
     ) -> None:
         async with in_flight(other, lambda connection: other.raise_in(connection, "early")):
             relaying = asyncio.create_task(source.relay().run())
             await asyncio.sleep(_SILENT_S)
             assert await source.announced() == []
+        assert "stands by" not in capsys.readouterr().out
         await until(lambda: has_events(source, 1))
         assert (await source.tick()).epoch == 1
         await ended(relaying)
