@@ -11,8 +11,10 @@ from tests.end_to_end.harness import Running, Store, running
 from tests.engines import engine_settings, on_all_engines
 from tests.postgresql_server import administrator, drop_slots
 
-# By hand, another choice can be tried: SLACKWATER_PUBLISHING='{"inventory": "LOG_OUTBOX"}'.
-PUBLISHING = {"SLACKWATER_PUBLISHING": os.environ.pop("SLACKWATER_PUBLISHING", "{}")}
+# On embedded storage outboxes are polled. By hand, another choice can be tried on the engines, too:
+# SLACKWATER_PUBLISHING='{"inventory": "LOG_OUTBOX"}'.
+_MINED = '{"customers": "LOG_MESSAGES", "inventory": "ROW_CHANGES", "orders": "LOG_OUTBOX"}'
+PUBLISHING = {"SLACKWATER_PUBLISHING": os.environ.pop("SLACKWATER_PUBLISHING", _MINED)}
 
 
 @pytest.fixture(

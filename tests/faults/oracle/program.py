@@ -17,8 +17,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
 from slackwater.clock import SystemClock
 from slackwater.command_line.main import app
 from slackwater.database.port import Database, Session
@@ -63,10 +61,10 @@ def die_before_marking() -> None:
     """A relay dies when the log has acknowledged a batch and it is not marked."""
     mark = Leader.mark
 
-    def fatal_mark(self: Leader, connection: Connection, positions: Sequence[int]) -> None:
+    async def fatal_mark(self: Leader, positions: Sequence[int]) -> None:
         if switches.take(f"die-before-mark.{self._source}"):
             os._exit(9)
-        mark(self, connection, positions)
+        await mark(self, positions)
 
     Leader.mark = fatal_mark  # type: ignore[method-assign]
 

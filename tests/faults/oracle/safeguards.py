@@ -20,6 +20,7 @@ from slackwater.freshness.probe import SourceProbe
 from slackwater.freshness.source_track import SourceTrack
 from slackwater.outbox import leader as leading
 from slackwater.outbox.leader import Leader
+from slackwater.outbox.lineage import Rewriting
 from slackwater.outbox.log_side import LogSide
 from slackwater.outbox.row import to_event
 from slackwater.outbox.ticks import current_tick
@@ -154,8 +155,8 @@ def fences_and_fresh_ends() -> None:
     leading.raise_tick = _raise_whoever_leads
     take_lead = Leader.take_lead
 
-    async def take_lead_and_look(self: Leader) -> None:
-        await take_lead(self)
+    async def take_lead_and_look(self: Leader, rewriting: Rewriting | None = None) -> None:
+        await take_lead(self, rewriting)
         ends = await self._event_log.end_offsets(self._topics)
         self.log_side._event_log = _OwnVector(self._event_log, ends)
 
