@@ -104,7 +104,8 @@ async def _causes(
     installation: Installation, service: ServiceDefinition, entries: list[Entry]
 ) -> dict[str, Known]:
     """Return the events that have caused others, as far as this process may read their services."""
-    ids = {entry.causation_id for entry in entries if entry.causation_id is not None}
+    named = {entry.causation_id for entry in entries if entry.causation_id is not None}
+    ids = {each for each in named if "/" not in each}  # with a stroke it names a request
     causes: dict[str, Known] = {}
     for name in (service.name, *installation.manifest.services):
         if ids <= causes.keys():

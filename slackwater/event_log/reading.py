@@ -18,6 +18,8 @@ async def read_between(
 ) -> AsyncIterator[Sequence[Record]]:
     """Yield the records from `starts` (missing: 0) up to `ends`, which must have been its ends.
 
+    Of partitions without an end nothing is wanted.
+
     Raises:
         TransientError: the log gives nothing for some seconds.
     """
@@ -31,7 +33,9 @@ async def read_between(
             polled = await subscription.poll(max_records=_BATCH_MAX, timeout_ms=_POLL_TIMEOUT_MS)
             if isinstance(polled, Assignment):
                 await subscription.seek({at: starts.get(at, 0) for at in polled.partitions})
-            elif wanted := [each for each in polled if each.offset < ends[each.topic_partition]]:
+            elif wanted := [
+                each for each in polled if each.offset < ends.get(each.topic_partition, 0)
+            ]:
                 heard_s = time.monotonic()
                 yield wanted
                 behind = {each.topic_partition: each.offset + 1 for each in wanted}

@@ -120,7 +120,7 @@ class EventStore:
         actual = self.version(unit.connection, stream_id)
         if actual != expected_version:
             raise WrongVersionError(stream_id, expected_version, actual)
-        ids: Sequence[str | None] = event_ids or [None] * len(bodies)
+        ids: Sequence[str | None] = [None] * len(bodies) if event_ids is None else event_ids
         new = zip(bodies, ids, strict=True)
         try:
             return [

@@ -16,10 +16,13 @@ from sqlalchemy import Connection, Select, Table, bindparam, false, func, litera
 from slackwater import metrics
 from slackwater.cancellation import end_if_cancelled
 from slackwater.clock import Clock
-from slackwater.database.port import Session
+from slackwater.database.port import Database
+from slackwater.errors import TransientError
+from slackwater.logs import logger
 
 _COUNTED_MAX = 100_000
 _INTERVAL_S = 5.0
+_log = logger("relay")
 
 
 class Backlog(NamedTuple):
@@ -41,11 +44,17 @@ def read_backlog(connection: Connection, table: Table) -> Backlog:
     )
 
 
-async def keep_metering(source: str, table: Table, session: Session, clock: Clock) -> None:
-    """Show the backlog of a source as metrics while this runs, without end."""
+async def keep_metering(source: str, table: Table, database: Database, clock: Clock) -> None:
+    """Show the backlog of a source as metrics while this runs, without end.
+
+    `database` is no leader's session: what it has to wait for holds up no event.
+    """
     try:
         while True:
-            _show(source, await session.read(lambda each: read_backlog(each, table)), clock)
+            try:
+                _show(source, await database.read(lambda each: read_backlog(each, table)), clock)
+            except TransientError as error:
+                _log.warning("the backlog cannot be read", source=source, reason=str(error))
             await asyncio.sleep(_INTERVAL_S)
             end_if_cancelled()
     finally:  # another relay may know better

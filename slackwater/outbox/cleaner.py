@@ -20,7 +20,9 @@ from sqlalchemy import Connection
 from slackwater import metrics
 from slackwater.cancellation import end_if_cancelled
 from slackwater.clock import Clock
-from slackwater.database.port import Session
+from slackwater.database.port import LostLeaseError, Session
+from slackwater.errors import TransientError
+from slackwater.logs import logger
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.removal import removable
 from slackwater.outbox.tables import KernelTables
@@ -30,6 +32,7 @@ _IDLE_INTERVAL_S = 5.0
 _PAUSE_MIN_S = 0.02
 _PAUSE_RATIO = 4  # of the time that a batch took: cleaning takes a fifth of it at most
 _FROM_THE_START = -(2**63)
+_log = logger("relay")
 
 
 class Cleaner:
@@ -62,11 +65,21 @@ class Cleaner:
         await self._leader.log_side.has_claimed.wait()
         while True:
             began_s = time.monotonic()
-            removed = await self.step()
+            removed = await self._try_step()
             took_s = time.monotonic() - began_s
             pause_s = max(_PAUSE_MIN_S, _PAUSE_RATIO * took_s)
             await asyncio.sleep(pause_s if removed else _IDLE_INTERVAL_S)
             end_if_cancelled()
+
+    async def _try_step(self) -> int:
+        """Remove one batch if that can be done now; what cannot be removed holds up no event."""
+        try:
+            return await self.step()
+        except LostLeaseError:
+            raise
+        except TransientError as error:
+            _log.warning("nothing is removed now", source=self._source, reason=str(error))
+            return 0
 
     async def step(self) -> int:
         """Remove one batch, and return how many events that were.

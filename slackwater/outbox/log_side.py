@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from slackwater import metrics
 from slackwater.clock import Clock
+from slackwater.errors import TransientError
 from slackwater.event_log.port import EventLog, NewRecord
 from slackwater.events.cloudevents import TIMELINE_HEADER
 from slackwater.outbox.lineage import Lead
@@ -32,8 +33,19 @@ class LogSide:
         self.has_claimed = asyncio.Event()
 
     async def publish(self, records: Sequence[NewRecord]) -> None:
-        """Append events; the log has acknowledged all of them when this returns."""
+        """Append events; the log has acknowledged all of them when this returns.
+
+        Raises:
+            TransientError: the log ends before what it had acknowledged; whoever leads next sees
+                that the histories have parted, as nothing of this is marked.
+        """
         places = await self._event_log.append([self._in_timeline(each) for each in records])
+        for at, offset in places:
+            if offset < self.acknowledged.get(at, 0):
+                raise TransientError(
+                    f"{at.topic}[{at.partition}] goes on at {offset}, and had acknowledged all "
+                    f"before {self.acknowledged[at]}: it was lost or put back"
+                )
         self.acknowledged |= {at: offset + 1 for at, offset in places}
         metrics.RELAY_BATCHES.labels(self._source).inc()
         metrics.RELAY_EVENTS.labels(self._source).inc(len(records))

@@ -91,8 +91,8 @@ class Relay:
         await until_one_fails([relaying, *self._beside(leader, session)])
 
     def _beside(self, leader: Leader, session: Session) -> list[asyncio.Task[None]]:
-        """Begin what is done beside publishing, on the same session."""
-        metering = keep_metering(self._source, self._tables.events, session, self._clock)
+        """Begin what is done beside publishing."""
+        metering = keep_metering(self._source, self._tables.events, self._database, self._clock)
         beside = [asyncio.create_task(metering)]
         if self._retention_s is not None and self._tables.removal is not None:
             cleaner = self.cleaner(leader, session, self._retention_s)

@@ -164,6 +164,21 @@ class RelayCleaningContract(SourceContract):
         assert await removed(source) == 0
         assert await clean(source, leader) == 6
 
+    async def test_a_partition_that_was_first_used_after_the_backup_is_no_obstacle(
+        self, source: Source
+    ) -> None:
+        await clean(source, await advance(source, 4))
+        kept = await backup(source)
+        used = {record.partition for record in await source.records(_TOPIC)}
+        leader = await leading(source)
+        for number in range(20):
+            await source.raise_counter(f"new {number}")
+        await leader.step()
+        assert {record.partition for record in await source.records(_TOPIC)} > used
+        await restore(source, kept)
+        await (await leading(source)).step()
+        assert await removed(source) == 0
+
     async def test_a_source_may_be_restored_again_and_again(self, source: Source) -> None:
         history: set[str] = set()
         for _ in range(3):

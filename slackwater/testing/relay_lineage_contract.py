@@ -220,6 +220,28 @@ class RelayLineageContract(AdapterContract):
         assert len(await ids_of(source)) == 2
         await source.log.close()
 
+    async def test_a_log_put_back_under_a_leader_is_noticed_before_anything_is_marked(
+        self, source: Source, tmp_path: Path
+    ) -> None:
+        log = LogAround(source.log)
+        leader = await leading(source, log=log)
+        await source.raise_counter("c1")
+        await leader.step()
+        kept = [*await source.records(_TOPIC), *await source.records(WATERMARKS.name)]
+        for _ in range(2):
+            await source.raise_counter("c1")
+            await leader.step()
+        source.log = log._log = await new_log(tmp_path / "another log")  # noqa: SLF001
+        await source.log.append([as_new(record) for record in kept])
+        await source.raise_counter("c1")
+        with pytest.raises(TransientError, match="lost or put back"):
+            await leader.step()
+        await (await leading(source)).step()
+        newest = (await source.watermarks())[-1]
+        assert await ids_in(source, newest) == await ids_of(source)
+        assert len(await ids_of(source)) == 4
+        await source.log.close()
+
     async def test_death_before_a_timeline_begins_in_the_log_leaves_that_to_the_successor(
         self, source: Source, other: Source
     ) -> None:

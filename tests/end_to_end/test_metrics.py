@@ -15,9 +15,10 @@ SELDOM = {
     "slackwater_projector_poisonous_events_total",
     "slackwater_consumer_poisonous_events_total",
     "slackwater_relay_removed_events_total",
+    "slackwater_slot_retained_bytes",
 }
-"""Filled only when something is not as fresh as demanded, nothing is proven, an event is parked, or
-where a retention is set.
+"""Filled only when something is not as fresh as demanded, nothing is proven or an event is parked,
+and where a retention is set, or the log of a database is mined.
 """
 
 
