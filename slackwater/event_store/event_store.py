@@ -32,13 +32,18 @@ _VERSION_MAX = 2**63 - 1
 
 
 class Checkpoint(NamedTuple):
-    """How far a reader of all events has come: a number, which counts in a timeline."""
+    """How far a reader of all events has come: a number, which counts in a timeline.
+
+    It names the event that had the number: a database that lost its newest marks in a failover
+    gives them anew, and maybe in another order.
+    """
 
     timeline: str
     number: int
+    event_id: str
 
 
-BEGINNING = Checkpoint("", 0)
+BEGINNING = Checkpoint("", 0, "")
 
 
 class Numbered(NamedTuple):
@@ -229,18 +234,19 @@ class EventStore:
         the source was restored, or its log lost, and events are told again by their ids.
 
         Raises:
-            LostEventsError: the source has not come as far as the checkpoint says.
+            LostEventsError: the source has not come as far as the checkpoint says, or has given
+                its number to another event.
         """
         timeline = current_tick(connection, self.tables.tick).timeline
         number = after.number if after.timeline == timeline else 0
         rows = connection.execute(self._numbered, {"number": number, "most": limit + 1}).all()
-        if number and (not rows or rows[0].number != number):
+        if number and (not rows or (rows[0].number, rows[0].id) != (number, after.event_id)):
             raise LostEventsError(
-                f"{self.source} has no event with the number {number} any more; begin again "
-                "without a checkpoint"
+                f"{self.source} has no event {after.event_id} with the number {number} any more; "
+                "begin again without a checkpoint"
             )
         return [
-            Numbered(Checkpoint(timeline, row.number), self.decode(row))
+            Numbered(Checkpoint(timeline, row.number, row.id), self.decode(row))
             for row in (rows[1:] if number else rows[:limit])
         ]
 

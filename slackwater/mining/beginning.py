@@ -36,11 +36,15 @@ from slackwater.outbox.unpublished import mark_all_unpublished
 
 _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 _BEGIN_MESSAGES = f"""
-INSERT INTO mined (id, way, system, lsn, taken)
-SELECT 1, '{Publishing.LOG_MESSAGES}', system_identifier::text,
-       pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, 0
-FROM pg_control_system()
-ON CONFLICT DO NOTHING
+WITH begun AS (
+    INSERT INTO mined (id, way, system, lsn, taken)
+    SELECT 1, '{Publishing.LOG_MESSAGES}', system_identifier::text,
+           pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, 0
+    FROM pg_control_system()
+    ON CONFLICT DO NOTHING
+    RETURNING id
+)
+UPDATE tick SET epoch = epoch + 1 WHERE EXISTS (SELECT FROM begun)
 """  # noqa: S608 - a word of ours
 
 
@@ -52,7 +56,7 @@ def begin_messages(connection: RawConnection, slot: Slot) -> None:
     """Make sure that whatever is written into the log from now on will be read.
 
     Call it before the first message is written. The position lies behind all that anybody who
-    streams from the slot has met.
+    streams from the slot has met. Whoever leads is replaced: it may be one that reads no messages.
 
     Raises:
         UnminableError: the log cannot be mined; the message says what is to be done.

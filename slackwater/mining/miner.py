@@ -96,7 +96,7 @@ class Miner(Relay):
             clock=clock,
         )
         self._mined = database
-        self._publishing = publishing
+        self.way = publishing
         self._mapping = mapping if publishing is Publishing.ROW_CHANGES else None
         self._slot = slot_of(database, tables, publishing, mapping)
         self._retention = Retention(source, database, self._slot, alarm_bytes=alarm_bytes)
@@ -115,6 +115,7 @@ class Miner(Relay):
         )
 
     async def _lead(self, session: Session) -> None:
+        await self.check_way(session)
         if self._mapping is None:
             await self._prepare_log(session)
             await self._stream(session, None)
@@ -129,7 +130,7 @@ class Miner(Relay):
     async def _prepare_log(self, session: Session) -> None:
         """Make sure that the slot brings all events that are no rows yet, and those that come."""
         state = await session.read(self._state)
-        if state is None and self._publishing is Publishing.LOG_MESSAGES:
+        if state is None and self.way is Publishing.LOG_MESSAGES:
             await self._mined.outside(lambda each: begin_messages(each, self._slot))
         elif state is None:
             if not await self._mined.read(lambda each: self._slot.is_ready(driver_of(each))):
@@ -194,6 +195,7 @@ class Miner(Relay):
         try:
             leader = self.leader(session)
             await leader.take_lead(beginning.rewriting if beginning is not None else None)
+            await self.check_way(session)
             if beginning is not None:
                 beginning.close()  # else it would keep the server from tidying up
             await self._mine(session, stream, leader, telling)

@@ -15,9 +15,9 @@ Dying in between leaves what was gathered, which the next attempt throws away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from sqlalchemy import Connection, Table, delete, func, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, literal, select
 from sqlalchemy.exc import IntegrityError
 
 from slackwater.database.port import Session
@@ -33,6 +33,7 @@ from slackwater.outbox.tables import KernelTables, Removal
 from slackwater.outbox.ticks import hold_epoch
 from slackwater.watermarks.tick import Tick
 
+_AT_ONCE_MAX = 50_000
 _SET_HERE = {"position", "published"}
 _log = logger("relay")
 
@@ -74,7 +75,7 @@ class Refill:
             TransientError: the log does not give what it has.
         """
         _log.warning("removed events are taken back from the log", source=self._source)
-        await self._transact(lambda connection: connection.execute(delete(self._gathered)).close())
+        await self._transact(self._throw_away)
         ends = await self._event_log.end_offsets(self._topics)
         bounds = {at: min(offset, ends.get(at, 0)) for at, offset in acknowledged.items()}
         async for records in read_between(self._event_log, {}, bounds):
@@ -106,6 +107,10 @@ class Refill:
                 events.setdefault(event.id, event)
         return events
 
+    def _throw_away(self, connection: Connection) -> None:
+        for positions in _ranges(connection, self._gathered):
+            connection.execute(delete(self._gathered).where(positions))
+
     def _gather(self, connection: Connection, events: Mapping[str, Event]) -> None:
         known = {
             *_known(connection, self._events, events),
@@ -123,19 +128,29 @@ class Refill:
         if count != missing:
             raise UnfitLogError(f"the log has {count} events that the table lacks")
         first = connection.execute(select(func.min(self._events.c.position))).scalar_one()
-        self._move(connection, shift=min(first or 1, 1) - 1 - (last or 0))
-        connection.execute(delete(self._gathered))
+        shift = min(first or 1, 1) - 1 - (last or 0)
+        for positions in _ranges(connection, self._gathered):
+            self._move(connection, positions, shift=shift)
+            connection.execute(delete(self._gathered).where(positions))
         forget_removed(connection, self._removed)
         _log.warning("removed events were taken back", source=self._source, events=missing)
 
-    def _move(self, connection: Connection, *, shift: int) -> None:
+    def _move(self, connection: Connection, positions: ColumnElement[bool], *, shift: int) -> None:
         names = [column.name for column in self._events.c if column.name not in _SET_HERE]
         moved = select(
             self._gathered.c.position + shift,
             literal(True),
             *(self._gathered.c[name] for name in names),
-        )
+        ).where(positions)
         connection.execute(insert(self._events).from_select([*sorted(_SET_HERE), *names], moved))
+
+
+def _ranges(connection: Connection, table: Table) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions for a bounded part of the rows each, so that no statement takes too long."""
+    ends = select(func.min(table.c.position), func.max(table.c.position))
+    first, last = connection.execute(ends).one()
+    for start in range(first or 0, (last or 0) + 1, _AT_ONCE_MAX):
+        yield table.c.position.between(start, start + _AT_ONCE_MAX - 1)
 
 
 def _known(connection: Connection, table: Table, ids: Mapping[str, Event]) -> set[str]:

@@ -18,6 +18,8 @@ from slackwater.event_log.port import EventLog
 from slackwater.outbox.backlog import keep_metering
 from slackwater.outbox.cleaner import Cleaner
 from slackwater.outbox.leader import Leader
+from slackwater.outbox.mined import check_change, read_mined
+from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.tables import KernelTables, is_numbered
 from slackwater.outbox.turns import take_turns
 
@@ -36,6 +38,9 @@ def numbers_bell(source: str) -> str:
 
 class Relay:
     """One of the relays of a source, of which one leads."""
+
+    way = Publishing.OUTBOX
+    """The way of publishing that it follows."""
 
     def __init__(
         self,
@@ -84,9 +89,22 @@ class Relay:
         if is_numbered(self._tables.events):
             self._doorbell.ring(numbers_bell(self._source))
 
+    async def check_way(self, session: Session) -> None:
+        """See that nothing is forgotten by what we do not look at.
+
+        Call it in an epoch of one's own: who changes the way replaces whoever leads.
+
+        Raises:
+            ForgetfulChangeError: the source publishes by another way, or did last.
+        """
+        state = await session.read(lambda connection: read_mined(connection, self._tables.mined))
+        check_change(state, self.way, self._source)
+
     async def _lead(self, session: Session) -> None:
+        await self.check_way(session)  # a new timeline is not ours to begin, either
         leader = self.leader(session)
         await leader.take_lead()
+        await self.check_way(session)
         relaying = asyncio.create_task(self._relay(leader))
         await until_one_fails([relaying, *self._beside(leader, session)])
 

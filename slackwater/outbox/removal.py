@@ -21,6 +21,8 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    exists,
+    false,
     insert,
     select,
     true,
@@ -63,6 +65,9 @@ def removable(
 def remove(connection: Connection, table: Table, removed: Table, positions: Sequence[int]) -> int:
     """Remove those of the rows that are published, and return how many those were.
 
+    Of an aggregate none is removed before an earlier one, which may have become visible later: what
+    is taken back from the log comes before all that has stayed.
+
     Hold the epoch in the same transaction: then no successor reads the count before it is true.
     """
     count = connection.execute(_delete(table), {"positions": list(positions)}).rowcount
@@ -98,5 +103,13 @@ def _select_next(table: Table) -> Select[Any]:
 
 @cache
 def _delete(table: Table) -> Delete:
-    asked = table.c.position.in_(bindparam("positions", expanding=True))
-    return delete(table).where(asked, table.c.published == true())
+    positions = bindparam("positions", expanding=True)
+    earlier = table.alias()
+    keeps_an_earlier_one = exists().where(
+        earlier.c.aggregatetype == table.c.aggregatetype,
+        earlier.c.aggregateid == table.c.aggregateid,
+        earlier.c.version < table.c.version,
+        earlier.c.position.not_in(positions) | (earlier.c.published == false()),
+    )
+    asked = table.c.position.in_(positions), table.c.published == true()
+    return delete(table).where(*asked, ~keeps_an_earlier_one)

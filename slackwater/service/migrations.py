@@ -10,8 +10,11 @@ from importlib.resources import files
 
 from alembic import command, context
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+
+from slackwater.errors import ConfigurationError
 
 # What the transaction of a migration begins with, where other instances may migrate as well.
 _ALONE = {
@@ -22,6 +25,12 @@ _ALONE = {
         "SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || current_schema(), 0))",
     )
 }
+
+
+class NewerDatabaseError(ConfigurationError):
+    """The database has what only a newer release knows; the message says what can be done."""
+
+
 _one_at_a_time = threading.Lock()  # alembic keeps the running environment in a module's globals
 
 
@@ -30,13 +39,26 @@ def migrate(connection: Connection, package: str) -> None:
 
     Call this in a transaction of its own, which ends all of it or nothing. Instances that start at
     once wait for one another.
+
+    Raises:
+        NewerDatabaseError: a newer release has migrated it.
     """
     config = _config_of(package)
     config.attributes["connection"] = connection
     with _one_at_a_time:
         for statement in _ALONE.get(connection.dialect.name, ()):
             connection.exec_driver_sql(statement)
+        _require_known(connection, package)
         command.upgrade(config, "head")
+
+
+def _require_known(connection: Connection, package: str) -> None:
+    version = MigrationContext.configure(connection).get_current_revision()
+    if version is not None and version not in versions_of(package):
+        raise NewerDatabaseError(
+            f"the database is at version {version} of {package}, which this release does not know: "
+            "run the release that has migrated it, or put a backup from before back"
+        )
 
 
 def versions_of(package: str) -> list[str]:

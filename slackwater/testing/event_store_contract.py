@@ -223,6 +223,19 @@ class EventStoreContract(SourceContract):
         follower.check(await count_events(source))
         assert follower.begun > 1
 
+    async def test_a_number_that_was_given_to_another_event_is_noticed(
+        self, source: Source
+    ) -> None:
+        """A standby may lack the newest marks, and whoever leads then may find events anew."""
+        leader = await leading(source)
+        for counter in ("c1", "c2"):
+            await source.raise_counter(counter)
+            await leader.step()
+        first, _ = await read_all(source)
+        await source.database.transact(lambda connection: _swap_numbers(connection, source))
+        with pytest.raises(LostEventsError, match="begin again without a checkpoint"):
+            await read_all(source, after=first.checkpoint)
+
     @holds(Guarantee.DELIVERY)
     @pytest.mark.timeout(3 * _WRITING_S)
     async def test_a_follower_of_sixteen_writers_and_two_relays_misses_and_repeats_nothing(
@@ -301,6 +314,13 @@ class Follower:
             versions[each.recorded.event.aggregate_id].append(each.recorded.event.version)
         for found in versions.values():
             assert found == list(range(1, len(found) + 1))
+
+
+def _swap_numbers(connection: Connection, source: Source) -> None:
+    events = source.tables.events
+    for before, after in ((1, -1), (2, 1), (-1, 2)):
+        moved = update(events).where(events.c.number == before).values(number=after)
+        connection.execute(moved)
 
 
 async def read_all(source: Source, *, after: Checkpoint = BEGINNING) -> list[Numbered]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, false, update
 
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import EventLog, NewRecord, Record, Subscription, TopicPartition
@@ -85,6 +85,31 @@ class RelayCleaningContract(SourceContract):
         await leader.step()
         await source.database.transact(lambda each: _date(each, 4, "2100-01-01T00:00:00+00:00"))
         assert await clean(source, leader) == 0
+
+    async def test_of_an_aggregate_none_is_removed_before_an_earlier_one(
+        self, source: Source
+    ) -> None:
+        """Its transaction took its position early, and was committed late."""
+        leader = await advance(source, 3)
+        cleaner = source.relay().cleaner(leader, source.database, 0)
+        assert await cleaner.step() == 3
+        await source.raise_counter("late")
+        await source.database.transact(_move_before_all)
+        await leader.step()
+        await source.raise_counter("late")
+        await leader.step()
+        assert await cleaner.step() == 0
+        kept = await backup(source)
+        await advance(source, 2)
+        await restore(source, kept)
+        await (await leading(source)).step()
+        newest = (await source.watermarks())[-1].timeline
+        republished = [
+            record.headers["ce_aggregateversion"]
+            for record in await source.records(_TOPIC)
+            if record.headers[TIMELINE_HEADER] == newest and record.key == "late"
+        ]
+        assert republished == ["1", "2"]
 
     async def test_a_batch_is_bounded_and_all_are_removed_in_the_end(
         self, source: Source, monkeypatch: pytest.MonkeyPatch
@@ -424,6 +449,12 @@ async def removed(source: Source) -> int:
 def _removed_in(connection: Connection) -> int:
     assert counting.tables.removal is not None
     return count_removed(connection, counting.tables.removal.removed)
+
+
+def _move_before_all(connection: Connection) -> None:
+    """Give the only row that waits a position before those that were removed."""
+    events = counting.tables.events
+    connection.execute(update(events).where(events.c.published == false()).values(position=2))
 
 
 def _date(connection: Connection, position: int, recorded_at: str) -> None:

@@ -184,6 +184,14 @@ class TestMessages(_InferredContract):
         with pytest.raises(LostEventsError, match="made anew"):
             await asyncio.wait_for(source.relay().run(), 20)
 
+    async def test_who_polls_is_replaced_when_messages_begin(self, source: MinedMessages) -> None:
+        await source.database.transact(_forget_position)
+        polling = asyncio.create_task(_like(Source, source).relay().run())
+        await until(lambda: has_watermarks(source))
+        await MinedMessages.prepare(source)
+        with pytest.raises(ForgetfulChangeError):
+            await asyncio.wait_for(polling, 20)
+
     async def test_a_message_without_a_position_halts(self, source: MinedMessages) -> None:
         await source.database.transact(_forget_position)
         rows = MinedOutbox(source.database, source.doorbell, source.log)
@@ -335,6 +343,17 @@ class TestRows(_InferredContract):
     adapter = PostgresqlDatabase
     source_type = MinedRows
 
+    @pytest.mark.parametrize("kind", [Source, MinedOutbox, MinedMessages])
+    async def test_a_standby_that_follows_another_way_claims_nothing_and_ends(
+        self, source: MinedRows, kind: type[Source]
+    ) -> None:
+        await _publish(source, 1)
+        before = await source.watermarks()
+        with pytest.raises(ForgetfulChangeError):
+            await asyncio.wait_for(_like(kind, source).relay().run(), 20)
+        assert await source.watermarks() == before
+        assert (await _state(source)).lost is None
+
     async def test_a_lost_slot_begins_a_new_timeline_with_the_rows_that_there_are(
         self, source: MinedRows
     ) -> None:
@@ -458,6 +477,11 @@ class _DyingMapping:
                 self.has_died = True
                 raise TransientError("died in the middle")
             yield inferred
+
+
+def _like(kind: type[Source], source: Source) -> Source:
+    """Return the same source as one sees it who follows another way."""
+    return kind(source.database, source.doorbell, source.log)
 
 
 async def _publish(source: MinedOutbox, count: int, known: int = 0) -> None:
