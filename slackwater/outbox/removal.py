@@ -15,6 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Connection,
     Delete,
     Select,
@@ -103,7 +104,7 @@ def _select_next(table: Table) -> Select[Any]:
 
 @cache
 def _delete(table: Table) -> Delete:
-    positions = bindparam("positions", expanding=True)
+    positions: BindParameter[Any] = bindparam("positions", expanding=True)
     earlier = table.alias()
     keeps_an_earlier_one = exists().where(
         earlier.c.aggregatetype == table.c.aggregatetype,

@@ -250,10 +250,10 @@ class EventStoreContract(SourceContract):
         async with AsyncExitStack() as stack:
             for handle in handles[:2]:
                 await stack.enter_async_context(running(handle.relay(log=log)))
+            await until(lambda: has_watermarks(source))
             async with asyncio.timeout(_WRITING_S), asyncio.TaskGroup() as writers:
                 for number in range(_WRITERS):
                     writers.create_task(_write(handles[number % _HANDLES], number, written))
-                await until(lambda: has_watermarks(source))
                 await log.strike()
                 written.was_struck = True
             await _until_seen(follower, following, written.committed)
