@@ -27,6 +27,8 @@ KINDS = ("relay", "service", "projector", "gateway")
 VICTIMS = (*KINDS, *NAMES)
 ORDERS_A_SECOND = 8.0
 BACK_S = 90.0
+PROVEN_S = 240.0
+"""Twice in some twenty runs 90 s were not enough after a broker's death; nobody knows why yet."""
 SETTLED_S = 240.0
 
 pytestmark = [
@@ -91,7 +93,11 @@ def _recovers(installation: Running, ledger: Ledger) -> None:
     _goes_on(ledger)
     writes_s = time.monotonic() - began_s
     installation.wait_ready(BACK_S)
-    until(lambda: _proven_s(installation.store), lambda proven_s: proven_s > began_s, BACK_S)
+    try:
+        until(lambda: _proven_s(installation.store), lambda proven_s: proven_s > began_s, PROVEN_S)
+    except AssertionError:
+        print(installation.command("lag", "--json", timeout_s=60).stdout)
+        raise
     print(f"writes after {writes_s:.1f} s, reads after {time.monotonic() - began_s:.1f} s")
 
 
