@@ -98,6 +98,7 @@ def test_a_demand_that_cannot_be_met_fails_and_the_source_can_answer(
     installation: Running,
 ) -> None:
     store = installation.store
+    until(lambda: _facts(store)["status"], lambda status: status == "LIVE")
     customer = store.create_customer("Asked")
     until(lambda: store.customer(customer), lambda shown: shown is not None)
     query = (
