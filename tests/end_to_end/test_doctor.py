@@ -84,7 +84,7 @@ def test_everything_of_a_running_installation_is_well(installation: Running) -> 
     diagnosis = diagnose(installation.data_dir, "--thorough", "--port", str(installation.port))
     assert diagnosis.report["verdict"] == "ok", diagnosis.report
     checks = {each["check"]: each["found"] for each in diagnosis.subject("data folder")}
-    assert checks["migrations of orders"] == "at 0003, the newest"
+    assert checks["migrations of orders"] == "at 0006, the newest"
     assert "whole: services/orders.sqlite" in checks
     assert "whole: log/topic-watermarks.sqlite" in checks
 
