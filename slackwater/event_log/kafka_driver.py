@@ -48,6 +48,7 @@ __all__ = [
     "RebalanceListener",
     "in_our_words",
     "our_error",
+    "require_unbroken",
 ]
 
 CommitFailedError = kafka_errors.CommitFailedError
@@ -109,6 +110,15 @@ def in_our_words(doing: str) -> Iterator[None]:
         yield
     except (KafkaError, TimeoutError, OSError) as error:
         raise our_error(doing, error) from error
+
+
+def require_unbroken(consumer: Consumer) -> None:
+    """Raise what has stopped a consumer from taking part in its group.
+
+    The client stops in silence until somebody asks, which it does itself at each fetch; so ask
+    whenever there is nothing that may be fetched. It has no public call that does only that.
+    """
+    consumer._coordinator.check_errors()  # noqa: SLF001
 
 
 def our_error(doing: str, error: Exception) -> SlackwaterError:

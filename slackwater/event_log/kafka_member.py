@@ -91,6 +91,7 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
         self._generation = 0
         self._share: Share | None = None
         self._proven_s = 0.0
+        self._is_silent = False
         self._nothing_in_hand = asyncio.Event()
         self._nothing_in_hand.set()
 
@@ -129,6 +130,9 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
     async def is_proven(self, positions: Mapping[TopicPartition, int]) -> bool:
         if time.monotonic() - self._proven_s >= self._session_s / 3:
             await self._prove(positions)
+        return self._is_within_session()
+
+    def _is_within_session(self) -> bool:
         return time.monotonic() - self._proven_s < self._session_s
 
     async def _prove(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -143,9 +147,21 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
         except CommitFailedError:
             self._share = None  # the group goes on without us; the client joins anew
         except (KafkaError, TimeoutError) as error:
-            _log.debug("membership is not proven", reason=str(error) or type(error).__name__)
+            self._report_silence(str(error) or type(error).__name__)
         else:
             self._proven_s = began_s
+            self._report_answer()
+
+    def _report_silence(self, reason: str) -> None:
+        """Say once that nothing is handed out any more, which a reader sees only as growing lag."""
+        if not self._is_within_session() and not self._is_silent:
+            self._is_silent = True
+            _log.warning("group coordinator is silent", topics=self._topics, reason=reason)
+
+    def _report_answer(self) -> None:
+        if self._is_silent:
+            self._is_silent = False
+            _log.info("group coordinator answers again", topics=self._topics)
 
 
 def hold(consumer: Consumer, partitions: Collection[TopicPartition]) -> None:

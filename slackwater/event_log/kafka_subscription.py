@@ -29,6 +29,7 @@ from slackwater.event_log.kafka_driver import (
     KafkaPartition,
     OffsetOutOfRangeError,
     our_error,
+    require_unbroken,
 )
 from slackwater.event_log.kafka_member import KafkaOwner, release
 from slackwater.event_log.kafka_offsets import KafkaOffsets
@@ -173,22 +174,31 @@ class KafkaSubscription:
 
     async def _fetch(self, *, timeout_ms: float) -> None:
         """Put what the client has, or gets within the time, into the backlog."""
-        consumer, positions = self._consumer, self._positions.next_offsets()
-        if consumer is None or not positions or self._owner.share() != self._assigned:
+        consumer = self._consumer
+        if consumer is None:
             await asyncio.sleep(timeout_ms / 1000)
             return
         try:
-            self._release_what_was_sought(consumer)
-            await self._fill(consumer, self._backlog.with_room(positions), timeout_ms)
+            wanted = self._wanted(consumer)
+            await self._fill(consumer, wanted, timeout_ms)
         except OffsetOutOfRangeError as error:
             await self._out_of_range(consumer, error.args[0])
         except KafkaError as error:
             self._failure = error
 
+    def _wanted(self, consumer: Consumer) -> Sequence[TopicPartition]:
+        """Return of what more may be fetched; nothing during a rebalance."""
+        positions = self._positions.next_offsets()
+        if not positions or self._owner.share() != self._assigned:
+            return []
+        self._release_what_was_sought(consumer)
+        return self._backlog.with_room(positions)
+
     async def _fill(
         self, consumer: Consumer, wanted: Sequence[TopicPartition], timeout_ms: float
     ) -> None:
-        if not wanted:  # the client would take that for all
+        if not wanted:  # the client would take that for all, or wait for as long as a group takes
+            require_unbroken(consumer)
             await asyncio.sleep(timeout_ms / 1000)
             return
         theirs = [KafkaPartition(*at) for at in wanted]

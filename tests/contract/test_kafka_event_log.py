@@ -294,6 +294,21 @@ async def test_a_client_that_failed_is_replaced_and_reading_goes_on(
     await follower.subscription.close()
 
 
+async def test_a_client_that_cannot_join_its_group_is_replaced(log: KafkaEventLog) -> None:
+    topic = await new_topic(log)
+    await log.append(new_records(topic, 20))
+    subscription = await log.subscribe([topic], group=new_id())
+
+    async def refuse(request: object) -> None:
+        raise KafkaError("the coordinator answers what nobody expects")
+
+    coordinator = cast("KafkaSubscription", subscription)._consumer._coordinator
+    coordinator._do_rejoin_group = refuse
+    follower = Follower(subscription)
+    await until([follower], lambda: len(follower.records) == 20)
+    await follower.subscription.close()
+
+
 def raise_error(error: Exception) -> None:
     raise error
 
