@@ -64,6 +64,7 @@ def open_event_log(settings: Settings, doorbell: Doorbell) -> EventLog:
         KafkaCluster(bootstrap_servers=settings.kafka_url),
         replication_factor=settings.kafka_replication_factor,
         min_insync_replicas=settings.kafka_min_insync_replicas,
+        group_instance_id=settings.kafka_group_instance_id,
     )
     return NamespacedEventLog(log, f"{settings.namespace}.")
 

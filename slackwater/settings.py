@@ -20,6 +20,7 @@ from slackwater.outbox.publishing import Publishing
 
 _PREFIX = "SLACKWATER_"
 _SECRET_BYTES = 32
+_ID_BYTES = 8
 _NOT_OURS = {"SLACKWATER_ENGINES_DIR"}  # where `make engines` keeps its data
 
 
@@ -50,6 +51,12 @@ class Settings(BaseSettings):
     )
     kafka_min_insync_replicas: int = Field(
         1, ge=1, description="Copies that must hold a record before it counts; 2 in production."
+    )
+    kafka_group_instance_id: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9._-]{1,100}$",
+        description="Names this process in its groups on Kafka, so that a quick restart moves no "
+        "partitions; at no time may two processes of a part have the same.",
     )
     mongodb_url: str | None = Field(
         None, description="MongoDB for documents and progress; else an SQLite file."
@@ -138,11 +145,26 @@ def token_secret(settings: Settings) -> bytes:
     """Return the secret that signs tokens; on one machine it is made once and kept in a file."""
     if settings.token_secret is not None:
         return settings.token_secret.encode()
-    path = settings.data_dir / "token.secret"
+    return _kept(settings.data_dir / "token.secret", secrets.token_bytes(_SECRET_BYTES))
+
+
+def with_group_instance_id(settings: Settings) -> Settings:
+    """Return the settings with a name in groups; the same at each start from the same folder.
+
+    Call it where nobody else can start from that folder meanwhile.
+    """
+    if settings.kafka_group_instance_id is not None or settings.kafka_url is None:
+        return settings
+    name = _kept(settings.data_dir / "group-instance.id", secrets.token_hex(_ID_BYTES).encode())
+    return settings.model_copy(update={"kafka_group_instance_id": name.decode()})
+
+
+def _kept(path: Path, made: bytes) -> bytes:
+    """Return what a file of the owner alone says; it is made with this unless it exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(_SECRET_BYTES))
+            file.write(made)
     except FileExistsError:
         pass
     return path.read_bytes()

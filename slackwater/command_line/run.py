@@ -20,7 +20,12 @@ from slackwater.errors import ConfigurationError
 from slackwater.http.server import require_free
 from slackwater.installation import Installation
 from slackwater.parts.roster import all_parts
-from slackwater.settings import Settings, load_settings, make_data_dir
+from slackwater.settings import (
+    Settings,
+    load_settings,
+    make_data_dir,
+    with_group_instance_id,
+)
 from slackwater.supervisor.in_process import run_in_process
 from slackwater.supervisor.processes import run_processes
 
@@ -50,6 +55,7 @@ def run(
     """Start everything on this machine; Ctrl-C stops it, and a second start goes on."""
     settings = load_settings({"port": port, "data_dir": data_dir, "demo": demo})
     with _alone_in(make_data_dir(settings)):
+        settings = with_group_instance_id(settings)
         run_process(settings, lambda installation: _run(installation, processes=processes))
 
 
