@@ -72,8 +72,8 @@ class Messages(Ours):
 
     async def prepare(self) -> None:
         await super().prepare()
-        slot = slot_of(self.database, self.tables, self.way)
-        await self.database.outside(lambda connection: begin_messages(connection, slot))
+        slot, events = slot_of(self.database, self.tables, self.way), self.tables.events.name
+        await self.database.outside(lambda connection: begin_messages(connection, slot, events))
 
     def unit_of_work(self, connection: Connection) -> UnitOfWork:
         return UnitOfWork(
@@ -130,7 +130,8 @@ class Rows(Ours):
                 yield Inferred(body, change.new["id"], change.new["id"])
 
     def _has_begun(self, connection: Connection) -> bool:
-        return read_mined(connection, self.tables.mined) is not None
+        state = read_mined(connection, self.tables.mined)
+        return state is not None and state.has_begun
 
 
 Opening = Callable[[str, str, str, str], Contender]

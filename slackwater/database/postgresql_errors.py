@@ -10,6 +10,7 @@ from psycopg import errors
 
 from slackwater.database.port import DatabaseError, UnstorableTextError
 from slackwater.errors import ConfigurationError, SlackwaterError
+from slackwater.outbox.publishing import ROWS_REFUSED, AnotherWayError
 
 T = TypeVar("T")
 
@@ -49,6 +50,8 @@ def trouble_of(error: BaseException) -> SlackwaterError | None:
         return DatabaseError(f"PostgreSQL cannot be used now: {error}; try again")
     if any(isinstance(each, psycopg.DataError) and "NUL" in str(each) for each in _chain(error)):
         return UnstorableTextError("a text holds a NUL character; send it without")
+    if state == ROWS_REFUSED:
+        return AnotherWayError("an event may be no row here")
     if state == _NOT_ALLOWED:
         return NotAllowedError(f"{error}; let the role own its schema")
     return None

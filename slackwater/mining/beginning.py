@@ -20,6 +20,7 @@ from slackwater.errors import StructuralError
 from slackwater.mining.mapping import RowMapping
 from slackwater.mining.slot import Slot
 from slackwater.mining.snapshot import Snapshot
+from slackwater.mining.way import begin_way
 from slackwater.outbox.lineage import Rewriting
 from slackwater.outbox.mined import (
     MinedState,
@@ -35,35 +36,23 @@ from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unpublished import mark_all_unpublished
 
 _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
-_BEGIN_MESSAGES = f"""
-WITH begun AS (
-    INSERT INTO mined (id, way, system, lsn, taken)
-    SELECT 1, '{Publishing.LOG_MESSAGES}', system_identifier::text,
-           pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, 0
-    FROM pg_control_system()
-    ON CONFLICT DO NOTHING
-    RETURNING id
-)
-UPDATE tick SET epoch = epoch + 1 WHERE EXISTS (SELECT FROM begun)
-"""  # noqa: S608 - a word of ours
 
 
 class LostEventsError(StructuralError):
     """Events were lost with the log that held them; the message says what can be done."""
 
 
-def begin_messages(connection: RawConnection, slot: Slot) -> None:
-    """Make sure that whatever is written into the log from now on will be read.
+def begin_messages(connection: RawConnection, slot: Slot, events: str) -> None:
+    """Make sure that whatever is written into the log from now on will be read, and nothing else.
 
-    Call it before the first message is written. The position lies behind all that anybody who
-    streams from the slot has met. Whoever leads is replaced: it may be one that reads no messages.
+    Call it before the first message is written.
 
     Raises:
         UnminableError: the log cannot be mined; the message says what is to be done.
     """
     if connection.execute("SELECT FROM mined").fetchone() is None:
         slot.make(connection)
-        connection.execute(_BEGIN_MESSAGES.encode())
+    begin_way(connection, Publishing.LOG_MESSAGES, events)
 
 
 def why_lost(connection: Connection, state: MinedState, slot: Slot) -> str | None:
@@ -73,6 +62,10 @@ def why_lost(connection: Connection, state: MinedState, slot: Slot) -> str | Non
         return "the database is on another server now"
     if not slot.is_behind(driver, state.position.lsn):
         return f"the replication slot {slot.name} was lost, or made anew"
+    if not slot.has_publications(driver):
+        return f"a publication that the replication slot {slot.name} needs was dropped"
+    if state.way is Publishing.ROW_CHANGES and not slot.is_ready(driver):
+        return f"the publications of the replication slot {slot.name} were changed"
     return None
 
 
@@ -83,14 +76,15 @@ def forsaking(tables: KernelTables, reason: str) -> Rewriting:
         mark_all_unpublished(connection, tables.events)
         lose(connection, tables.mined, reason)
 
-    return Rewriting(f"events were lost: {reason}", work)
+    return Rewriting(f"events were lost: {reason}", work, needs_history=True)
 
 
 def lost_events(reason: str) -> LostEventsError:
     """Return what a relay halts with as long as nobody has seen to it."""
     return LostEventsError(
         f"events are lost that were only in the log: {reason}. Stop the service and restore it, or "
-        "insert what is missing into its table of events; then delete the row of its table mined: "
+        "insert what is missing into its table of events, in a session that has set "
+        "slackwater.makes_rows = on; then delete the row of its table mined: "
         "all is published again, and its read models can be rebuilt"
     )
 

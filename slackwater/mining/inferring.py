@@ -4,16 +4,12 @@ What lies before the stored position has become rows already, and comes again be
 sends what nobody has confirmed; it is left out. Messages are events by themselves; of a big
 transaction some may become rows before the others have come. Changed rows are gathered until their
 transaction is complete.
-
-Where services write rows, too, events of both kinds are published in the order of the log. There
-what became a row and may not have been published yet is told again, as `Known`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from slackwater.errors import StructuralError
 from slackwater.events.event import Event
@@ -23,12 +19,6 @@ from slackwater.mining.reading import Reading
 from slackwater.outbox.mined import Position
 
 _CHANGES_MAX = 200_000
-
-
-class Known(NamedTuple):
-    """An event that is a row already."""
-
-    event: Event
 
 
 class HugeTransactionError(StructuralError):
@@ -48,8 +38,6 @@ class Inferring:
         self._source = source
         self._reading = reading
         self._mapping = mapping
-        self.tells_known = stored is not None and reading.sees_rows
-        """Whether events that are rows already are told, and not left out."""
         self.position = stored or Position(0)
         """The place behind everything that was taken in."""
         self._stored_lsn, self._stored_left = self.position
@@ -62,17 +50,17 @@ class Inferring:
         self._is_stored = begin.commit_lsn < self._stored_lsn
         self._committed_at = begin.committed_at
 
-    def take(self, message: Message) -> Sequence[Event | Known]:
+    def take(self, message: Message) -> Sequence[Event]:
         """Return the events that a message or change is.
 
         Raises:
             StructuralError: it cannot be understood, or is too much.
         """
-        if self._is_stored and not self.tells_known:
+        if self._is_stored:
             return []
         if (event := self._reading.emitted(message)) is not None:
             return self._take_one(event)
-        if not self._is_stored and (change := self._reading.change(message)) is not None:
+        if (change := self._reading.change(message)) is not None:
             self._keep(change)
         return []
 
@@ -89,10 +77,10 @@ class Inferring:
         self.position = Position(commit.end_lsn, self._stored_left)
         return events
 
-    def _take_one(self, event: Event) -> Sequence[Event | Known]:
-        if self._is_stored or self._stored_left > 0:
-            self._stored_left -= not self._is_stored
-            return [Known(event)] if self.tells_known else []
+    def _take_one(self, event: Event) -> Sequence[Event]:
+        if self._stored_left > 0:
+            self._stored_left -= 1
+            return []
         self.position = self.position._replace(taken=self.position.taken + 1)
         return [event]
 

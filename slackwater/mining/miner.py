@@ -4,6 +4,9 @@
 
 The slot comes before the epoch: from then on no predecessor can confirm anything any more. Where
 events are inferred, the history may have to be made first (`slackwater.mining.beginning`).
+
+Rows and messages are mined as the database says (`slackwater.mining.way`): services begin with
+messages, and a miner of rows brings them back.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_transaction import driver_of
 from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog
-from slackwater.mining.beginning import begin_messages, forsaking, history_of, lost_events, why_lost
+from slackwater.mining.beginning import forsaking, history_of, lost_events, why_lost
 from slackwater.mining.inferring import Inferring
 from slackwater.mining.mapping import RowMapping
 from slackwater.mining.mining_leader import MiningLeader
@@ -31,12 +34,14 @@ from slackwater.mining.replication import ReplicationStream
 from slackwater.mining.retention import Retention
 from slackwater.mining.slot import Published, Slot
 from slackwater.mining.snapshot import Snapshot, SnapshotTaking
+from slackwater.mining.way import begin_way
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.lineage import Rewriting
 from slackwater.outbox.mined import MinedState, Versions, read_mined
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.tables import KernelTables
+from slackwater.watermarks.tick import Tick
 
 _ALARM_BYTES = 1_000_000_000
 _KEEP_INTERVAL_S = 1.0
@@ -100,13 +105,6 @@ class Miner(Relay):
         self._mapping = mapping if publishing is Publishing.ROW_CHANGES else None
         self._slot = slot_of(database, tables, publishing, mapping)
         self._retention = Retention(source, database, self._slot, alarm_bytes=alarm_bytes)
-        self._reading = Reading(
-            source,
-            database.schema,
-            tables,
-            sees_rows=publishing is Publishing.LOG_OUTBOX,
-            mapping=self._mapping,
-        )
 
     async def run(self) -> None:
         """Relay whenever nobody else does, and watch the slot, until cancelled."""
@@ -117,29 +115,28 @@ class Miner(Relay):
     async def _lead(self, session: Session) -> None:
         await self.check_way(session)
         if self._mapping is None:
-            await self._prepare_log(session)
-            await self._stream(session, None)
+            await self._stream(session, await self._prepare_log(session), None)
             return
         beginning = await self._prepare_rows(session, self._mapping)
         try:
-            await self._stream(session, beginning)
+            await self._stream(session, self._slot, beginning)
         finally:
             if beginning is not None:
                 beginning.close()
 
-    async def _prepare_log(self, session: Session) -> None:
-        """Make sure that the slot brings all events that are no rows yet, and those that come."""
+    async def _prepare_log(self, session: Session) -> Slot:
+        """Return the slot, which brings all events that are no rows yet, and those that come."""
         state = await session.read(self._state)
-        if state is None and self.way is Publishing.LOG_MESSAGES:
-            await self._mined.outside(lambda each: begin_messages(each, self._slot))
-        elif state is None:
-            if not await self._mined.read(lambda each: self._slot.is_ready(driver_of(each))):
-                await self._mined.outside(self._slot.make)
-        else:
-            await self._halt_if_lost(session, state)
+        way = Publishing.LOG_OUTBOX if state is None else Publishing.LOG_MESSAGES
+        slot = slot_of(self._mined, self._tables, way)
+        if state is not None:
+            await self._halt_if_lost(session, state, slot)
+        if not await session.read(lambda each: slot.is_ready(driver_of(each))):
+            await self._mined.outside(slot.make if state is None else slot.mend_publications)
+        return slot
 
-    async def _halt_if_lost(self, session: Session, state: MinedState) -> None:
-        lost = await self._why_lost(session, state) if state.lost is None else None
+    async def _halt_if_lost(self, session: Session, state: MinedState, slot: Slot) -> None:
+        lost = await self._why_lost(session, state, slot) if state.lost is None else None
         if lost is not None or state.lost is not None:
             # Taking the lead says in the log that a timeline has begun: then freshness is unknown.
             forsake = forsaking(self._tables, lost) if lost is not None else None
@@ -148,11 +145,14 @@ class Miner(Relay):
 
     async def _prepare_rows(self, session: Session, mapping: RowMapping) -> _Beginning | None:
         """Return the rows from which the history is to be made anew; None where it goes on."""
+        await self._mined.outside(
+            lambda each: begin_way(each, Publishing.ROW_CHANGES, self._tables.events.name)
+        )
         state = await session.read(self._state)
-        if state is None or state.way is not Publishing.ROW_CHANGES:
+        if state is None or not state.has_begun:
             reason = "its events are inferred from its rows from now on"
         else:
-            lost = await self._why_lost(session, state)
+            lost = await self._why_lost(session, state, self._slot)
             if lost is None:
                 return None
             reason = f"changes of its rows were lost: {lost}"
@@ -180,15 +180,15 @@ class Miner(Relay):
     def _state(self, connection: Connection) -> MinedState | None:
         return read_mined(connection, self._tables.mined)
 
-    async def _why_lost(self, session: Session, state: MinedState) -> str | None:
-        return await session.read(lambda each: why_lost(each, state, self._slot))
+    async def _why_lost(self, session: Session, state: MinedState, slot: Slot) -> str | None:
+        return await session.read(lambda each: why_lost(each, state, slot))
 
-    async def _stream(self, session: Session, beginning: _Beginning | None) -> None:
+    async def _stream(self, session: Session, slot: Slot, beginning: _Beginning | None) -> None:
         stream = await ReplicationStream.open(
             self._mined.url,
             name=f"slackwater miner {self._source}",
-            slot=self._slot.name,
-            publications=self._slot.publications,
+            slot=slot.name,
+            publications=slot.publications,
             options=OPTIONS,
         )
         telling = asyncio.create_task(stream.keep_telling())
@@ -210,15 +210,23 @@ class Miner(Relay):
         leader: Leader,
         telling: asyncio.Task[None],
     ) -> None:
+        last_messages = await self._go_back(session, leader)
         state = await session.read(self._state)
-        stored = state.position if state is not None else None
+        reading = Reading(
+            self._source,
+            self._mined.schema,
+            self._tables,
+            sees_rows=state is None,
+            mapping=self._mapping,
+        )
         mining = MiningLeader(
             leader,
             session,
             stream,
-            self._reading,
-            Inferring(self._source, self._reading, self._mapping, stored),
+            reading,
+            Inferring(self._source, reading, self._mapping, state.position if state else None),
             Versions(self._tables.events),
+            last_messages,
         )
         listener = self._doorbell.listen(outbox_bell(self._source))
         ticking = mining.keep_ticking(
@@ -237,6 +245,15 @@ class Miner(Relay):
             )
         finally:
             listener.close()
+
+    async def _go_back(self, session: Session, leader: Leader) -> Tick | None:
+        """Where services are to write rows again, let messages end; return the tick then."""
+        state = await session.read(self._state)
+        if state is None or state.way is Publishing.ROW_CHANGES:
+            return None
+        if Publishing.LOG_OUTBOX not in (self.way, state.way):
+            return None
+        return await session.transact(leader.go_back)
 
 
 class _Beginning(NamedTuple):

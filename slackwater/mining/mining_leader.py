@@ -12,13 +12,15 @@ tick n + 1. Whoever passes n + 1 claims n, therefore, and nothing of an epoch be
 (docs/model/Mining.tla).
 
 Events that are no rows yet, messages and what changed rows mean, become rows first, in one
-transaction with the position behind them (`slackwater.outbox.mined`).
+transaction with the position behind them (`slackwater.outbox.mined`). Where services are to write
+rows again, nobody writes messages any more from some tick on; once a later one is claimed, the last
+of them is a row and published, and only then rows are allowed (`slackwater.mining.way`).
 
 Rows wait in their table where an outbox was polled before, where a predecessor had not marked them
 yet, and where a slot was lost. They are published at once, and left out when the stream brings
 them. A slot that is new may also miss a commit that is older than it and not visible yet. So rows
 that wait are looked for again once every transaction has ended that was under way at the beginning,
-and nothing is claimed before. Where all rows are made of the log, whatever waits was there when the
+and nothing is claimed before. Where nobody else may write rows, whatever waits was there when the
 epoch began.
 """
 
@@ -27,18 +29,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import IntegrityError
 
 from slackwater.cancellation import end_if_cancelled
 from slackwater.database.port import Session
+from slackwater.database.postgresql_transaction import driver_of
 from slackwater.doorbell import Listener
-from slackwater.errors import StructuralError
+from slackwater.errors import StructuralError, TransientError
 from slackwater.events.event import Event
-from slackwater.mining.inferring import Inferring, Known
+from slackwater.mining.inferring import Inferring
 from slackwater.mining.pgoutput import Begin, Commit, Decoder, Message
 from slackwater.mining.reading import Mined, Reading
 from slackwater.mining.replication import ReplicationStream
+from slackwater.mining.way import open_rows
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.mined import Position, Versions
 from slackwater.outbox.unpublished import to_record
@@ -59,6 +63,10 @@ class TakenVersionError(StructuralError):
     """An event made of the log has another's version or id; let nobody else add events."""
 
 
+class RowsAgainError(TransientError):
+    """All messages have become rows, and services may write rows again; mine those."""
+
+
 class MiningLeader:
     """Mines one source while it owns the slot, in the epoch that its `leader` has taken."""
 
@@ -70,7 +78,9 @@ class MiningLeader:
         reading: Reading,
         inferring: Inferring,
         versions: Versions,
+        last_messages: Tick | None,
     ) -> None:
+        """After `last_messages` no message was written, and services are to write rows again."""
         self._leader = leader
         self._session = session
         self._stream = stream
@@ -78,11 +88,11 @@ class MiningLeader:
         self._inferring = inferring
         self._versions = versions
         self._decoder = Decoder()
-        self._batch: list[Mined | Event | Known] = []
-        self._own_rows: set[int] = set()
+        self._last_messages = last_messages
+        self._batch: list[Mined | Event] = []
         self._passed = Tick(0, 0)
         self._claimable: Tick | None = None
-        self._done = inferring.position
+        self._done = Position(0)  # what became a row and waits is confirmed once it is published
         self._kept_lsn = 0
         self._has_settled = False
         # Nothing has to be looked for where only what the log brings becomes rows.
@@ -94,9 +104,13 @@ class MiningLeader:
         self._ticks_wanted = _TICKS_A_CLAIM
 
     async def mine(self) -> None:
-        """Publish, claim and confirm whatever comes, without end."""
-        if not self._inferring.tells_known:  # there the stream has them, in their order
-            await self._publish_waiting()
+        """Publish, claim and confirm whatever comes, without end.
+
+        Raises:
+            RowsAgainError: services write rows from now on.
+        """
+        await self._publish_waiting()
+        self._done = self._inferring.position
         while True:
             for data in await self._stream.read(timeout_ms=_READ_TIMEOUT_MS):
                 message = self._decoder.read(data)
@@ -159,16 +173,9 @@ class MiningLeader:
         elif (tick := self._reading.tick(message)) is not None:
             self._pass(tick)
         elif (mined := self._reading.event(message)) is not None:
-            self._take_row(mined)
+            self._batch.append(mined)
         else:
             self._batch += self._inferring.take(message)
-
-    def _take_row(self, mined: Mined) -> None:
-        """Take a row, unless it is one that we have inserted ourselves."""
-        if mined.position in self._own_rows:
-            self._own_rows.remove(mined.position)
-        else:
-            self._batch.append(mined)
 
     def _pass(self, tick: Tick) -> None:
         """Let the tick before this one be claimed, once all that came before has been published."""
@@ -188,42 +195,32 @@ class MiningLeader:
                 await self._wait_for_marks(_UNMARKED_MAX)
                 await self._publish(rows[first : first + _BATCH_MAX])
         if self._claimable is not None:
-            await self._leader.log_side.claim(self._claimable)
-            self._claimable = None
+            claimed, self._claimable = self._claimable, None
+            await self._leader.log_side.claim(claimed)
+            if self._last_messages is not None and claimed > self._last_messages:
+                await self._arrive_back()
         self._done = self._inferring.position
 
-    async def _as_rows(self, batch: Sequence[Mined | Event | Known]) -> list[Mined]:
-        """Make rows of the events that are none yet, and find those of the known; keep the order.
+    async def _arrive_back(self) -> None:
+        await self._wait_for_marks(0)
+        await self._session.transact(self._open_rows)
+        raise RowsAgainError("all its messages have become rows, which its services may write now")
+
+    def _open_rows(self, connection: Connection) -> None:
+        self._leader.arrive_back(connection)
+        open_rows(driver_of(connection), self._leader.events_table)
+
+    async def _as_rows(self, batch: Sequence[Mined | Event]) -> list[Mined]:
+        """Make rows of the events that are none yet; keep the order.
 
         Raises:
             TakenVersionError: another event has the version of one, or its id.
         """
         events = [each for each in batch if isinstance(each, Event)]
-        known = [each.event for each in batch if isinstance(each, Known)]
-        if not events and not known:
-            return [each for each in batch if isinstance(each, Mined)]
-        rows = {**await self._find_rows(known), **await self._make_rows(events)}
-        found = [each if isinstance(each, Mined) else rows.get(_id_of(each)) for each in batch]
-        in_order = {each.position: each for each in found if each is not None}
-        if self._reading.sees_rows:
-            come = {each.position for each in batch if isinstance(each, Mined)}
-            self._own_rows.update({row.position for row in rows.values()} - come)
-        return list(in_order.values())
+        made = iter(await self._make_rows(events) if events else ())
+        return [each if isinstance(each, Mined) else next(made) for each in batch]
 
-    async def _find_rows(self, known: Sequence[Event]) -> dict[str, Mined]:
-        if not known:
-            return {}
-        ids = [event.id for event in known]
-        positions = await self._session.read(lambda each: self._leader.positions(each, ids))
-        return {
-            event.id: Mined(positions[event.id], to_record(event))
-            for event in known
-            if event.id in positions
-        }
-
-    async def _make_rows(self, events: Sequence[Event]) -> dict[str, Mined]:
-        if not events:
-            return {}
+    async def _make_rows(self, events: Sequence[Event]) -> list[Mined]:
         position = self._inferring.position
         try:
             made = await self._session.transact(
@@ -238,7 +235,7 @@ class MiningLeader:
             ) from error
         self._kept_lsn = position.lsn
         self._versions.remember([event for _, event in made])
-        return {event.id: Mined(row, to_record(event)) for row, event in made}
+        return [Mined(row, to_record(event)) for row, event in made]
 
     async def _publish(self, batch: Sequence[Mined]) -> None:
         if self._may_know:
@@ -284,7 +281,3 @@ class MiningLeader:
 
     async def _number(self, statement: TextClause) -> int:
         return int(await self._session.read(lambda each: each.execute(statement).scalar_one()))
-
-
-def _id_of(made: Event | Known) -> str:
-    return made.event.id if isinstance(made, Known) else made.id

@@ -47,7 +47,7 @@ class Reading:
         mapping: RowMapping | None = None,
     ) -> None:
         self.sees_rows = sees_rows
-        """Whether rows that are inserted into the table of events come, too."""
+        """Whether events are rows that services insert into the table of events."""
         self._source = source
         self._schema = schema
         self._events = schema, tables.events.name
@@ -83,6 +83,8 @@ class Reading:
         """
         if not isinstance(message, LogMessage) or message.prefix != self._prefix:
             return None
+        if self.sees_rows:
+            return None  # it became a row before any service wrote one
         return read_event(message.content, self._source)
 
     def change(self, message: Message) -> RowChange | None:

@@ -18,7 +18,6 @@ import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
 
-from slackwater.cancellation import undisturbed
 from slackwater.database.port import DatabaseError, LostLeaseError
 from slackwater.database.postgresql_connection import RawConnection, connect
 
@@ -76,7 +75,14 @@ class ReplicationStream:
         """
         names = ",".join(f'"{publication}"' for publication in publications)
         asked = {**options, "publication_names": names}
-        return await undisturbed(asyncio.to_thread(cls._open, url, name, slot, asked))
+        opening = asyncio.create_task(asyncio.to_thread(cls._open, url, name, slot, asked))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                opening.result().close()  # or it would keep the slot from others
+            raise
 
     @classmethod
     def _open(cls, url: str, name: str, slot: str, asked: Mapping[str, str]) -> ReplicationStream:

@@ -78,12 +78,12 @@ class Slot:
         return self._is_there(connection) and self._are_published(connection)
 
     def is_behind(self, connection: RawConnection, lsn: int) -> bool:
-        """Tell whether it is ready, and will bring everything that lies behind `lsn`.
+        """Tell whether it can be streamed, and will bring everything that lies behind `lsn`.
 
         Raises:
             UnminableError: there is another's slot of this name.
         """
-        if not self.is_ready(connection):
+        if not self._is_there(connection):
             return False
         confirmed = connection.execute(
             "SELECT pg_wal_lsn_diff(confirmed_flush_lsn, '0/0')::bigint <= %s "
@@ -91,6 +91,32 @@ class Slot:
             [lsn, self.name],
         ).fetchone()
         return confirmed is not None and bool(confirmed[0])
+
+    def has_publications(self, connection: RawConnection) -> bool:
+        """Tell whether those that are asked for are there, whatever they stream now."""
+        asked = "SELECT count(*) FROM pg_publication WHERE pubname = ANY(%s)"
+        found = connection.execute(asked, [self.publications]).fetchone()
+        return found == (len(self.publications),)
+
+    def mend_publications(self, connection: RawConnection) -> None:
+        """Have those that are asked for stream again what they should, from now on.
+
+        Raises:
+            UnminableError: that is not allowed; the message says what is to be done.
+        """
+        with allowed(), self._alone(connection), connection.transaction():
+            for name in self.publications:
+                self._alter(connection, sql.Identifier(name), self._published[name])
+
+    def _alter(
+        self, connection: RawConnection, publication: sql.Identifier, each: Published
+    ) -> None:
+        table = sql.Identifier(self._schema, each.table)
+        alter = sql.SQL("ALTER PUBLICATION {} SET TABLE {}")
+        connection.execute(alter.format(publication, table))
+        kinds = sql.Literal(", ".join(each.kinds))
+        alter = sql.SQL("ALTER PUBLICATION {} SET (publish = {})")
+        connection.execute(alter.format(publication, kinds))
 
     def retained_bytes(self, connection: RawConnection) -> int:
         """Return how much log the server keeps for it; 0 where it is not there, or lost."""

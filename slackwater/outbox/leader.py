@@ -30,6 +30,8 @@ from slackwater.outbox.mined import (
     Position,
     Versions,
     advance_position,
+    arrive_back,
+    go_back,
     insert_events,
     read_mined,
     set_position,
@@ -49,7 +51,6 @@ from slackwater.outbox.unpublished import (
     mark_published,
     marked_among,
     number_published,
-    positions_of,
     read_unpublished,
 )
 from slackwater.watermarks.tick import Tick
@@ -206,9 +207,29 @@ class Leader:
         set_position(connection, self._tables.mined, position)
         return list(zip(rows, counted, strict=True))
 
-    def positions(self, connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
-        """Return the positions of those of the events that are rows."""
-        return positions_of(connection, self._tables.events, event_ids)
+    @property
+    def events_table(self) -> str:
+        """The name of the table of events."""
+        return self._tables.events.name
+
+    def go_back(self, connection: Connection) -> Tick:
+        """Let nobody write messages any more, and return the tick then.
+
+        Raises:
+            FencedError: another relay has taken the lead.
+        """
+        hold_epoch(connection, self._tables.tick, self._epoch)
+        go_back(connection, self._tables.mined)
+        return current_tick(connection, self._tables.tick)
+
+    def arrive_back(self, connection: Connection) -> None:
+        """Say that all messages are rows, which services may write again.
+
+        Raises:
+            FencedError: another relay has taken the lead.
+        """
+        hold_epoch(connection, self._tables.tick, self._epoch)
+        arrive_back(connection, self._tables.mined)
 
     def advance_position(self, connection: Connection, position: Position) -> None:
         """Remember that nothing before a position has to become a row any more.

@@ -60,6 +60,8 @@ class Rewriting(NamedTuple):
 
     reason: str
     work: Callable[[Connection], None]
+    needs_history: bool = False
+    """Whether it goes on with the events that there are, of which none may be missing then."""
 
 
 class Lead(NamedTuple):
@@ -112,7 +114,7 @@ class Lineage:
         if reason is None and rewriting is not None:
             reason = await self._begin_history(held, rewriting)
         if reason is not None:
-            if rewriting is None:
+            if rewriting is None or rewriting.needs_history:
                 await self._take_back(held, acknowledged, reason)
             held = await self._begin_timeline(held, newest, reason, rewriting)
             acknowledged = {}

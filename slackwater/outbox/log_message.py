@@ -6,25 +6,21 @@ content is the row. All databases of a server share one log; the prefix tells th
 
 from __future__ import annotations
 
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, LargeBinary, bindparam, func, select, true
+from sqlalchemy import Connection, LargeBinary, Select, Table, bindparam, func, true
 
 from slackwater.errors import StructuralError
 from slackwater.events.event import Event
+from slackwater.outbox.mined import held_way
+from slackwater.outbox.publishing import AnotherWayError, Publishing
 from slackwater.outbox.row import to_event, to_row
 
 _PREFIX: Final = "slackwater/"
 
 _encoder = msgspec.msgpack.Encoder()
-_EMIT = select(
-    func.pg_logical_emit_message(
-        true(),  # it shares the fate of its transaction
-        func.concat(_PREFIX, func.current_schema()),
-        bindparam("content", type_=LargeBinary),
-    )
-)
 
 
 class UnreadableMessageError(StructuralError):
@@ -58,9 +54,15 @@ def prefix_of(schema: str) -> str:
     return _PREFIX + schema
 
 
-def emit_event(connection: Connection, event: Event) -> None:
-    """Write an event into the log; it counts when the transaction is committed."""
-    connection.execute(_EMIT, {"content": _encoder.encode(to_row(event))})
+def emit_event(connection: Connection, mined: Table, event: Event) -> None:
+    """Write an event into the log; it counts when the transaction is committed.
+
+    Raises:
+        AnotherWayError: the database's events are no messages.
+    """
+    content = {"content": _encoder.encode(to_row(event))}
+    if connection.execute(_emit(mined), content).first() is None:
+        raise AnotherWayError("an event may be no message here")
 
 
 def read_event(content: bytes, source: str) -> Event:
@@ -76,3 +78,13 @@ def read_event(content: bytes, source: str) -> Event:
             f"a message in the log of {source} is no event that this release knows: {error}; "
             "run the release that wrote it"
         ) from error
+
+
+@cache
+def _emit(mined: Table) -> Select[Any]:
+    emit = func.pg_logical_emit_message(
+        true(),  # it shares the fate of its transaction
+        func.concat(_PREFIX, func.current_schema()),
+        bindparam("content", type_=LargeBinary),
+    )
+    return held_way(mined, Publishing.LOG_MESSAGES).with_only_columns(emit)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     LargeBinary,
+    Select,
     Table,
     Text,
     TextClause,
@@ -35,7 +36,7 @@ from sqlalchemy import (
 
 from slackwater.errors import ConfigurationError, StructuralError
 from slackwater.events.event import Event
-from slackwater.outbox.publishing import Publishing
+from slackwater.outbox.publishing import AnotherWayError, Publishing
 from slackwater.outbox.row import to_row
 
 UNCOUNTED = 0
@@ -43,15 +44,14 @@ UNCOUNTED = 0
 
 _KNOWN_MAX = 50_000
 _JSON_TYPES = {Text: "text", LargeBinary: "text", BigInteger: "bigint", Integer: "integer"}
+_MINED = {each for each in Publishing if each.is_mined}
 _MAY_FOLLOW = {
     None: set(Publishing),
-    Publishing.LOG_MESSAGES: {
-        Publishing.LOG_OUTBOX,
-        Publishing.LOG_MESSAGES,
-        Publishing.ROW_CHANGES,
-    },
+    Publishing.LOG_OUTBOX: _MINED,
+    Publishing.LOG_MESSAGES: _MINED,
     Publishing.ROW_CHANGES: {Publishing.ROW_CHANGES},
 }
+_MAKE_ROWS = text("SELECT set_config('slackwater.makes_rows', 'on', true)")
 
 
 class ForgetfulChangeError(ConfigurationError):
@@ -59,7 +59,7 @@ class ForgetfulChangeError(ConfigurationError):
 
 
 class MissingPositionError(StructuralError):
-    """Somebody writes into the log without a position behind which it is read; start it anew."""
+    """The row was deleted that says how far events have become rows; start the service anew."""
 
 
 class Position(NamedTuple):
@@ -70,12 +70,20 @@ class Position(NamedTuple):
 
 
 class MinedState(NamedTuple):
-    """What the row says: by which way events are made, of which server's log, and how far."""
+    """What the row says: by which way events are made, of which server's log, and how far.
+
+    `LOG_OUTBOX` says that messages must become rows before services may write rows again.
+    """
 
     way: Publishing
     system: str
     position: Position
     lost: str | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a history; before, changed rows are waiting for their first reader."""
+        return self.position.lsn > 0
 
 
 def read_mined(connection: Connection, table: Table) -> MinedState | None:
@@ -95,18 +103,65 @@ def check_change(state: MinedState | None, chosen: Publishing, source: str) -> N
     former = state.way if state is not None else None
     if chosen in _MAY_FOLLOW[former]:
         return
-    via = Publishing.LOG_OUTBOX if former is Publishing.LOG_MESSAGES else former
+    if former is Publishing.ROW_CHANGES:
+        remedy = (
+            f"set {former} for it, stop the service, and once all is published, delete the row of "
+            "its table mined (docs/how-to/mine-the-log.md)"
+        )
+    else:
+        remedy = f"set {Publishing.LOG_OUTBOX} for it until its relay says that rows are written"
     raise ForgetfulChangeError(
         f"{source} has published by {former}, and {chosen} would forget what its log still holds: "
-        f"set {via} for it, write nothing by {former} any more, and once all is published, delete "
-        "the row of its table mined"
+        + remedy
     )
 
 
+def held_way(table: Table, way: Publishing) -> Select[Any]:
+    """Select one row if the database follows a way, and let nobody change that before the commit.
+
+    A transaction whose snapshot is older than such a change fails, and is repeated.
+    """
+    row = select(table.c.id).where(table.c.way == way)
+    return row.with_for_update(read=True, key_share=True)
+
+
+def require_way(connection: Connection, table: Table, way: Publishing) -> None:
+    """Check that the database follows a way, and hold it to that.
+
+    Raises:
+        AnotherWayError: it does not.
+    """
+    if connection.execute(held_way(table, way)).first() is None:
+        raise AnotherWayError(f"nobody reads what is written by {way}")
+
+
+def go_back(connection: Connection, table: Table) -> None:
+    """Let nobody write messages any more, after all those who have written one."""
+    state = read_mined(connection, table)
+    if state is not None and state.way is Publishing.LOG_MESSAGES:
+        connection.execute(delete(table))  # an update would not be seen by older snapshots
+        back = state._replace(way=Publishing.LOG_OUTBOX)
+        connection.execute(insert(table).values(_columns(back)))
+
+
+def arrive_back(connection: Connection, table: Table) -> None:
+    """Say that all messages are rows."""
+    connection.execute(delete(table).where(table.c.way == Publishing.LOG_OUTBOX))
+
+
+def make_rows(connection: Connection) -> None:
+    """Let this transaction insert events where services may not."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_MAKE_ROWS).close()
+
+
 def begin_position(connection: Connection, table: Table, state: MinedState) -> None:
-    """Put the row in the place of any other."""
-    connection.execute(delete(table))
-    connection.execute(insert(table).values(_columns(state)))
+    """Say from where on events are made, in the place of what the row has said.
+
+    Raises:
+        MissingPositionError: there is none.
+    """
+    _set(connection, table, _columns(state))
 
 
 def advance_position(connection: Connection, table: Table, position: Position) -> None:
@@ -121,11 +176,7 @@ def set_position(connection: Connection, table: Table, position: Position) -> No
     Raises:
         MissingPositionError: there is none.
     """
-    if not connection.execute(update(table).values(position._asdict())).rowcount:
-        raise MissingPositionError(
-            "the log has an event, and nothing says how far events were made of it before: start "
-            "the service anew, which sees to that before it writes any"
-        )
+    _set(connection, table, position._asdict())
 
 
 def lose(connection: Connection, table: Table, reason: str) -> None:
@@ -137,6 +188,7 @@ def insert_events(connection: Connection, table: Table, events: Sequence[Event])
     """Insert events in their order, in one statement, and return their positions."""
     if not events:
         return []
+    make_rows(connection)
     rows = [to_row(event) for event in events]
     inserted = connection.execute(
         _insert_many(table, tuple(rows[0])), {"rows": msgspec.json.encode(rows).decode()}
@@ -208,6 +260,14 @@ def _columns(state: MinedState) -> dict[str, object]:
         **state.position._asdict(),
         "lost": state.lost,
     }
+
+
+def _set(connection: Connection, table: Table, values: dict[str, object]) -> None:
+    if not connection.execute(update(table).values(values)).rowcount:
+        raise MissingPositionError(
+            "the row of the table mined was deleted, which says how far events have become rows: "
+            "start the service anew, which sees to that before it writes any"
+        )
 
 
 @cache

@@ -3,6 +3,27 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
+
+from slackwater.errors import StructuralError
+
+ROWS_REFUSED: Final = "SW001"
+"""The SQLSTATE with which PostgreSQL refuses a row where events leave by another way."""
+
+
+class AnotherWayError(StructuralError):
+    """The database's events leave by another way; have all instances follow the same, and start
+    them anew.
+    """
+
+    code = "ANOTHER_WAY_OF_PUBLISHING"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}, because the database's events leave by another way now: set the same way of "
+            "the service in SLACKWATER_PUBLISHING for all its instances and relays, and start "
+            "them anew"
+        )
 
 
 class Publishing(StrEnum):

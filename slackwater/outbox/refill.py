@@ -27,6 +27,7 @@ from slackwater.event_log.reading import read_between
 from slackwater.events.cloudevents import TIMELINE_HEADER, from_headers
 from slackwater.events.event import Event
 from slackwater.logs import logger
+from slackwater.outbox.mined import make_rows
 from slackwater.outbox.removal import count_removed, forget_removed
 from slackwater.outbox.row import to_row
 from slackwater.outbox.tables import KernelTables, Removal
@@ -129,6 +130,7 @@ class Refill:
             raise UnfitLogError(f"the log has {count} events that the table lacks")
         first = connection.execute(select(func.min(self._events.c.position))).scalar_one()
         shift = min(first or 1, 1) - 1 - (last or 0)
+        make_rows(connection)
         for positions in _ranges(connection, self._gathered):
             self._move(connection, positions, shift=shift)
             connection.execute(delete(self._gathered).where(positions))

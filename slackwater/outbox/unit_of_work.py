@@ -21,6 +21,7 @@ from slackwater.events.types import EventTypes
 from slackwater.ids import new_id
 from slackwater.logs import logger
 from slackwater.outbox.log_message import emit_event
+from slackwater.outbox.mined import require_way
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.row import to_row
 from slackwater.outbox.tables import KernelTables
@@ -71,6 +72,9 @@ class UnitOfWork:
 
         Give `event_id` only where a repeat must be recognised; it is the event's name for ever.
         Where events are inferred from changed rows, nothing is written: the rows say it.
+
+        Raises:
+            AnotherWayError: the database's events leave by another way.
         """
         event_type = self._event_types.of_body(type(body))
         event = Event(
@@ -95,7 +99,7 @@ class UnitOfWork:
 
     def _write(self, event: Event) -> None:
         if self._publishing is Publishing.LOG_MESSAGES:
-            emit_event(self.connection, event)
+            emit_event(self.connection, self._tables.mined, event)
         elif self._publishing is not Publishing.ROW_CHANGES:
             self.connection.execute(self._tables.insert_event, to_row(event))
 
@@ -115,11 +119,14 @@ class UnitOfWork:
 
         Raises:
             ForgottenEventError: rows of the service changed and no event was added.
+            AnotherWayError: nobody infers events from them.
         """
         with tallying(self.connection) as tally:
             result = work(self)
         is_inferred = self._publishing is Publishing.ROW_CHANGES
-        if tally.changes and not tally.events and not is_inferred:
+        if is_inferred and tally.changes:
+            require_way(self.connection, self._tables.mined, self._publishing)
+        elif tally.changes and not tally.events:
             raise ForgottenEventError(
                 "state was changed without an event; add the event that tells of the change"
             )

@@ -85,12 +85,6 @@ def marked_among(connection: Connection, table: Table, positions: Sequence[int])
     return set(connection.execute(_select_marked(table), {"positions": list(positions)}).scalars())
 
 
-def positions_of(connection: Connection, table: Table, event_ids: Sequence[str]) -> dict[str, int]:
-    """Return the positions of events by their ids, without those that are no rows."""
-    asked = select(table.c.id, table.c.position).where(table.c.id.in_(event_ids))
-    return {row.id: row.position for row in connection.execute(asked)}
-
-
 def mark_all_unpublished(connection: Connection, table: Table) -> None:
     """Have every event published again; statement by statement, so that none takes too long.
 

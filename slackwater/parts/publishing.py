@@ -5,18 +5,26 @@ The driver of mining is imported only where it is chosen, because embedded stora
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from slackwater.adapters import driver
+from slackwater.backoff import backoff
 from slackwater.errors import ConfigurationError
 from slackwater.installation import Installation
 from slackwater.logs import logger
-from slackwater.outbox.mined import check_change, read_mined
+from slackwater.outbox.mined import MinedState, check_change, read_mined
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay
 from slackwater.service.definition import ServiceDefinition
 
+if TYPE_CHECKING:
+    from slackwater.database.postgresql import PostgresqlDatabase
+
+_BACKOFF_FIRST_S = 0.1
+_BACKOFF_MAX_S = 5.0
 _log = logger("relay")
 
 
@@ -92,17 +100,75 @@ async def prepare_publishing(installation: Installation, service: ServiceDefinit
         UnminableError: the database's log cannot be mined.
     """
     publishing = publishing_of(installation, service.name)
-    database, mined = installation.database(service.name), service.tables.mined
-    state = await database.read(lambda connection: read_mined(connection, mined))
+    await prepare_relaying(installation, service)
+    if publishing.keeps_rows:
+        await _wait_for_rows(installation, service)
+    else:
+        await _begin_way(installation, service, publishing)
+
+
+async def prepare_relaying(installation: Installation, service: ServiceDefinition) -> None:
+    """See that the service may publish as the settings say.
+
+    Raises:
+        UnpublishableError: it cannot.
+        ForgetfulChangeError: events of the way that it published by before would be forgotten.
+    """
+    publishing = publishing_of(installation, service.name)
+    state = await _state(installation, service)
     check_change(state, publishing, service.name)
-    if publishing is Publishing.LOG_MESSAGES:
+    if state is None and publishing.keeps_rows and installation.settings.postgresql_url:
         with driver("PostgreSQL"):
-            from slackwater.database.postgresql import PostgresqlDatabase
-            from slackwater.mining.beginning import begin_messages
-            from slackwater.mining.miner import slot_of
-        assert isinstance(database, PostgresqlDatabase), "the settings were checked"
+            from slackwater.mining.way import open_forgotten_rows
+        events = service.tables.events.name
+        await _postgresql(installation, service).outside(
+            lambda connection: open_forgotten_rows(connection, events)
+        )
+
+
+async def _wait_for_rows(installation: Installation, service: ServiceDefinition) -> None:
+    """Wait until the relay has made rows of all messages: until then no row may be written."""
+    for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
+        state = await _state(installation, service)
+        if state is None:
+            return
+        check_change(state, service.publishing, service.name)
+        _log.warning(
+            "the service waits until its messages are rows",
+            source=service.name,
+            remedy=f"see that a relay with {Publishing.LOG_OUTBOX} runs",
+        )
+        await asyncio.sleep(delay_s)
+
+
+async def _begin_way(
+    installation: Installation, service: ServiceDefinition, publishing: Publishing
+) -> None:
+    with driver("PostgreSQL"):
+        from slackwater.mining.beginning import begin_messages
+        from slackwater.mining.miner import slot_of
+        from slackwater.mining.way import begin_way
+    database, events = _postgresql(installation, service), service.tables.events.name
+    if publishing is Publishing.LOG_MESSAGES:
         slot = slot_of(database, service.tables, publishing)
-        await database.outside(lambda connection: begin_messages(connection, slot))
+        await database.outside(lambda connection: begin_messages(connection, slot, events))
+    else:
+        await database.outside(lambda connection: begin_way(connection, publishing, events))
+
+
+async def _state(installation: Installation, service: ServiceDefinition) -> MinedState | None:
+    mined = service.tables.mined
+    return await installation.database(service.name).read(
+        lambda connection: read_mined(connection, mined)
+    )
+
+
+def _postgresql(installation: Installation, service: ServiceDefinition) -> PostgresqlDatabase:
+    from slackwater.database.postgresql import PostgresqlDatabase
+
+    database = installation.database(service.name)
+    assert isinstance(database, PostgresqlDatabase), "the settings were checked"
+    return database
 
 
 def _refuse_unknown_names(installation: Installation) -> None:

@@ -29,6 +29,7 @@ from slackwater.http.health import Problems, health_routes
 from slackwater.http.problems import json_response, problem
 from slackwater.ids import new_id
 from slackwater.logs import bound, logger
+from slackwater.outbox.publishing import AnotherWayError
 from slackwater.outbox.ticks import current_tick
 from slackwater.outbox.unpublished import count_unpublished
 from slackwater.service.commands import Answer, CommandType, execute
@@ -79,6 +80,7 @@ class ServiceApp:
                 UnstorableTextError: _bad_input,
                 UnknownOutcomeError: _unknown_outcome,
                 TransientError: _unavailable,
+                AnotherWayError: _misconfigured,
             },
         )
 
@@ -219,6 +221,11 @@ def _cause(request: Request, command: CommandType) -> Cause:
 
 async def _unavailable(_: Request, error: Exception) -> Response:
     return problem(503, "SOURCE_UNAVAILABLE", str(error), headers={"Retry-After": "1"})
+
+
+async def _misconfigured(_: Request, error: Exception) -> Response:
+    assert isinstance(error, AnotherWayError), "it is registered for that"
+    return problem(503, error.code, str(error))
 
 
 async def _unknown_outcome(_: Request, error: Exception) -> Response:

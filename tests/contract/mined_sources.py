@@ -18,6 +18,7 @@ from slackwater.event_log.port import EventLog
 from slackwater.mining.beginning import begin_messages
 from slackwater.mining.miner import Miner, slot_of
 from slackwater.mining.slot import Slot
+from slackwater.mining.way import begin_way
 from slackwater.outbox.publishing import Publishing
 from slackwater.testing import counting
 from slackwater.testing.counter_streams import CounterStreams
@@ -69,10 +70,19 @@ class MinedStreams(MinedOutbox, CounterStreams):
     """The same with an event store in the outbox's place."""
 
 
-class _Inferred(MinedOutbox):
+class MadeOfLog(MinedOutbox):
     """Events become rows only when they are mined."""
 
     overtakes = False
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        await self.begin()
+
+    async def begin(self) -> None:
+        """Have events leave so from now on, as a service does when it starts."""
+        events = self.tables.events.name
+        await self.mined.outside(lambda each: begin_way(each, self.publishing, events))
 
     def waiting_runs(self, connection: Connection) -> frozenset[str]:
         """Return the runs that have raised a counter last, and are not published yet."""
@@ -87,17 +97,17 @@ class _Inferred(MinedOutbox):
         return frozenset(connection.execute(waiting).scalars())
 
 
-class MinedMessages(_Inferred):
+class MinedMessages(MadeOfLog):
     """Events are messages in the log."""
 
     publishing = Publishing.LOG_MESSAGES
 
-    async def prepare(self) -> None:
-        await super().prepare()
-        await self.mined.outside(lambda connection: begin_messages(connection, self.slot))
+    async def begin(self) -> None:
+        events = self.tables.events.name
+        await self.mined.outside(lambda connection: begin_messages(connection, self.slot, events))
 
 
-class MinedRows(_Inferred):
+class MinedRows(MadeOfLog):
     """Events are inferred from the counters' rows."""
 
     publishing = Publishing.ROW_CHANGES

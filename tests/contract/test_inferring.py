@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,15 +22,16 @@ from slackwater.mining.beginning import LostEventsError
 from slackwater.mining.mapping import Inferred, RowChange
 from slackwater.mining.reading import ChangedTableError, TruncatedTableError
 from slackwater.mining.replication import ReplicationStream
+from slackwater.mining.way import open_rows
 from slackwater.outbox.mined import (
     ForgetfulChangeError,
     MinedState,
-    MissingPositionError,
     Position,
     check_change,
+    make_rows,
     read_mined,
 )
-from slackwater.outbox.publishing import Publishing
+from slackwater.outbox.publishing import AnotherWayError, Publishing
 from slackwater.testing import counting
 from slackwater.testing.relay_contract import (
     DyingLog,
@@ -45,6 +48,7 @@ from slackwater.testing.relay_contract import (
 )
 from slackwater.testing.relay_lineage_contract import backup, new_log, restore
 from tests.contract.mined_sources import (
+    MadeOfLog,
     MinedMessages,
     MinedOutbox,
     MinedRows,
@@ -58,6 +62,9 @@ pytestmark = pytest.mark.engine("postgresql")
 
 _MANY = 3_000
 _WRITERS = 8
+_DEADLINE_S = 20.0
+_PAUSE_S = 0.02  # reading the log back shall not take longer than what is tested
+_MARKS_S = 2.0  # in which a miner has marked and confirmed what it can
 _SILENT_S = 12.0  # longer than a lease may be silent
 
 
@@ -119,14 +126,7 @@ class _InferredContract(OnPostgresql):
     async def test_an_event_that_somebody_else_has_added_is_told_and_halts(
         self, source: MinedOutbox
     ) -> None:
-        await source.database.transact(
-            lambda connection: counting.unit_of_work(connection).add(
-                counting.CounterRaised(value=1),
-                aggregate_id="c1",
-                version=1,
-                partition_key="c1",
-            )
-        )
+        await source.database.transact(lambda connection: _add(connection, 1))
         await source.raise_counter("c1")
         task = asyncio.create_task(source.relay().run())
         if source.publishing is Publishing.LOG_MESSAGES:
@@ -135,6 +135,26 @@ class _InferredContract(OnPostgresql):
         else:  # its versions are counted from those that there are
             await until(lambda: has_events(source, 2))
             await ended(task)
+
+    @pytest.mark.parametrize("kind", [Source, MinedMessages, MinedRows])
+    async def test_an_instance_that_follows_another_way_is_refused_and_changes_nothing(
+        self, source: MinedOutbox, other: MinedOutbox, kind: type[Source]
+    ) -> None:
+        if source.publishing is kind.publishing:
+            return
+        with pytest.raises(AnotherWayError, match="SLACKWATER_PUBLISHING"):
+            await _like(kind, other).raise_counter("c1")
+        await _publish(source, 1)
+        assert [event.version for event in await source.events()] == [1]
+
+    async def test_who_looked_before_the_way_was_changed_writes_no_row(
+        self, source: MadeOfLog, other: MinedOutbox
+    ) -> None:
+        """Its snapshot shows the former way for as long as it lasts."""
+        await _begin_with_rows(source)
+        with pytest.raises(AnotherWayError):
+            await _raise_after(_like(MinedOutbox, other), source.begin)
+        assert await _rows(source) == 0
 
 
 class TestMessages(_InferredContract):
@@ -154,8 +174,9 @@ class TestMessages(_InferredContract):
         [beginning] = (await source.announced())[len(before) :]
         assert beginning.timeline == (await source.tick()).timeline != before[-1].timeline
         assert not beginning.offsets
-        await source.database.transact(_add_third)
+        await source.database.transact(lambda connection: _add(connection, 3))  # what was lost
         await source.database.transact(_forget_position)
+        await source.begin()
         async with running(source.relay()):
             await until(lambda: has_events(source, 3))
             await source.raise_counter("c1")
@@ -185,64 +206,144 @@ class TestMessages(_InferredContract):
             await asyncio.wait_for(source.relay().run(), 20)
 
     async def test_who_polls_is_replaced_when_messages_begin(self, source: MinedMessages) -> None:
-        await source.database.transact(_forget_position)
+        await _begin_with_rows(source)
         polling = asyncio.create_task(_like(Source, source).relay().run())
         await until(lambda: has_watermarks(source))
-        await MinedMessages.prepare(source)
+        await source.begin()
         with pytest.raises(ForgetfulChangeError):
             await asyncio.wait_for(polling, 20)
 
-    async def test_a_message_without_a_position_halts(self, source: MinedMessages) -> None:
+    async def test_a_message_that_nobody_would_read_is_refused(self, source: MinedMessages) -> None:
         await source.database.transact(_forget_position)
-        rows = MinedOutbox(source.database, source.doorbell, source.log)
-        await source.raise_counter("c1")
-        with pytest.raises(MissingPositionError, match="start the service anew"):
-            await asyncio.wait_for(rows.relay().run(), 20)
-
-    async def test_rows_and_messages_may_be_written_by_turns_and_together(
-        self, source: MinedMessages, other: MinedMessages
-    ) -> None:
-        rows = MinedOutbox(other.database, other.doorbell, other.log)
-        for number in range(3):
-            for writer in (source, rows, source):  # nobody reads it now
-                await writer.raise_counter("c1")
-            async with running(rows.relay()):
-                for writer in (rows, source, rows):
-                    await writer.raise_counter("c1")
-                await until(lambda count=6 * (number + 1): has_events(source, count))  # type: ignore[misc]
-        for _ in range(2):
+        with pytest.raises(AnotherWayError):
             await source.raise_counter("c1")
-        async with running(source.relay()):
-            await until(lambda: has_events(source, 20))
-            await until(lambda: is_marked(source))
-        assert _values(await source.events()) == {"c1": list(range(1, 21))}
-        assert await _rows(source) == 20
 
-    async def test_what_became_a_row_and_was_not_published_keeps_its_place_among_rows(
+    async def test_rows_and_messages_may_be_written_by_turns(
         self, source: MinedMessages, other: MinedMessages
     ) -> None:
-        rows = MinedOutbox(other.database, other.doorbell, other.log)
-        for writer in (source, rows, source, rows):
-            await writer.raise_counter("c1")
-        async with running(rows.relay(log=_FailingOnce(source.log))):
-            await until(lambda: has_events(source, 4))
+        rows = _like(MinedOutbox, other)
+        for number in range(3):
+            await _raise(source, 2)  # nobody reads it now
+            async with running(rows.relay()):
+                await until(lambda: _may_write_rows(source))
+                assert await source.unpublished() == 0
+                await _raise(rows, 3)
+                await until(lambda count=5 * number + 5: has_events(source, count))  # type: ignore[misc]
+            await _raise(rows, 2 * (number == 1))
+            await source.begin()
+        await _raise(source, 2)
+        async with running(source.relay()):
+            await until(lambda: has_events(source, 19))
             await until(lambda: is_marked(source))
-        assert [event.version for event in await source.events()] == [1, 2, 3, 4]
+        assert _values(await source.events()) == {"c1": list(range(1, 20))}
+        assert await _versions(source) == list(range(1, 20))
+        assert len({each.timeline for each in await source.announced()}) == 1
+
+    async def test_who_looked_before_messages_ended_writes_none(
+        self, source: MinedMessages, other: MinedMessages
+    ) -> None:
+        async def go_back() -> None:
+            async with running(_like(MinedOutbox, source).relay()):
+                await until(lambda: _may_write_rows(source))
+
+        with pytest.raises(AnotherWayError):
+            await _raise_after(other, go_back)
+        async with running(source.relay()):
+            await until(lambda: has_watermarks(source))
+        assert await source.events() == []
+
+    async def test_while_many_write_either_way_rows_stay_in_the_order_of_versions(
+        self, source: MinedMessages, other: MinedMessages
+    ) -> None:
+        rows = _like(MinedOutbox, other)
+        stopped = asyncio.Event()
+
+        async def write(own: Source) -> None:
+            while not stopped.is_set():
+                with suppress(AnotherWayError):
+                    await own.raise_counter("c1")
+                await asyncio.sleep(_PAUSE_S)
+
+        async with asyncio.TaskGroup() as group:
+            for own in [source, rows] * 2:
+                group.create_task(write(own))
+            for _ in range(3):
+                before = await _rows(source)
+                async with running(rows.relay()):
+                    await until(lambda: _may_write_rows(source))
+                    await until(lambda before=before: _has_rows(source, before + 10))  # type: ignore[misc]
+                await source.begin()
+            stopped.set()
+        await _publish(source, 1, known=await _value(source))
+        versions = await _versions(source)
+        assert versions == list(range(1, len(versions) + 1))
+        assert _values(await source.events()) == {"c1": versions}
+
+    async def test_what_became_a_row_and_was_not_published_goes_before_rows(
+        self, source: MinedMessages, other: MinedMessages
+    ) -> None:
+        rows = _like(MinedOutbox, other)
+        await _raise(source, 3)
+        async with running(rows.relay(log=_FailingOnce(source.log))):
+            await until(lambda: _may_write_rows(source))
+            await _raise(rows, 2)
+            await until(lambda: has_events(source, 5))
+        assert [event.version for event in await source.events()] == [1, 2, 3, 4, 5]
+
+    async def test_a_log_that_was_lost_while_messages_wait_gets_them_last(
+        self, source: MinedMessages, other: MinedMessages, tmp_path: Path
+    ) -> None:
+        await _publish(source, 3)
+        await _raise(source, 2)
+        rows = _like(MinedOutbox, other)
+        rows.log = await new_log(tmp_path / "another log")
+        async with running(rows.relay()):
+            await until(lambda: _may_write_rows(source))
+            await _raise(rows, 1)
+            await until(lambda: has_events(rows, 6))
+        assert [event.version for event in await rows.events()] == [1, 2, 3, 4, 5, 6]
+        await rows.log.close()
+
+    async def test_nothing_is_confirmed_that_is_a_row_and_not_published(
+        self, source: MinedMessages
+    ) -> None:
+        await _publish(source, 1)
+        async with running(source.relay(log=_FailingOnce(source.log))):
+            await source.raise_counter("c1")
+            await until(lambda: has_events(source, 2))
+        await _raise(source, 1)
+        stuck = _StuckLog(source.log)
+        async with running(source.relay(log=stuck)):
+            await until(lambda: _has_rows(source, 3))
+        stored = (await _state(source)).position.lsn
+        async with running(source.relay(log=stuck)):
+            await asyncio.sleep(_MARKS_S)
+            assert await source.mined.outside(lambda each: source.slot.is_behind(each, stored - 1))
+        await _publish(source, 0, known=3)
 
     async def test_a_service_that_begins_beside_a_miner_of_rows_loses_nothing(
         self, source: MinedMessages
     ) -> None:
-        await source.database.transact(_forget_position)
-        rows = MinedOutbox(source.database, source.doorbell, source.log)
-        async with running(rows.relay()):
+        await _begin_with_rows(source)
+        rows = _like(MinedOutbox, source)
+        async with running(source.relay()):
             await rows.raise_counter("c1")
             await until(lambda: has_events(source, 1))
-            await MinedMessages.prepare(source)
+            await source.begin()
             await source.raise_counter("c1")
             await until(lambda: has_events(source, 2))
         await source.raise_counter("c1")
         async with running(source.relay()):
             await until(lambda: has_events(source, 3))
+        assert len({each.timeline for each in await source.announced()}) == 1
+
+    async def test_publications_that_somebody_has_changed_lose_no_message(
+        self, source: MinedMessages, tmp_path: Path
+    ) -> None:
+        await _publish(source, 1)
+        await source.raise_counter("c1")
+        _change_publications(source, tmp_path)
+        await _publish(source, 1, known=2)
         assert len({each.timeline for each in await source.announced()}) == 1
 
 
@@ -251,6 +352,7 @@ class _NewRows(MinedRows):
 
     async def prepare(self) -> None:
         await Source.prepare(self)
+        await self.begin()
 
 
 class TestNewRows(OnPostgresql):
@@ -327,6 +429,7 @@ class TestNewRows(OnPostgresql):
     async def test_a_source_that_was_polled_before_begins_a_new_timeline(
         self, source: _NewRows
     ) -> None:
+        await _begin_with_rows(source)
         polled = Source(source.database, source.doorbell, source.log)
         async with running(polled.relay()):
             for _ in range(3):
@@ -446,7 +549,7 @@ def test_a_change_that_would_forget_events_is_refused(
     former: Publishing, chosen: Publishing
 ) -> None:
     state = MinedState(former, "1", Position(1))
-    with pytest.raises(ForgetfulChangeError, match="once all is published, delete the row"):
+    with pytest.raises(ForgetfulChangeError, match="forget what its log still holds: set"):
         check_change(state, chosen, "inventory")
     check_change(None, chosen, "inventory")
     check_change(state, Publishing.ROW_CHANGES, "inventory")
@@ -461,6 +564,15 @@ class _FailingOnce(LogAround):
         if not self.has_failed and has_events_among(records):
             self.has_failed = True
             raise TransientError("the log is away")
+        return await super().append(records)
+
+
+class _StuckLog(LogAround):
+    """Takes no event."""
+
+    async def append(self, records: Sequence[NewRecord]) -> list[tuple[TopicPartition, int]]:
+        if has_events_among(records):
+            await asyncio.Event().wait()
         return await super().append(records)
 
 
@@ -537,11 +649,78 @@ async def _is_told(source: Source) -> bool:
     return all(max(values.get(id_, [0])) == value for id_, value in rows)
 
 
-def _add_third(connection: Connection) -> None:
-    """Add by hand what was in the lost log."""
+def _add(connection: Connection, version: int) -> None:
+    """Add by hand what a service may not."""
+    make_rows(connection)
     counting.unit_of_work(connection).add(
-        counting.CounterRaised(value=3), aggregate_id="c1", version=3, partition_key="c1"
+        counting.CounterRaised(value=version),
+        aggregate_id="c1",
+        version=version,
+        partition_key="c1",
     )
+
+
+async def _raise(source: Source, times: int) -> None:
+    for _ in range(times):
+        await source.raise_counter("c1")
+
+
+async def _may_write_rows(source: Source) -> bool:
+    return await source.database.read(_has_no_position)
+
+
+def _has_no_position(connection: Connection) -> bool:
+    return read_mined(connection, counting.tables.mined) is None
+
+
+async def _begin_with_rows(source: MinedOutbox) -> None:
+    """Have rows be written first; there is no event yet."""
+    await source.database.transact(_forget_position)
+    await source.mined.outside(lambda each: open_rows(each, source.tables.events.name))
+
+
+async def _raise_after(source: Source, change: Callable[[], Awaitable[None]]) -> None:
+    """Raise a counter in a transaction that has its snapshot before a change, and no lock."""
+    has_looked, may_write = threading.Event(), threading.Event()
+
+    def write(connection: Connection) -> None:
+        read_mined(connection, counting.tables.mined)
+        has_looked.set()
+        assert may_write.wait(_DEADLINE_S)
+        source.raise_in(connection, "c1")
+
+    writing = asyncio.create_task(source.database.transact(write))
+    assert await asyncio.to_thread(has_looked.wait, _DEADLINE_S)
+    await change()
+    may_write.set()
+    await writing
+
+
+def _change_publications(source: MinedOutbox, directory: Path) -> None:
+    with administrator_of(directory) as connection:
+        for name in source.slot.publications:
+            connection.execute(f"ALTER PUBLICATION \"{name}\" SET (publish = 'delete')".encode())
+
+
+async def _versions(source: Source) -> list[int]:
+    """Return the versions in the order of the rows."""
+    table = counting.tables.events
+    return await source.database.read(
+        lambda connection: list(
+            connection.execute(select(table.c.version).order_by(table.c.position)).scalars()
+        )
+    )
+
+
+async def _value(source: Source) -> int:
+    table = counting.counters
+    return await source.database.read(
+        lambda connection: connection.execute(select(func.max(table.c.value))).scalar_one()
+    )
+
+
+async def _has_rows(source: Source, count: int) -> bool:
+    return await _rows(source) >= count
 
 
 def _forget_position(connection: Connection) -> None:
