@@ -20,7 +20,7 @@ _LOGICAL = "set wal_level = logical and restart the server"
 _BOUND = "set max_slot_wal_keep_size, such as to 10GB"
 _RUN_RELAY = "see that the service's relay runs"
 _MAKE = "start the service: it makes its slot"
-_RAISE = "raise max_slot_wal_keep_size; the next leading relay makes another slot"
+_RAISE = "raise max_slot_wal_keep_size; docs/how-to/mine-the-log.md says what the next leader does"
 _REPLICATION = "ALTER ROLE … REPLICATION"
 _MORE_SLOTS = "raise max_replication_slots, or drop slots that nobody needs"
 _MORE_SENDERS = "raise max_wal_senders"
@@ -125,17 +125,22 @@ async def _see_way(connection: Connection, name: str, schema: str, way: Publishi
     [table] = await _row(connection, "SELECT to_regclass(%s)::text", f"{schema}.mined")
     row = None
     if table is not None:
-        seen = sql.SQL("SELECT way, lost FROM {}").format(sql.Identifier(schema, "mined"))
+        seen = sql.SQL("SELECT way, lsn, lost FROM {}").format(sql.Identifier(schema, "mined"))
         row = await (await connection.execute(seen)).fetchone()
     if row is None:
         return ok(way)
-    former, lost = row
+    former, lsn, lost = row
     if lost is not None:
         return broken(f"by {former}, and events are lost: {lost}", _MEND)
+    state = MinedState(Publishing(former), "", Position(lsn))
     try:
-        check_change(MinedState(Publishing(former), "", Position(0)), way, name)
+        check_change(state, way, name)
     except ForgetfulChangeError as error:
         return broken(f"{way}, and by {former} before", str(error))
+    if not state.has_begun:
+        return caution(f"{way}, and there is no history of its rows yet", _RUN_RELAY)
+    if Publishing.LOG_OUTBOX in (former, way):
+        return caution(f"{way}, and no row is written before its messages are rows", _RUN_RELAY)
     return ok(way)
 
 

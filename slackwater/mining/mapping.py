@@ -21,7 +21,11 @@ from slackwater.ids import new_id
 from slackwater.outbox.mined import UNCOUNTED
 
 Row = Mapping[str, Any]
-"""A row by its columns, with values as psycopg reads them."""
+"""A row by its columns, with values as psycopg reads them in a query.
+
+So a domain's is of what it restricts; of types that psycopg does not know, such as enumerations, it
+is their text.
+"""
 
 
 class UnmappableError(StructuralError):
@@ -39,9 +43,9 @@ class ChangeKind(StrEnum):
 class RowChange(NamedTuple):
     """A change of one row: `old` as it was before (INSERTED: None), `new` as it is after it.
 
-    `old` is complete where the table was declared with `whole_rows`. Else a deleted row shows its
-    primary key alone, and an updated one None as long as its key is the same; a large value that
-    an update left as it was is `slackwater.mining.pgoutput.UNCHANGED` there.
+    `old` is complete where the table was declared with `whole_rows`. Else a deleted row, and one
+    that gets another primary key, show the former key alone, and other updated ones None; a large
+    value that an update left as it was is `slackwater.mining.pgoutput.UNCHANGED` in `new` there.
     """
 
     kind: ChangeKind

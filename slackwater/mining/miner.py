@@ -28,7 +28,7 @@ from slackwater.mining.beginning import forsaking, history_of, lost_events, why_
 from slackwater.mining.inferring import Inferring
 from slackwater.mining.mapping import RowMapping
 from slackwater.mining.mining_leader import MiningLeader
-from slackwater.mining.pgoutput import OPTIONS
+from slackwater.mining.pgoutput import IN_BINARY, OPTIONS
 from slackwater.mining.reading import Reading
 from slackwater.mining.replication import ReplicationStream
 from slackwater.mining.retention import Retention
@@ -189,7 +189,7 @@ class Miner(Relay):
             name=f"slackwater miner {self._source}",
             slot=slot.name,
             publications=slot.publications,
-            options=OPTIONS,
+            options=IN_BINARY if self._mapping is None else OPTIONS,
         )
         telling = asyncio.create_task(stream.keep_telling())
         try:

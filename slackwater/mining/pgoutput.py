@@ -1,8 +1,8 @@
 """What PostgreSQL's output plugin `pgoutput` tells of each committed transaction, read from bytes.
 
-Version 1 of the protocol, values in binary where their type has such a form. The layout is that of
-"Logical Replication Message Formats" in PostgreSQL's manual. Transactions come whole and in the
-order of their commit records; what was rolled back never comes.
+Version 1 of the protocol. The layout is that of "Logical Replication Message Formats" in
+PostgreSQL's manual. Transactions come whole and in the order of their commit records; what was
+rolled back never comes.
 """
 
 from __future__ import annotations
@@ -12,19 +12,35 @@ from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
+from psycopg import adapters
 from psycopg.adapt import Transformer
 from psycopg.pq import Format
 
 from slackwater.errors import StructuralError
 
-OPTIONS: Final = {"proto_version": "1", "binary": "true", "messages": "true"}
-"""What a session must ask for, so that this module understands what comes."""
+OPTIONS: Final = {"proto_version": "1", "messages": "true"}
+"""What a session must ask for, so that this module understands what comes. Values come as texts."""
+
+IN_BINARY: Final = {**OPTIONS, "binary": "true"}
+"""The same, with values in binary where their types have such a form: for the kernel's own tables.
+
+Only texts are what a query gives for every type: an enumeration's binary form is not known here.
+"""
+
+TEXTS: Final = {
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "extra_float_digits": "1",
+}
+"""Settings of a session with which its texts say the same everywhere."""
 
 _BEGIN = Struct("!qqi")
 _COMMIT = Struct("!bqqq")
 _MESSAGE = Struct("!bq")
 _TRUNCATION = Struct("!ib")
 _LONG = Struct("!i")
+_ID = Struct("!I")
 _SHORT = Struct("!h")
 _COLUMN_TYPE = Struct("!ii")
 
@@ -99,12 +115,20 @@ class Relation:
 
     def row(self, values: list[bytes | None], kinds: bytes) -> dict[str, Any]:
         """Return a row by its columns; `kinds` says of each value how it came."""
-        read: Sequence[Any] = self._binary.load_sequence(values)
-        if kinds.strip(b"bn"):
-            read = list(read) if b"t" not in kinds else self._mixed(values, kinds)
-            for at in (at for at, kind in enumerate(kinds) if kind == _UNCHANGED):
-                read[at] = UNCHANGED
+        read = self._read(values, kinds)
+        if _UNCHANGED in kinds:
+            read = [
+                UNCHANGED if kind == _UNCHANGED else value
+                for value, kind in zip(read, kinds, strict=True)
+            ]
         return dict(zip(self.columns, read, strict=True))
+
+    def _read(self, values: list[bytes | None], kinds: bytes) -> Sequence[Any]:
+        if _TEXT not in kinds:
+            return self._binary.load_sequence(values)
+        if _BINARY not in kinds:
+            return self._text.load_sequence(values)
+        return self._mixed(values, kinds)
 
     def _mixed(self, values: list[bytes | None], kinds: bytes) -> list[Any]:
         as_text = [
@@ -120,7 +144,7 @@ class Relation:
         ]
 
 
-_UNCHANGED, _TEXT = b"ut"
+_UNCHANGED, _TEXT, _BINARY = b"utb"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 
 
@@ -129,6 +153,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self._relations: dict[int, Relation] = {}
+        self._base_types: dict[int, int] = {}
         self._readers: dict[int, Callable[[bytes], Message | None]] = {
             ord("B"): _read_begin,
             ord("C"): _read_commit,
@@ -138,7 +163,7 @@ class Decoder:
             ord("T"): self._read_truncation,
             ord("M"): _read_message,
             ord("R"): self._learn_relation,
-            ord("Y"): _skip,  # the name of a type
+            ord("Y"): self._learn_type,
             ord("O"): _skip,  # where a replicated transaction came from
         }
 
@@ -165,9 +190,19 @@ class Decoder:
         for _ in range(count):
             name, at = _read_text(data, at + 1)  # behind the flag of key columns
             columns.append(name)
-            types.append(_COLUMN_TYPE.unpack_from(data, at)[0] & 0xFFFFFFFF)
+            type_id = _COLUMN_TYPE.unpack_from(data, at)[0] & 0xFFFFFFFF
+            types.append(self._base_types.get(type_id, type_id))
             at += _COLUMN_TYPE.size
         self._relations[relation_id] = Relation(schema, table, columns, types)
+
+    def _learn_type(self, data: bytes) -> None:
+        """Read a domain's values as those of what it restricts, as every query gives them."""
+        (type_id,) = _ID.unpack_from(data, 1)
+        schema, at = _read_text(data, 5)
+        name, _ = _read_text(data, at)  # of what it restricts
+        known = adapters.types.get(name.removeprefix("_"))
+        if known is not None and not schema:  # PostgreSQL's own
+            self._base_types[type_id] = known.array_oid if name.startswith("_") else known.oid
 
     def _read_insert(self, data: bytes) -> Change:
         relation = self._relation(data)

@@ -122,8 +122,9 @@ class Reading:
 
 def _row_change(mapped: MappedTable, change: Change) -> RowChange:
     old, new = change.old, change.new
-    if new is not None and old is not None and UNCHANGED in new.values():
-        new = {name: old[name] if new[name] is UNCHANGED else new[name] for name in new}
+    whole = old if mapped.whole_rows else None  # else it is the former key alone
+    if whole is not None and new is not None and UNCHANGED in new.values():
+        new = {name: whole[name] if new[name] is UNCHANGED else new[name] for name in new}
     for row in (old, new):
         if row is not None and not mapped.columns <= row.keys():
             raise _changed(mapped, f"lacks {', '.join(sorted(mapped.columns - row.keys()))}")

@@ -20,6 +20,7 @@ from psycopg.pq.abc import PGresult
 
 from slackwater.database.port import DatabaseError, LostLeaseError
 from slackwater.database.postgresql_connection import RawConnection, connect
+from slackwater.mining.pgoutput import TEXTS
 
 _READ_MAX = 1_000
 _READ_BYTES_MAX = 4 << 20
@@ -86,7 +87,11 @@ class ReplicationStream:
 
     @classmethod
     def _open(cls, url: str, name: str, slot: str, asked: Mapping[str, str]) -> ReplicationStream:
-        settings = {"wal_sender_timeout": _SENDER_TIMEOUT, "statement_timeout": _START_TIMEOUT}
+        settings = {
+            **TEXTS,
+            "wal_sender_timeout": _SENDER_TIMEOUT,
+            "statement_timeout": _START_TIMEOUT,
+        }
         connection = connect(url, name=name, settings=settings, replication=True)
         try:
             stream = cls(connection)

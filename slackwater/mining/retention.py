@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from enum import Enum
 
 from slackwater import metrics
 from slackwater.database.postgresql import PostgresqlDatabase
@@ -30,7 +31,7 @@ class Retention:
         self._database = database
         self._slot = slot
         self._alarm_bytes = alarm_bytes
-        self._is_alarming = False
+        self._state = _State.LITTLE
 
     async def watch(self) -> None:
         """Look every some seconds, until cancelled."""
@@ -50,21 +51,41 @@ class Retention:
             )
         except TransientError:
             return  # whoever leads says so
-        metrics.SLOT_RETAINED_BYTES.labels(self._source).set(retained_bytes)
-        is_alarming = retained_bytes > self._alarm_bytes
-        if is_alarming != self._is_alarming:
-            self._is_alarming = is_alarming
-            self._tell(retained_bytes)
+        metrics.SLOT_RETAINED_BYTES.labels(self._source).set(retained_bytes or 0)
+        state = self._judge(retained_bytes)
+        if state is not self._state:
+            self._state = state
+            self._tell(retained_bytes or 0)
+
+    def _judge(self, retained_bytes: int | None) -> _State:
+        if retained_bytes is None:
+            return _State.GIVEN_UP
+        return _State.MUCH if retained_bytes > self._alarm_bytes else _State.LITTLE
 
     def _tell(self, retained_bytes: int) -> None:
-        if not self._is_alarming:
-            _log.info("the slot keeps little log again", source=self._source, slot=self._slot.name)
-            return
-        _log.error(
-            "the slot keeps much log",
+        tell = _log.info if self._state is _State.LITTLE else _log.error
+        tell(
+            self._state.value,
             source=self._source,
             slot=self._slot.name,
             retained_mb=round(retained_bytes / 1e6),
-            remedy="see that a relay of the source leads and the event log takes what it appends; "
-            "beyond max_slot_wal_keep_size the server gives the slot up",
+            **_REMEDIES.get(self._state, {}),
         )
+
+
+class _State(Enum):
+    LITTLE = "the slot keeps little log again"
+    MUCH = "the slot keeps much log"
+    GIVEN_UP = "the server has given up the slot"
+
+
+_REMEDIES = {
+    _State.MUCH: {
+        "remedy": "see that a relay of the source leads and the event log takes what it appends; "
+        "beyond max_slot_wal_keep_size the server gives the slot up"
+    },
+    _State.GIVEN_UP: {
+        "remedy": "raise max_slot_wal_keep_size, and see that a relay of the source leads, which "
+        "says what became of its events"
+    },
+}

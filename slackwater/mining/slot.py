@@ -118,14 +118,21 @@ class Slot:
         alter = sql.SQL("ALTER PUBLICATION {} SET (publish = {})")
         connection.execute(alter.format(publication, kinds))
 
-    def retained_bytes(self, connection: RawConnection) -> int:
-        """Return how much log the server keeps for it; 0 where it is not there, or lost."""
+    def retained_bytes(self, connection: RawConnection) -> int | None:
+        """Return how much log the server keeps for it, 0 where there is none.
+
+        None says that the server has given it up, because that was more than it may.
+        """
         kept = connection.execute(
-            "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint "
-            "FROM pg_replication_slots WHERE slot_name = %s AND restart_lsn IS NOT NULL",
+            "SELECT wal_status = 'lost', "
+            "coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint "
+            "FROM pg_replication_slots WHERE slot_name = %s",
             [self.name],
         ).fetchone()
-        return int(str(kept[0])) if kept is not None else 0
+        if kept is None:
+            return 0
+        is_given_up, retained_bytes = kept
+        return None if is_given_up else int(str(retained_bytes))
 
     def make(self, connection: RawConnection) -> None:
         """Make publications and slot anew, from now on, unless they have come to be ready.

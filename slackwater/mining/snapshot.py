@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 from slackwater.database.port import DatabaseError
 from slackwater.database.postgresql_connection import RawConnection, connect
 from slackwater.mining.mapping import MappedTable, RowChange, RowMapping
+from slackwater.mining.pgoutput import TEXTS
 from slackwater.mining.reading import row_of
 from slackwater.mining.replication import make_slot
 from slackwater.mining.slot import PLUGIN, allowed
@@ -28,6 +29,7 @@ _BATCH = 500
 _READING_TIMEOUT = "1h"
 _WAITING = {"lock_timeout": "0", "statement_timeout": "0"}  # a transaction may take its time
 _SETTINGS = {
+    **TEXTS,
     "statement_timeout": "5min",
     "idle_in_transaction_session_timeout": _READING_TIMEOUT,
 }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Column, Connection, MetaData, Table, Text, delete, func, insert, select, text
 
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.errors import StructuralError, TransientError
@@ -19,7 +19,8 @@ from slackwater.event_log.port import NewRecord, TopicPartition
 from slackwater.events.event import Event
 from slackwater.mining import mining_leader
 from slackwater.mining.beginning import LostEventsError
-from slackwater.mining.mapping import Inferred, RowChange
+from slackwater.mining.mapping import Inferred, MappedTable, RowChange
+from slackwater.mining.pgoutput import UNCHANGED
 from slackwater.mining.reading import ChangedTableError, TruncatedTableError
 from slackwater.mining.replication import ReplicationStream
 from slackwater.mining.way import open_rows
@@ -47,6 +48,7 @@ from slackwater.testing.relay_contract import (
     until,
 )
 from slackwater.testing.relay_lineage_contract import backup, new_log, restore
+from tests.contract.cleaned_sources import CleanedSource
 from tests.contract.mined_sources import (
     MadeOfLog,
     MinedMessages,
@@ -66,6 +68,19 @@ _DEADLINE_S = 20.0
 _PAUSE_S = 0.02  # reading the log back shall not take longer than what is tested
 _MARKS_S = 2.0  # in which a miner has marked and confirmed what it can
 _SILENT_S = 12.0  # longer than a lease may be silent
+
+
+_THING = ("id", "mood", "moods", "score", "scores", "price", "at", "day", "took", "raw", "filler")
+_THINGS = (
+    "CREATE TYPE mood AS ENUM ('glad', 'sad')",
+    "CREATE DOMAIN score AS integer CHECK (VALUE > 0)",
+    "CREATE DOMAIN scores AS integer[]",
+    "CREATE TABLE thing (id text PRIMARY KEY, mood mood, moods mood[], score score, scores scores, "
+    "price numeric, at timestamptz, day date, took interval, raw bytea, filler text)",
+    "ALTER TABLE thing ALTER filler SET STORAGE EXTERNAL",
+    "INSERT INTO thing VALUES ('a', 'glad', '{glad,sad}', 7, '{1,2}', 1.50, "
+    "'2026-01-02 03:04:05+06', '2026-01-02', '3 days', 'raw', repeat('x', 10000))",
+)
 
 
 class _InferredContract(OnPostgresql):
@@ -321,6 +336,35 @@ class TestMessages(_InferredContract):
             assert await source.mined.outside(lambda each: source.slot.is_behind(each, stored - 1))
         await _publish(source, 0, known=3)
 
+    async def test_what_was_removed_before_messages_is_there_when_events_are_lost(
+        self, source: MinedMessages
+    ) -> None:
+        await _begin_with_rows(source)
+        cleaned = CleanedSource(source.database, source.doorbell, source.log)
+        async with running(cleaned.relay()):
+            await _raise(cleaned, 3)
+            await until(lambda: has_events(source, 3))
+            await until(lambda: _has_no_rows(source))
+        await source.begin()
+        await _publish(source, 1, known=3)
+        drop_slot(source)
+        with pytest.raises(LostEventsError):
+            await asyncio.wait_for(source.relay().run(), _DEADLINE_S)
+        assert await _versions(source) == [1, 2, 3, 4]
+
+    async def test_messages_that_the_server_sends_again_are_no_trouble_to_a_miner_of_rows(
+        self, source: MinedMessages, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ReplicationStream, "confirm", lambda *_: None)
+        await _publish(source, 3)
+        await _begin_with_rows(source)
+        rows, claims = _like(MinedOutbox, source), len(await source.watermarks())
+        async with running(rows.relay()):
+            await until(lambda: has_watermarks(source, claims + 1))
+            await rows.raise_counter("c1")
+            await until(lambda: has_events(source, 4))
+        assert [event.version for event in await source.events()] == [1, 2, 3, 4]
+
     async def test_a_service_that_begins_beside_a_miner_of_rows_loses_nothing(
         self, source: MinedMessages
     ) -> None:
@@ -440,6 +484,55 @@ class TestNewRows(OnPostgresql):
         assert len({each.timeline for each in await source.announced()}) == 2
         assert [event.version for event in await source.events()] == [1, 2, 3, 1, 2]
         assert _values(await source.events())["c1"][-2:] == [3, 4]
+
+
+class TestValues(OnPostgresql):
+    adapter = PostgresqlDatabase
+    source_type = _NewRows
+
+    @pytest.fixture
+    async def seen(
+        self, source: _NewRows, monkeypatch: pytest.MonkeyPatch
+    ) -> AsyncIterator[list[RowChange]]:
+        """Return what the mapping is told, of a table that has one row in the beginning."""
+        seen: list[RowChange] = []
+
+        def infer(changes: Sequence[RowChange]) -> Iterator[Inferred]:
+            for change in changes:
+                seen.append(change)
+                yield Inferred(counting.CounterRaised(value=1), "c1", "c1")
+
+        for statement in _THINGS:
+            await _execute(source, statement)
+        columns = [Column(name, Text, primary_key=name == "id") for name in _THING]
+        things = MappedTable(Table("thing", MetaData(), *columns))
+        mapping = replace(counting.mapping, tables=(things,), infer=infer)
+        monkeypatch.setattr(counting, "mapping", mapping)
+        async with running(source.relay()):
+            await until(lambda: has_events(source, 1))
+            yield seen
+
+    async def test_a_row_has_the_same_values_at_the_beginning_and_in_the_stream(
+        self, source: _NewRows, seen: list[RowChange]
+    ) -> None:
+        others = ", ".join(_THING[1:])
+        await _execute(source, f"INSERT INTO thing SELECT 'b', {others} FROM thing")
+        await until(lambda: has_events(source, 2))
+        [begun, streamed] = [change.new for change in seen]
+        assert begun is not None
+        assert streamed == {**begun, "id": "b"}
+        told = begun["mood"], begun["score"], begun["scores"], begun["moods"]
+        assert told == ("glad", 7, [1, 2], "{glad,sad}")
+
+    async def test_a_row_that_gets_another_key_does_not_lose_its_large_values(
+        self, source: _NewRows, seen: list[RowChange]
+    ) -> None:
+        await _execute(source, "UPDATE thing SET id = 'b'")
+        await until(lambda: has_events(source, 2))
+        assert seen[-1].old is not None
+        assert seen[-1].old["id"] == "a"
+        assert seen[-1].new is not None
+        assert seen[-1].new["filler"] is UNCHANGED
 
 
 class TestRows(_InferredContract):
@@ -674,7 +767,7 @@ def _has_no_position(connection: Connection) -> bool:
 
 
 async def _begin_with_rows(source: MinedOutbox) -> None:
-    """Have rows be written first; there is no event yet."""
+    """Have rows be written; no message waits."""
     await source.database.transact(_forget_position)
     await source.mined.outside(lambda each: open_rows(each, source.tables.events.name))
 
@@ -710,6 +803,10 @@ async def _versions(source: Source) -> list[int]:
             connection.execute(select(table.c.version).order_by(table.c.position)).scalars()
         )
     )
+
+
+async def _has_no_rows(source: Source) -> bool:
+    return await _rows(source) == 0
 
 
 async def _value(source: Source) -> int:

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, text
 
 from slackwater import metrics
 from slackwater.database.postgresql import PostgresqlDatabase
+from slackwater.database.postgresql_connection import RawConnection
 from slackwater.event_log.port import NewRecord, TopicPartition
 from slackwater.mining.retention import Retention
-from slackwater.mining.slot import UnminableError
+from slackwater.mining.slot import Slot, UnminableError
 from slackwater.outbox.relay import Relay
 from slackwater.testing import counting
 from slackwater.testing.event_source_contract import EventSourceContract
@@ -144,6 +145,15 @@ class TestMinedOutbox(MinedSourceContract):
         await retention.look()
         assert "keeps little log again" in capsys.readouterr().out
 
+    async def test_a_slot_that_the_server_has_given_up_is_told_and_not_taken_for_an_empty_one(
+        self, source: MinedOutbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        slot = _GivenUpSlot(source.mined.schema, [])
+        retention = Retention(counting.SOURCE, source.mined, slot, alarm_bytes=_FEW_BYTES)
+        for _ in range(2):
+            await retention.look()
+        assert capsys.readouterr().out.count("the server has given up the slot") == 1
+
     async def test_publications_that_somebody_has_changed_are_made_anew(
         self, source: MinedOutbox, tmp_path: Path
     ) -> None:
@@ -181,6 +191,13 @@ class TestMinedOutbox(MinedSourceContract):
             finally:
                 drop = "SELECT pg_drop_replication_slot(%s)"
                 connection.execute(drop, [source.slot.name])
+
+
+class _GivenUpSlot(Slot):
+    """As one that held back more log than `max_slot_wal_keep_size` allows."""
+
+    def retained_bytes(self, _: RawConnection) -> None:
+        return None
 
 
 class _SlowLog(LogAround):

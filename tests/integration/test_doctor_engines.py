@@ -322,6 +322,10 @@ def test_a_way_of_publishing_that_would_forget_events_is_broken_and_so_are_lost_
         assert "set LOG_OUTBOX" in forgets["remedy"]
         by_messages = {**settings, "SLACKWATER_PUBLISHING": '{"inventory": "LOG_MESSAGES"}'}
         assert _verdict(diagnose(tmp_path, settings=by_messages), "publishing of inventory") == "ok"
+        by_rows = {**settings, "SLACKWATER_PUBLISHING": '{"inventory": "LOG_OUTBOX"}'}
+        assert (
+            _verdict(diagnose(tmp_path, settings=by_rows), "publishing of inventory") == "caution"
+        )
         connection.execute(sql.SQL("UPDATE {} SET lost = 'a slot'").format(mined))
         lost = diagnose(tmp_path, settings=by_messages)
         assert _verdict(lost, "publishing of inventory") == "broken"
