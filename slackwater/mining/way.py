@@ -15,9 +15,13 @@ another one is refused:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from psycopg import sql
+from sqlalchemy import Connection
 
 from slackwater.database.postgresql_connection import RawConnection
+from slackwater.database.postgresql_transaction import driver_of
 from slackwater.outbox.publishing import ROWS_REFUSED, Publishing
 
 _TRIGGER = "refuse_rows"
@@ -50,7 +54,7 @@ def begin_way(connection: RawConnection, way: Publishing, events: str) -> None:
     read lies behind all that anybody who streams has met; those that were to become rows still go
     on to. Whoever leads is replaced: it may be one that does not read them.
     """
-    if _way(connection) == way and _are_refused(connection, events):
+    if _way(connection) == way and are_rows_refused(connection, events):
         return
     with connection.transaction():
         connection.execute(_lock(events))
@@ -81,21 +85,29 @@ def open_rows(connection: RawConnection, events: str) -> None:
         connection.execute(allow.format(sql.Identifier(events), sql.Identifier(_TRIGGER)))
 
 
-def open_forgotten_rows(connection: RawConnection, events: str) -> None:
-    """Let services write rows where somebody has deleted what says that they may not."""
-    if _are_refused(connection, events):
-        with connection.transaction():
-            connection.execute(_lock(events))
-            open_rows(connection, events)
+def are_rows_refused(connection: RawConnection, events: str) -> bool:
+    """Tell whether services may write no rows."""
+    return connection.execute(_ARE_REFUSED, [events, _TRIGGER]).fetchone() is not None
+
+
+def open_forgotten_rows(
+    connection: Connection, events: str, recount: Callable[[Connection], None]
+) -> None:
+    """Let services write rows where somebody has deleted what says that they may not.
+
+    Call it first in its transaction: then it sees every change of the way. `recount` comes before
+    the first row.
+    """
+    driver = driver_of(connection)
+    driver.execute(_lock(events))
+    if _way(driver) is None and are_rows_refused(driver, events):
+        recount(connection)
+        open_rows(driver, events)
 
 
 def _way(connection: RawConnection) -> str | None:
     row = connection.execute("SELECT way FROM mined").fetchone()
     return str(row[0]) if row is not None else None
-
-
-def _are_refused(connection: RawConnection, events: str) -> bool:
-    return connection.execute(_ARE_REFUSED, [events, _TRIGGER]).fetchone() is not None
 
 
 def _lock(events: str) -> sql.Composed:

@@ -118,12 +118,16 @@ async def prepare_relaying(installation: Installation, service: ServiceDefinitio
     state = await _state(installation, service)
     check_change(state, publishing, service.name)
     if state is None and publishing.keeps_rows and installation.settings.postgresql_url:
-        with driver("PostgreSQL"):
-            from slackwater.mining.way import open_forgotten_rows
-        events = service.tables.events.name
-        await _postgresql(installation, service).outside(
-            lambda connection: open_forgotten_rows(connection, events)
-        )
+        await _open_forgotten_rows(installation, service)
+
+
+async def _open_forgotten_rows(installation: Installation, service: ServiceDefinition) -> None:
+    with driver("PostgreSQL"):
+        from slackwater.database.postgresql_transaction import driver_of
+        from slackwater.mining.way import are_rows_refused, open_forgotten_rows
+    database, events = installation.database(service.name), service.tables.events.name
+    if await database.read(lambda each: are_rows_refused(driver_of(each), events)):
+        await database.transact(lambda each: open_forgotten_rows(each, events, service.recount))
 
 
 async def _wait_for_rows(installation: Installation, service: ServiceDefinition) -> None:

@@ -116,6 +116,10 @@ def _nothing_to_violate(_: Connection) -> list[str]:
     return []
 
 
+def _nothing_to_recount(_: Connection) -> None:
+    pass
+
+
 class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """A write service; its name is also its source's and its database's.
 
@@ -124,8 +128,10 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
     from the service's own tables (an event-sourced one: by folding its streams). `invariants` looks
     for what must never be in any snapshot of the service's own tables and says each violation in
     words; what spans services is a shared invariant, computed from their facts. `mapping` infers
-    its events from its rows, if it can be published so; `is_event_sourced` says that it reads its
-    own events, so that they must be rows at once. `publishing` is set by the installation.
+    its events from its rows, if it can be published so; where it counts versions in its rows, too,
+    `recount` has those go on from the events that were made so. `is_event_sourced` says that it
+    reads its own events, so that they must be rows at once. `publishing` is set by the
+    installation.
     """
 
     name: str
@@ -141,6 +147,7 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
     facts: Callable[[Connection], Iterator[Fact]]
     invariants: Callable[[Connection], list[str]] = _nothing_to_violate
     mapping: RowMapping | None = None
+    recount: Callable[[Connection], None] = _nothing_to_recount
     is_event_sourced: bool = False
     publishing: Publishing = Publishing.OUTBOX
 

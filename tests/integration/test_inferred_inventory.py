@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import Connection, delete, select, text, update
 
+from contracts.events.inventory import StockReserved, StockShipped
 from contracts.events.orders import (
     OrderCancelled,
     OrderPlaced,
@@ -23,7 +24,7 @@ from contracts.events.orders import (
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.events.event import Event, EventBody
 from slackwater.mining.inferring import Inferring
-from slackwater.mining.mapping import UnmappableError
+from slackwater.mining.mapping import ChangeKind, RowChange, UnmappableError
 from slackwater.mining.miner import slot_of
 from slackwater.mining.pgoutput import OPTIONS, Begin, Commit, Decoder, LogMessage
 from slackwater.mining.reading import Reading
@@ -31,11 +32,12 @@ from slackwater.mining.replication import ReplicationStream
 from slackwater.mining.slot import Slot
 from slackwater.outbox.mined import Position
 from slackwater.outbox.publishing import Publishing
+from slackwater.service.migrations import migrate
 from tests.integration.service_bench import ServiceBench, running
 from tests.postgresql_server import name_of, own_database
 from tests.unit.given_events import line, placed, stream
 from write_services.inventory import tables
-from write_services.inventory.inferring import mapping
+from write_services.inventory.inferring import infer, mapping
 from write_services.inventory.service import service
 
 pytestmark = pytest.mark.engine("postgresql")
@@ -82,6 +84,23 @@ async def test_the_same_events_are_inferred_in_the_order_of_each_aggregate(
     assert _said(await _inferred(inventory)) == _said(told)
 
 
+async def test_a_reservation_whose_answer_had_left_the_outbox_is_told_whole(
+    inventory: ServiceBench,
+) -> None:
+    await _add(inventory, "tea", stock=5)
+    await inventory.hear(*stream("order-1", placed(line("tea", 1)), OrderShipped()))
+    await inventory.database.transact(_forget_answers)
+    await inventory.database.transact(lambda each: migrate(each, service.migrations))
+    rows = [
+        RowChange(ChangeKind.INSERTED, table.name, None, dict(row))
+        for table in (tables.stock_answer, tables.stock_reservation)
+        for row in await inventory.database.read(
+            lambda each, table=table: each.execute(select(table)).mappings().all()  # type: ignore[misc]
+        )
+    ]
+    assert [type(each.body) for each in infer(rows)] == [StockReserved, StockShipped]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -97,6 +116,12 @@ async def test_a_change_that_no_event_tells_of_is_refused(
     await inventory.database.transact(lambda connection: connection.execute(change).close())
     with pytest.raises(UnmappableError, match="pg_drop_replication_slot"):
         await _inferred(inventory)
+
+
+def _forget_answers(connection: Connection) -> None:
+    """Have a database as the release before left it, which had removed its events."""
+    connection.execute(delete(tables.stock_answer))
+    connection.execute(text("UPDATE alembic_version SET version_num = '0005'"))
 
 
 def _orders(chance: random.Random, number: int) -> list[Any]:

@@ -11,6 +11,7 @@ from write_services.inventory.inferring import mapping
 from write_services.inventory.queries import QUERIES
 from write_services.inventory.saga import stock
 from write_services.inventory.tables import metadata, tables
+from write_services.inventory.versions import recount
 
 service = ServiceDefinition(
     name="inventory",
@@ -25,4 +26,5 @@ service = ServiceDefinition(
     facts=facts,
     invariants=invariants,
     mapping=mapping,
+    recount=recount,
 )
