@@ -23,6 +23,7 @@ from slackwater.database.port import Session
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.postgresql_transaction import driver_of
 from slackwater.doorbell import Doorbell
+from slackwater.errors import TransientError
 from slackwater.event_log.port import EventLog
 from slackwater.mining.beginning import forsaking, history_of, lost_events, why_lost
 from slackwater.mining.inferring import Inferring
@@ -70,6 +71,10 @@ def slot_of(
     return Slot(database.schema, [Published(tables.events.name, ("insert",), sees_rows), tick])
 
 
+class ChangedWayError(TransientError):
+    """The way of publishing was changed while a miner took the lead; take it anew."""
+
+
 class Miner(Relay):
     """One of the miners of a source, of which one leads."""
 
@@ -113,20 +118,20 @@ class Miner(Relay):
         )
 
     async def _lead(self, session: Session) -> None:
-        await self.check_way(session)
+        state = await self.check_way(session)
         if self._mapping is None:
-            await self._stream(session, await self._prepare_log(session), None)
+            slot = await self._prepare_log(session, state)
+            await self._stream(session, slot, None, sees_rows=state is None)
             return
         beginning = await self._prepare_rows(session, self._mapping)
         try:
-            await self._stream(session, self._slot, beginning)
+            await self._stream(session, self._slot, beginning, sees_rows=False)
         finally:
             if beginning is not None:
                 beginning.close()
 
-    async def _prepare_log(self, session: Session) -> Slot:
+    async def _prepare_log(self, session: Session, state: MinedState | None) -> Slot:
         """Return the slot, which brings all events that are no rows yet, and those that come."""
-        state = await session.read(self._state)
         way = Publishing.LOG_OUTBOX if state is None else Publishing.LOG_MESSAGES
         slot = slot_of(self._mined, self._tables, way)
         if state is not None:
@@ -183,7 +188,9 @@ class Miner(Relay):
     async def _why_lost(self, session: Session, state: MinedState, slot: Slot) -> str | None:
         return await session.read(lambda each: why_lost(each, state, slot))
 
-    async def _stream(self, session: Session, slot: Slot, beginning: _Beginning | None) -> None:
+    async def _stream(
+        self, session: Session, slot: Slot, beginning: _Beginning | None, *, sees_rows: bool
+    ) -> None:
         stream = await ReplicationStream.open(
             self._mined.url,
             name=f"slackwater miner {self._source}",
@@ -195,10 +202,12 @@ class Miner(Relay):
         try:
             leader = self.leader(session)
             await leader.take_lead(beginning.rewriting if beginning is not None else None)
-            await self.check_way(session)
+            state = await self.check_way(session)
+            if (state is None) != sees_rows:
+                raise ChangedWayError("its events leave another way since it was looked up")
             if beginning is not None:
                 beginning.close()  # else it would keep the server from tidying up
-            await self._mine(session, stream, leader, telling)
+            await self._mine(session, stream, leader, telling, state)
         finally:
             telling.cancel()
             stream.close()
@@ -209,9 +218,9 @@ class Miner(Relay):
         stream: ReplicationStream,
         leader: Leader,
         telling: asyncio.Task[None],
+        state: MinedState | None,
     ) -> None:
-        last_messages = await self._go_back(session, leader)
-        state = await session.read(self._state)
+        last_messages = await self._go_back(session, leader, state)
         reading = Reading(
             self._source,
             self._mined.schema,
@@ -246,9 +255,10 @@ class Miner(Relay):
         finally:
             listener.close()
 
-    async def _go_back(self, session: Session, leader: Leader) -> Tick | None:
+    async def _go_back(
+        self, session: Session, leader: Leader, state: MinedState | None
+    ) -> Tick | None:
         """Where services are to write rows again, let messages end; return the tick then."""
-        state = await session.read(self._state)
         if state is None or state.way is Publishing.ROW_CHANGES:
             return None
         if Publishing.LOG_OUTBOX not in (self.way, state.way):

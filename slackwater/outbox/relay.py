@@ -18,7 +18,7 @@ from slackwater.event_log.port import EventLog
 from slackwater.outbox.backlog import keep_metering
 from slackwater.outbox.cleaner import Cleaner
 from slackwater.outbox.leader import Leader
-from slackwater.outbox.mined import check_change, read_mined
+from slackwater.outbox.mined import MinedState, check_change, read_mined
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.tables import KernelTables, is_numbered
 from slackwater.outbox.turns import take_turns
@@ -89,8 +89,8 @@ class Relay:
         if is_numbered(self._tables.events):
             self._doorbell.ring(numbers_bell(self._source))
 
-    async def check_way(self, session: Session) -> None:
-        """See that nothing is forgotten by what we do not look at.
+    async def check_way(self, session: Session) -> MinedState | None:
+        """See that nothing is forgotten by what we do not look at; return what the row says.
 
         Call it in an epoch of one's own: who changes the way replaces whoever leads.
 
@@ -99,6 +99,7 @@ class Relay:
         """
         state = await session.read(lambda connection: read_mined(connection, self._tables.mined))
         check_change(state, self.way, self._source)
+        return state
 
     async def _lead(self, session: Session) -> None:
         await self.check_way(session)  # a new timeline is not ours to begin, either

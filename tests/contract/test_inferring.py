@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -380,6 +381,22 @@ class TestMessages(_InferredContract):
         async with running(source.relay()):
             await until(lambda: has_events(source, 3))
         assert len({each.timeline for each in await source.announced()}) == 1
+
+    async def test_messages_that_begin_while_a_miner_of_rows_takes_the_lead_come_once(
+        self, source: MinedMessages, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await _begin_with_rows(source)
+        open_stream = ReplicationStream.open
+
+        async def open_and_begin(*args: Any, **options: Any) -> ReplicationStream:
+            stream = await open_stream(*args, **options)
+            await source.begin()
+            return stream
+
+        monkeypatch.setattr(ReplicationStream, "open", open_and_begin)
+        await _publish(source, 3)
+        await _publish(source, 3, known=3)
+        assert [event.version for event in await source.events()] == [1, 2, 3, 4, 5, 6]
 
     async def test_publications_that_somebody_has_changed_lose_no_message(
         self, source: MinedMessages, tmp_path: Path
