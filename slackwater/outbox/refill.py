@@ -89,6 +89,7 @@ class Refill:
     async def _transact(self, work: Callable[[Connection], None]) -> None:
         def fenced(connection: Connection) -> None:
             hold_epoch(connection, self._tables.tick, self._held.epoch)
+            make_rows(connection)
             try:
                 work(connection)
             except IntegrityError as error:
@@ -130,7 +131,6 @@ class Refill:
             raise UnfitLogError(f"the log has {count} events that the table lacks")
         first = connection.execute(select(func.min(self._events.c.position))).scalar_one()
         shift = min(first or 1, 1) - 1 - (last or 0)
-        make_rows(connection)
         for positions in _ranges(connection, self._gathered):
             self._move(connection, positions, shift=shift)
             connection.execute(delete(self._gathered).where(positions))

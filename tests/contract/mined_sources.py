@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
-from hashlib import sha256
-from pathlib import Path
-
-import pytest
 from sqlalchemy import Connection, false, or_, select
 
-from slackwater.database.port import Database
 from slackwater.database.postgresql import PostgresqlDatabase
-from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
-from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog
 from slackwater.mining.beginning import begin_messages
 from slackwater.mining.miner import Miner, slot_of
@@ -24,17 +15,11 @@ from slackwater.testing import counting
 from slackwater.testing.counter_streams import CounterStreams
 from slackwater.testing.relay_contract import (
     Source,
-    SourceContract,
     has_watermarks,
     running,
     until,
 )
-from tests.postgresql_server import administrator, own_database, url_of
-
-
-def schema_of(directory: Path) -> str:
-    """Name a schema as no other test does: slots are the whole server's."""
-    return f"counting_{sha256(str(directory).encode()).hexdigest()[:12]}"
+from tests.postgresql_server import administrator
 
 
 class MinedOutbox(Source):
@@ -116,33 +101,6 @@ class MinedRows(MadeOfLog):
         await super().prepare()
         async with running(self.relay()):
             await until(lambda: has_watermarks(self))
-
-
-class OnPostgresql(SourceContract):
-    """Opens such sources, each test's in a database of its own."""
-
-    adapter = PostgresqlDatabase
-
-    @pytest.fixture(autouse=True)
-    def server(self, tmp_path: Path) -> Iterator[None]:
-        with own_database(tmp_path):
-            yield
-
-    @asynccontextmanager
-    async def open_database(self, directory: Path) -> AsyncIterator[tuple[Database, Doorbell]]:
-        with closing(PostgresqlDoorbell(url_of(directory))) as doorbell:
-            database = PostgresqlDatabase(url_of(directory), schema=schema_of(directory))
-            yield database, doorbell
-            await database.close()
-
-    def opening_program(self, directory: Path) -> str:
-        url, schema = url_of(directory), schema_of(directory)
-        return (
-            "from slackwater.database.postgresql import PostgresqlDatabase\n"
-            "from slackwater.database.postgresql_doorbell import PostgresqlDoorbell\n"
-            f"database = PostgresqlDatabase({url!r}, schema={schema!r})\n"
-            f"doorbell = PostgresqlDoorbell({url!r})\n"
-        )
 
 
 async def is_marked(source: Source) -> bool:

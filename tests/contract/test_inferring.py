@@ -55,10 +55,10 @@ from tests.contract.mined_sources import (
     MinedMessages,
     MinedOutbox,
     MinedRows,
-    OnPostgresql,
     drop_slot,
     is_marked,
 )
+from tests.contract.postgresql_sources import PostgresqlSources
 from tests.postgresql_server import administrator_of
 
 pytestmark = pytest.mark.engine("postgresql")
@@ -84,7 +84,7 @@ _THINGS = (
 )
 
 
-class _InferredContract(OnPostgresql):
+class _InferredContract(PostgresqlSources):
     """What both ways keep."""
 
     async def test_what_the_server_sends_again_becomes_no_row_again(
@@ -416,7 +416,7 @@ class _NewRows(MinedRows):
         await self.begin()
 
 
-class TestNewRows(OnPostgresql):
+class TestNewRows(PostgresqlSources):
     adapter = PostgresqlDatabase
     source_type = _NewRows
 
@@ -503,7 +503,7 @@ class TestNewRows(OnPostgresql):
         assert _values(await source.events())["c1"][-2:] == [3, 4]
 
 
-class TestValues(OnPostgresql):
+class TestValues(PostgresqlSources):
     adapter = PostgresqlDatabase
     source_type = _NewRows
 

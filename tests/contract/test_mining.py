@@ -31,10 +31,10 @@ from tests.contract.mined_sources import (
     MinedMessages,
     MinedOutbox,
     MinedRows,
-    OnPostgresql,
     drop_slot,
     is_marked,
 )
+from tests.contract.postgresql_sources import PostgresqlSources
 from tests.postgresql_server import (
     administrator,
     administrator_of,
@@ -52,7 +52,7 @@ _FEW_BYTES = 2_000_000
 _SILENT_S = 12.0  # longer than the server waits for a word
 
 
-class MinedSourceContract(OnPostgresql, EventSourceContract, RelayWritersContract):
+class MinedSourceContract(PostgresqlSources, EventSourceContract, RelayWritersContract):
     """What every mined source keeps, by whichever way."""
 
 

@@ -12,8 +12,8 @@ from slackwater.testing.relay_contract import RelayContract
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
 from tests.contract.mined_sources import MinedStreams
+from tests.contract.postgresql_sources import PostgresqlSources
 from tests.contract.test_mining import TestMinedOutbox as _MinedOutbox
-from tests.contract.test_postgresql_relay import PostgresqlSources
 
 pytestmark = pytest.mark.engine("postgresql")
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from slackwater.database.port import Database, LostLeaseError
+from slackwater.database.port import LostLeaseError
 from slackwater.database.postgresql import PostgresqlDatabase
-from slackwater.database.postgresql_doorbell import PostgresqlDoorbell
-from slackwater.doorbell import Doorbell
 from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
 from slackwater.testing.event_source_contract import EventSourceContract
 from slackwater.testing.relay_cleaning_contract import RelayCleaningContract
@@ -20,7 +17,6 @@ from slackwater.testing.relay_contract import (
     LogAround,
     RelayContract,
     Source,
-    SourceContract,
     has_events_among,
     has_watermarks,
     running,
@@ -29,34 +25,10 @@ from slackwater.testing.relay_contract import (
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
 from tests.contract.cleaned_sources import CleanedSource
-from tests.postgresql_server import end_connections, own_database, url_of
+from tests.contract.postgresql_sources import PostgresqlSources, database_of
+from tests.postgresql_server import end_connections
 
 pytestmark = pytest.mark.engine("postgresql")
-
-
-class PostgresqlSources(SourceContract):
-    adapter = PostgresqlDatabase
-
-    @pytest.fixture(autouse=True)
-    def server(self, tmp_path: Path) -> Iterator[None]:
-        with own_database(tmp_path):
-            yield
-
-    @asynccontextmanager
-    async def open_database(self, directory: Path) -> AsyncIterator[tuple[Database, Doorbell]]:
-        with closing(PostgresqlDoorbell(url_of(directory))) as doorbell:
-            database = database_of(directory)
-            yield database, doorbell
-            await database.close()
-
-    def opening_program(self, directory: Path) -> str:
-        url = url_of(directory)
-        return (
-            "from slackwater.database.postgresql import PostgresqlDatabase\n"
-            "from slackwater.database.postgresql_doorbell import PostgresqlDoorbell\n"
-            f"database = PostgresqlDatabase({url!r}, schema='counting')\n"
-            f"doorbell = PostgresqlDoorbell({url!r})\n"
-        )
 
 
 class TestPostgresqlRelay(
@@ -119,9 +91,3 @@ class CuttingLog(LogAround):
         if not self.ended and has_events_among(records):
             self.ended = end_connections(self._directory, "%lease%")
         return await super().append(records)
-
-
-def database_of(directory: Path, lease_timeout_ms: int = 10_000) -> PostgresqlDatabase:
-    return PostgresqlDatabase(
-        url_of(directory), schema="counting", lease_timeout_ms=lease_timeout_ms
-    )
