@@ -25,9 +25,11 @@ from slackwater.mining.pgoutput import UNCHANGED
 from slackwater.mining.reading import ChangedTableError, TruncatedTableError
 from slackwater.mining.replication import ReplicationStream
 from slackwater.mining.way import open_rows
+from slackwater.outbox.leader import Leader
 from slackwater.outbox.mined import (
     ForgetfulChangeError,
     MinedState,
+    MissingPositionError,
     Position,
     check_change,
     make_rows,
@@ -151,6 +153,22 @@ class _InferredContract(PostgresqlSources):
         else:  # its versions are counted from those that there are
             await until(lambda: has_events(source, 2))
             await ended(task)
+
+    async def test_who_finds_its_position_deleted_makes_no_rows_and_halts(
+        self, source: MadeOfLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await _publish(source, 1)
+        make_rows = Leader.make_rows
+
+        def forget(self: Leader, connection: Connection, *args: Any) -> Any:
+            _forget_position(connection)
+            return make_rows(self, connection, *args)
+
+        monkeypatch.setattr(Leader, "make_rows", forget)
+        await source.raise_counter("c1")
+        with pytest.raises(MissingPositionError, match="start the service anew"):
+            await asyncio.wait_for(source.relay().run(), _DEADLINE_S)
+        assert await _rows(source) == 1
 
     @pytest.mark.parametrize("kind", [Source, MinedMessages, MinedRows])
     async def test_an_instance_that_follows_another_way_is_refused_and_changes_nothing(

@@ -8,16 +8,22 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any, cast
 
+import httpx2
 import pytest
+from msgspec.structs import replace
 from psycopg import sql
 from sqlalchemy import Connection, select
 
+from slackwater.event_log.port import EventLog
 from slackwater.installation import Installation
 from slackwater.outbox.publishing import Publishing
 from slackwater.parts.publishing import prepare_publishing
 from slackwater.parts.relay import run_relay
 from slackwater.parts.service import prepare_service
+from slackwater.service.app import ServiceApp
+from slackwater.service.read_after import ConsumedSources
 from slackwater.settings import load_settings
 from tests.integration.service_bench import ServiceBench
 from tests.postgresql_server import administrator_of, own_database
@@ -27,6 +33,12 @@ pytestmark = pytest.mark.engine("postgresql")
 
 _DEADLINE_S = 30.0
 _NAME = "inventory"
+_TEA: dict[str, Any] = {
+    "sku": "tea",
+    "name": "tea",
+    "price": {"minor": 250, "currency": "EUR"},
+    "stock": 1,
+}
 events = tables.events.c
 
 
@@ -60,6 +72,29 @@ async def test_inventory_goes_round_all_ways_and_its_versions_count_on(
         assert told == before + 2
 
 
+@pytest.mark.usefixtures("namespace")
+async def test_an_instance_that_a_change_forgot_answers_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with _started("OUTBOX", monkeypatch) as bench:
+        forgotten = replace(bench.service, publishing=Publishing.LOG_MESSAGES)
+        app = ServiceApp(
+            forgotten,
+            database=bench.database,
+            clock=bench.clock,
+            consumed=ConsumedSources([], database=bench.database, log=cast("EventLog", None)),
+            committed=lambda: None,
+            wake_relay=lambda: None,
+            problems=list,
+        )
+        transport = httpx2.ASGITransport(app.asgi)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://inventory") as client:
+            answer = await client.post("/commands/add-product", json=_TEA)
+        assert (answer.status_code, answer.json()["code"]) == (503, "ANOTHER_WAY_OF_PUBLISHING")
+        assert "SLACKWATER_PUBLISHING" in answer.json()["detail"]
+        assert await bench.facts("product") == []
+
+
 @asynccontextmanager
 async def _started(way: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServiceBench]:
     """Start the service and its relay as one would who has changed the setting."""
@@ -82,8 +117,7 @@ async def _started(way: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S
 async def _change(bench: ServiceBench, *, is_new: bool = False) -> int:
     """Let two more things happen to the one product, and return how many events tell of it."""
     if is_new:
-        price = {"minor": 250, "currency": "EUR"}
-        await bench.command("add-product", sku="tea", name="tea", price=price, stock=1)
+        await bench.command("add-product", **_TEA)
     for _ in range(1 if is_new else 2):
         assert (await bench.command("restock-product", sku="tea", quantity=1)).status == 200
     async with asyncio.timeout(_DEADLINE_S):
