@@ -57,6 +57,7 @@ def begin_way(connection: RawConnection, way: Publishing, events: str) -> None:
     if _way(connection) == way and are_rows_refused(connection, events):
         return
     with connection.transaction():
+        connection.execute("SELECT FROM tick FOR UPDATE")  # as leaders do: the tick before events
         connection.execute(_lock(events))
         connection.execute(sql.SQL(_REFUSE).format(events=sql.Identifier(events)))
         former = _way(connection)

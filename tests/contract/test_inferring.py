@@ -36,6 +36,8 @@ from slackwater.outbox.mined import (
     read_mined,
 )
 from slackwater.outbox.publishing import AnotherWayError, Publishing
+from slackwater.outbox.ticks import hold_epoch
+from slackwater.outbox.unpublished import mark_published
 from slackwater.testing import counting
 from slackwater.testing.relay_contract import (
     DyingLog,
@@ -399,6 +401,30 @@ class TestMessages(_InferredContract):
         async with running(source.relay()):
             await until(lambda: has_events(source, 3))
         assert len({each.timeline for each in await source.announced()}) == 1
+
+    async def test_who_begins_waits_for_a_leader_that_marks_and_not_in_a_circle(
+        self, source: MinedMessages, other: MinedMessages
+    ) -> None:
+        await _begin_with_rows(source)
+        leader = await leading(other)
+        await _raise(_like(Source, source), 1)
+        has_begun, may_mark = threading.Event(), threading.Event()
+        attempts: list[int] = []
+
+        def mark(connection: Connection) -> None:
+            hold_epoch(connection, counting.tables.tick, leader.epoch)
+            has_begun.set()
+            assert may_mark.wait(_DEADLINE_S)
+            attempts.append(1)
+            mark_published(connection, counting.tables.events, [1])
+
+        marking = asyncio.create_task(other.database.transact(mark))
+        assert await asyncio.to_thread(has_begun.wait, _DEADLINE_S)
+        beginning = asyncio.create_task(source.begin())
+        await until(lambda: _somebody_waits(source))
+        may_mark.set()
+        await asyncio.gather(marking, beginning)
+        assert attempts == [1]
 
     async def test_messages_that_begin_while_a_miner_of_rows_takes_the_lead_come_once(
         self, source: MinedMessages, monkeypatch: pytest.MonkeyPatch
@@ -838,6 +864,14 @@ async def _versions(source: Source) -> list[int]:
             connection.execute(select(table.c.version).order_by(table.c.position)).scalars()
         )
     )
+
+
+async def _somebody_waits(source: Source) -> bool:
+    waiting = text(
+        "SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+        "WHERE NOT l.granted AND a.datname = current_database()"
+    )
+    return await source.database.read(lambda each: each.execute(waiting).first() is not None)
 
 
 async def _has_no_rows(source: Source) -> bool:
