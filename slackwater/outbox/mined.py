@@ -149,7 +149,7 @@ def arrive_back(connection: Connection, table: Table) -> None:
     connection.execute(delete(table).where(table.c.way == Publishing.LOG_OUTBOX))
 
 
-def make_rows(connection: Connection) -> None:
+def allow_rows(connection: Connection) -> None:
     """Let this transaction insert events where services may not."""
     if connection.dialect.name == "postgresql":
         connection.execute(_MAKE_ROWS).close()
@@ -188,7 +188,7 @@ def insert_events(connection: Connection, table: Table, events: Sequence[Event])
     """Insert events in their order, in one statement, and return their positions."""
     if not events:
         return []
-    make_rows(connection)
+    allow_rows(connection)
     rows = [to_row(event) for event in events]
     inserted = connection.execute(
         _insert_many(table, tuple(rows[0])), {"rows": msgspec.json.encode(rows).decode()}

@@ -27,7 +27,7 @@ from slackwater.event_log.reading import read_between
 from slackwater.events.cloudevents import TIMELINE_HEADER, from_headers
 from slackwater.events.event import Event
 from slackwater.logs import logger
-from slackwater.outbox.mined import make_rows
+from slackwater.outbox.mined import allow_rows
 from slackwater.outbox.removal import count_removed, forget_removed
 from slackwater.outbox.row import to_row
 from slackwater.outbox.tables import KernelTables, Removal
@@ -89,7 +89,7 @@ class Refill:
     async def _transact(self, work: Callable[[Connection], None]) -> None:
         def fenced(connection: Connection) -> None:
             hold_epoch(connection, self._tables.tick, self._held.epoch)
-            make_rows(connection)
+            allow_rows(connection)
             try:
                 work(connection)
             except IntegrityError as error:

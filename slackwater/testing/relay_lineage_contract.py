@@ -24,7 +24,7 @@ from slackwater.event_log.sqlite import SqliteEventLog
 from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.local_doorbell import LocalDoorbell
 from slackwater.outbox.leader import Leader
-from slackwater.outbox.mined import make_rows
+from slackwater.outbox.mined import allow_rows
 from slackwater.outbox.ticks import raise_tick
 from slackwater.testing import counting
 from slackwater.testing.claims import AdapterContract, Guarantee, holds
@@ -379,7 +379,7 @@ async def restore(source: Source, kept: Backup) -> None:
     """Put the source's database back to what was kept."""
 
     def work(connection: Connection) -> None:
-        make_rows(connection)
+        allow_rows(connection)
         for table in source.metadata.sorted_tables:
             connection.execute(table.delete())
             if rows := [dict(row) for row in kept[table]]:

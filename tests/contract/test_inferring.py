@@ -31,8 +31,8 @@ from slackwater.outbox.mined import (
     MinedState,
     MissingPositionError,
     Position,
+    allow_rows,
     check_change,
-    make_rows,
     read_mined,
 )
 from slackwater.outbox.publishing import AnotherWayError, Publishing
@@ -805,7 +805,7 @@ async def _is_told(source: Source) -> bool:
 
 def _add(connection: Connection, version: int) -> None:
     """Add by hand what a service may not."""
-    make_rows(connection)
+    allow_rows(connection)
     counting.unit_of_work(connection).add(
         counting.CounterRaised(value=version),
         aggregate_id="c1",
