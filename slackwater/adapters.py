@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from slackwater.database.port import Database
 from slackwater.database.sqlite import SqliteDatabase
@@ -43,7 +44,7 @@ def open_doorbell(settings: Settings) -> Doorbell:
 def open_database(settings: Settings, service: str) -> Database:
     """Return the private database of a service: a file, or a schema of its own."""
     if settings.postgresql_url is None:
-        return SqliteDatabase(settings.data_dir / "services" / f"{service}.sqlite")
+        return SqliteDatabase(_database_file(settings, service))
     with driver("PostgreSQL"):
         from slackwater.database.postgresql import PostgresqlDatabase
     return PostgresqlDatabase(
@@ -51,6 +52,15 @@ def open_database(settings: Settings, service: str) -> Database:
         schema=f"{settings.namespace}_{service}",
         lease_timeout_ms=max(_LEASE_MIN_MS, _HEARTBEATS_A_LEASE * settings.heartbeat_ms),
     )
+
+
+def has_database(settings: Settings, service: str) -> bool:
+    """Tell whether a service may have data there; opening the file that it lacks would make it."""
+    return settings.postgresql_url is not None or _database_file(settings, service).exists()
+
+
+def _database_file(settings: Settings, service: str) -> Path:
+    return settings.data_dir / "services" / f"{service}.sqlite"
 
 
 def open_event_log(settings: Settings, doorbell: Doorbell) -> EventLog:

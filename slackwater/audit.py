@@ -68,14 +68,17 @@ def read_entries(
     wanted: Wanted,
     *,
     aggregate_types: Collection[str],
-    after: int = 0,
+    after: int | None = None,
     limit: int,
 ) -> list[Entry]:
-    """Return the next entries behind a position, oldest first.
+    """Return the next entries behind a position, oldest first; None: from the first one on.
 
     `aggregate_types` are the service's own: one aggregate is looked up, anything else searched for.
+    Positions of events that were taken back from the log are 0 and less.
     """
     table = tables.events
+    first, newest = _span(connection, table)
+    after = first - 1 if after is None else max(after, first - 1)
     conditions = list(_conditions(table, wanted, connection.dialect.name))
     if wanted.aggregate_id is not None:
         conditions += [
@@ -84,7 +87,6 @@ def read_entries(
         ]
         return _read(connection, table, [table.c.position > after, *conditions], limit)
     entries: list[Entry] = []
-    newest = connection.execute(select(func.max(table.c.position))).scalar_one() or 0
     while after < newest and len(entries) < limit:
         window = table.c.position.between(after + 1, after + _WINDOW)
         entries += _read(connection, table, [window, *conditions], limit - len(entries))
@@ -108,6 +110,15 @@ def find_known(
         )
         for row in rows
     }
+
+
+def _span(connection: Connection, table: Table) -> tuple[int, int]:
+    """Return the smallest and the greatest position."""
+    # Two look-ups at the ends of the index; both in one aggregate SQLite answers by reading it all.
+    first = select(func.min(table.c.position)).scalar_subquery()
+    newest = select(func.max(table.c.position)).scalar_subquery()
+    row = connection.execute(select(func.coalesce(first, 1), func.coalesce(newest, 0))).one()
+    return row[0], row[1]
 
 
 def _conditions(table: Table, wanted: Wanted, dialect: str) -> Iterator[ColumnElement[bool]]:

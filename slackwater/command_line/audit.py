@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from slackwater.adapters import has_database
 from slackwater.audit import Entry, Known, Wanted, find_known, read_entries
-from slackwater.command_line.installed import require_installation
+from slackwater.command_line.installed import require_database, require_installation
 from slackwater.command_line.options import DataDir, Json
 from slackwater.command_line.process import run_process
 from slackwater.errors import SlackwaterError
@@ -39,8 +40,8 @@ def audit(
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="Only before this time.")] = None,
     after: Annotated[
-        int, typer.Option("--after", min=0, help="Begin behind this position: the next page.")
-    ] = 0,
+        int | None, typer.Option("--after", help="Begin behind this position: the next page.")
+    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=_LIMIT_MAX, help="Show so many.")
     ] = 100,
@@ -65,6 +66,7 @@ def audit(
 
     async def work(installation: Installation) -> None:
         service = installation.manifest.service(source)
+        require_database(settings, source)
         entries = await _read(installation, service, wanted, after=after, limit=limit + 1)
         shown = entries[:limit]
         causes = await _causes(installation, service, shown)
@@ -82,7 +84,7 @@ async def _read(
     service: ServiceDefinition,
     wanted: Wanted,
     *,
-    after: int,
+    after: int | None,
     limit: int,
 ) -> list[Entry]:
     aggregate_types = {
@@ -110,6 +112,8 @@ async def _causes(
     for name in (service.name, *installation.manifest.services):
         if ids <= causes.keys():
             break
+        if not has_database(installation.settings, name):
+            continue
         try:
             causes |= await _find(installation, name, ids - causes.keys())
         except SlackwaterError:
