@@ -17,10 +17,15 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 
-from slackwater.errors import SlackwaterError, StructuralError, WrongVersionError
+from slackwater.errors import (
+    PoisonousEventError,
+    SlackwaterError,
+    StructuralError,
+    WrongVersionError,
+)
 from slackwater.event_store.tables import EventStoreTables
 from slackwater.events.event import EventBody, Recorded
 from slackwater.events.types import EventTypes
@@ -117,15 +122,31 @@ class EventStore:
     ) -> list[Recorded[Any]]:
         """Append events behind `expected_version` (0: the stream is new), and return them.
 
-        `event_ids` names them, one for each, where they must be recognised (`append_once`).
+        `event_ids` names them, one for each, where they must be recognised (`append_once`). All
+        events of a stream have one `partition_key`, which keeps them in order in the log.
 
         Raises:
             WrongVersionError: the stream is at another version.
+            ReusedEventIdError: one of `event_ids` stands for an event already.
         """
+        if event_ids and (stored := self.with_ids(unit.connection, event_ids)):
+            raise ReusedEventIdError(stored[0].event.id)
+        return self._append(unit, stream_id, expected_version, bodies, partition_key, event_ids)
+
+    def _append(
+        self,
+        unit: UnitOfWork,
+        stream_id: str,
+        expected_version: int,
+        bodies: Sequence[EventBody],
+        partition_key: str,
+        event_ids: Sequence[str] | None,
+    ) -> list[Recorded[Any]]:
         actual = self.version(unit.connection, stream_id)
         if actual != expected_version:
             raise WrongVersionError(stream_id, expected_version, actual)
         ids: Sequence[str | None] = [None] * len(bodies) if event_ids is None else event_ids
+        _require_distinct(event_ids or ())
         new = zip(bodies, ids, strict=True)
         try:
             return [
@@ -162,11 +183,9 @@ class EventStore:
         """
         stored = self.with_ids(unit.connection, event_ids)
         if stored:
-            self._require_same(stored, stream_id, bodies, event_ids)
+            self._require_same(stored, stream_id, bodies, partition_key, event_ids)
             return Appended(stored, is_repeat=True)
-        appended = self.append(
-            unit, stream_id, expected_version, bodies, partition_key, event_ids=event_ids
-        )
+        appended = self._append(unit, stream_id, expected_version, bodies, partition_key, event_ids)
         return Appended(appended, is_repeat=False)
 
     def with_ids(self, connection: Connection, event_ids: Sequence[str]) -> list[Recorded[Any]]:
@@ -233,7 +252,10 @@ class EventStore:
         checkpoint. In a timeline other than the checkpoint's everything is read from the beginning:
         the source was restored, or its log lost, and events are told again by their ids.
 
+        Fewer than `limit` come also where one behind them cannot be decoded: it hides none before.
+
         Raises:
+            PoisonousEventError: the very next event cannot be decoded.
             LostEventsError: the source has not come as far as the checkpoint says, or has given
                 its number to another event.
         """
@@ -245,10 +267,20 @@ class EventStore:
                 f"{self.source} has no event {after.event_id} with the number {number} any more; "
                 "begin again without a checkpoint"
             )
-        return [
-            Numbered(Checkpoint(timeline, row.number, row.id), self.decode(row))
-            for row in (rows[1:] if number else rows[:limit])
-        ]
+        return self._decoded(rows[1:] if number else rows[:limit], timeline)
+
+    def _decoded(self, rows: Sequence[Row[Any]], timeline: str) -> list[Numbered]:
+        """Return events up to the first that cannot be decoded, if that is not the first of all."""
+        numbered: list[Numbered] = []
+        for row in rows:
+            try:
+                recorded = self.decode(row)
+            except PoisonousEventError:
+                if not numbered:
+                    raise
+                break
+            numbered.append(Numbered(Checkpoint(timeline, row.number, row.id), recorded))
+        return numbered
 
     def decode(self, row: Sequence[Any]) -> Recorded[Any]:
         """Read an event back from all columns of its row."""
@@ -259,13 +291,14 @@ class EventStore:
         stored: Sequence[Recorded[Any]],
         stream_id: str,
         bodies: Sequence[EventBody],
+        partition_key: str,
         event_ids: Sequence[str],
     ) -> None:
         found = [
-            (recorded.event.id, recorded.event.aggregate_type, recorded.event.aggregate_id)
-            for recorded in stored
+            (event.id, event.aggregate_type, event.aggregate_id, event.partition_key)
+            for event in (recorded.event for recorded in stored)
         ]
-        asked = [(event_id, self.aggregate_type, stream_id) for event_id in event_ids]
+        asked = [(each, self.aggregate_type, stream_id, partition_key) for each in event_ids]
         if found != asked or [recorded.body for recorded in stored] != list(bodies):
             raise ReusedEventIdError(stored[0].event.id)
 
@@ -273,3 +306,11 @@ class EventStore:
         self, connection: Connection, query: Select[Any], asked: Mapping[str, Any]
     ) -> list[Recorded[Any]]:
         return [self.decode(row) for row in connection.execute(query, asked).all()]
+
+
+def _require_distinct(event_ids: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for event_id in event_ids:
+        if event_id in seen:
+            raise ReusedEventIdError(event_id)
+        seen.add(event_id)

@@ -35,6 +35,7 @@ async def subscribe(
 
     Raises:
         LostEventsError: the source has not come as far as the checkpoint says.
+        PoisonousEventError: the next event cannot be decoded; all before it were yielded.
         TransientError: the database cannot be used now; subscribe again behind the last checkpoint.
     """
     listener = doorbell.listen(numbers_bell(streams.source))

@@ -35,6 +35,7 @@ from slackwater.event_store.event_store import (
     Numbered,
 )
 from slackwater.event_store.subscription import subscribe
+from slackwater.events.types import UndecodableEventError
 from slackwater.testing.claims import Guarantee, holds, needs
 from slackwater.testing.counter_streams import CounterStreams, streams
 from slackwater.testing.relay_contract import (
@@ -190,6 +191,23 @@ class EventStoreContract(SourceContract):
         with pytest.raises(LostEventsError, match="without a checkpoint"):
             await read_all(source, after=ahead)
 
+    @holds(Guarantee.DELIVERY)
+    async def test_an_event_that_cannot_be_decoded_hides_none_before_it(
+        self, source: Source
+    ) -> None:
+        await advance(source, 4)
+        first, second, *_ = await read_all(source)
+        await source.database.transact(lambda connection: _spoil(connection, source, number=3))
+        assert await read_all(source) == [first, second]
+        assert await read_all(source, after=first.checkpoint) == [second]
+        with pytest.raises(UndecodableEventError):
+            await read_all(source, after=second.checkpoint)
+        following = subscribe(streams, source.database, source.doorbell)
+        async with asyncio.timeout(_DEADLINE_S), aclosing(following) as numbered:
+            assert [await anext(numbered), await anext(numbered)] == [first, second]
+            with pytest.raises(UndecodableEventError):
+                await anext(numbered)
+
     @holds(Guarantee.DURABILITY)
     @pytest.mark.timeout(60 + 10 * _KILLS)
     async def test_a_follower_has_every_event_once_though_relays_are_killed(
@@ -321,6 +339,11 @@ def _swap_numbers(connection: Connection, source: Source) -> None:
     for before, after in ((1, -1), (2, 1), (-1, 2)):
         moved = update(events).where(events.c.number == before).values(number=after)
         connection.execute(moved)
+
+
+def _spoil(connection: Connection, source: Source, *, number: int) -> None:
+    events = source.tables.events
+    connection.execute(update(events).where(events.c.number == number).values(payload=b"?"))
 
 
 async def read_all(source: Source, *, after: Checkpoint = BEGINNING) -> list[Numbered]:

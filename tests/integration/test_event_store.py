@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,6 +21,8 @@ from tests.integration.service_bench import OpenDatabase
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
+Append = Callable[..., Awaitable[object]]
+
 
 class Store:
     """An event store of orders with its database."""
@@ -33,22 +35,32 @@ class Store:
         self.create_all = metadata.create_all
 
     async def append(
-        self, stream: str, expected: int, bodies: Sequence[EventBody], at: datetime = START
+        self,
+        stream: str,
+        expected: int,
+        bodies: Sequence[EventBody],
+        at: datetime = START,
+        ids: Sequence[str] | None = None,
     ) -> int:
         """Append events; return the version that the stream has reached by them."""
         appended = await self.database.transact(
             lambda connection: self.streams.append(
-                self._unit(connection, at), stream, expected, bodies, "customer-1"
+                self._unit(connection, at), stream, expected, bodies, "customer-1", event_ids=ids
             )
         )
         return appended[-1].event.version
 
     async def append_once(
-        self, stream: str, expected: int, bodies: Sequence[EventBody], ids: Sequence[str]
+        self,
+        stream: str,
+        expected: int,
+        bodies: Sequence[EventBody],
+        ids: Sequence[str],
+        key: str = "customer-1",
     ) -> Appended:
         return await self.database.transact(
             lambda connection: self.streams.append_once(
-                self._unit(connection, START), stream, expected, bodies, "customer-1", event_ids=ids
+                self._unit(connection, START), stream, expected, bodies, key, event_ids=ids
             )
         )
 
@@ -166,21 +178,48 @@ async def test_an_append_that_is_repeated_with_its_ids_is_recognised(store: Stor
 
 
 @pytest.mark.parametrize(
-    ("stream", "bodies", "ids"),
+    ("stream", "bodies", "ids", "key"),
     [
-        ("b", [CreditAgreed(), StockAgreed()], ["id-1", "id-2"]),
-        ("a", [StockAgreed(), CreditAgreed()], ["id-1", "id-2"]),
-        ("a", [CreditAgreed(), OrderApproved()], ["id-1", "id-3"]),
+        ("b", [CreditAgreed(), StockAgreed()], ["id-1", "id-2"], "customer-1"),
+        ("a", [StockAgreed(), CreditAgreed()], ["id-1", "id-2"], "customer-1"),
+        ("a", [CreditAgreed(), OrderApproved()], ["id-1", "id-3"], "customer-1"),
+        ("a", [CreditAgreed(), StockAgreed()], ["id-2", "id-1"], "customer-1"),
+        ("a", [CreditAgreed(), StockAgreed()], ["id-1", "id-2"], "customer-2"),
     ],
-    ids=["another stream", "other events", "one id of two"],
+    ids=["another stream", "other events", "one id of two", "another order", "another key"],
 )
 async def test_an_id_that_stands_for_another_event_is_refused(
-    store: Store, stream: str, bodies: Sequence[EventBody], ids: Sequence[str]
+    store: Store, stream: str, bodies: Sequence[EventBody], ids: Sequence[str], key: str
 ) -> None:
     await store.append_once("a", 0, [CreditAgreed(), StockAgreed()], ["id-1", "id-2"])
     with pytest.raises(ReusedEventIdError, match="new id"):
-        await store.append_once(stream, 0, bodies, ids)
+        await store.append_once(stream, 0, bodies, ids, key)
     assert await store.load("a") == [1, 2]
+
+
+async def test_repeated_events_come_in_the_order_of_their_versions(store: Store) -> None:
+    """Whatever the order of their rows, and of their ids."""
+    bodies, ids = [CreditAgreed(), StockAgreed(), OrderApproved()], ["id-3", "id-1", "id-2"]
+    first = await store.append_once("a", 0, bodies, ids)
+    again = await store.append_once("a", 0, bodies, ids)
+    assert again.is_repeat
+    assert again.events == first.events
+
+
+@pytest.mark.parametrize("stream", ["a", "b"])
+async def test_an_append_under_an_id_that_is_taken_says_so(store: Store, stream: str) -> None:
+    await store.append("a", 0, [CreditAgreed()], ids=["id-1"])
+    expected = len(await store.load(stream))
+    with pytest.raises(ReusedEventIdError, match="id-1"):
+        await store.append(stream, expected, [StockAgreed(), OrderApproved()], ids=["id-2", "id-1"])
+    assert (await store.load("a"), await store.load("b")) == ([1], [])
+
+
+@pytest.mark.parametrize("append", [Store.append, Store.append_once])
+async def test_two_events_under_one_id_are_refused(store: Store, append: Append) -> None:
+    with pytest.raises(ReusedEventIdError, match="id-1"):
+        await append(store, "a", 0, [CreditAgreed(), StockAgreed()], ids=["id-1", "id-1"])
+    assert await store.load("a") == []
 
 
 async def test_of_repeats_at_once_one_is_appended(
