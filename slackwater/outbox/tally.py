@@ -23,20 +23,28 @@ from slackwater.outbox.tables import is_infrastructure
 
 _TALLY = "slackwater_tally"
 _STATEMENTS_MAX = 1_000
-_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_LITERALS = re.compile(r"'(?:[^']|'')*'")
+_FLAT_COMMENT = r"/\*(?:[^*]|\*(?!/))*\*/"
+_NESTED_COMMENT = rf"/\*(?:[^*/]|\*(?!/)|/(?!\*)|{_FLAT_COMMENT})*\*/"  # once, which will do
+_COMMENT = rf"{_NESTED_COMMENT}|{_FLAT_COMMENT}|--[^\n]*"
+_LITERAL = r"\bE'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
+_NAME = r'"(?:[^"]|"")*"'
+# Looked for at once, so that none is found inside another.
+_NO_WORDS = re.compile(
+    f"(?P<name>{_NAME})|(?P<literal>{_LITERAL})|{_COMMENT}", re.IGNORECASE | re.DOTALL
+)
 _LOCKING = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
 _BEGINS_WRITING = re.compile(
-    r"[\s(]*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE|COPY|CALL|DO)\b", re.IGNORECASE
+    r"[\s(]*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE|COPY|CALL|DO|EXECUTE)\b", re.IGNORECASE
 )
 _CONTAINS_WRITING = re.compile(
-    r"\b(?:INSERT\s+INTO|DELETE\s+FROM|MERGE\s+INTO|UPDATE\s+\S+.*?\bSET)\b",
+    r"\b(?:(?:INSERT|MERGE|REPLACE|INSERT\s+OR\s+\w+)\s+INTO|DELETE\s+FROM"
+    r"|UPDATE\s+\S+.*?\bSET)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _SAVEPOINT = re.compile(
     r"\s*(?:(?P<set>SAVEPOINT)"
     r"|(?P<undo>ROLLBACK\s+(?:(?:WORK|TRANSACTION)\s+)?TO)(?:\s+SAVEPOINT)?"
-    r"|(?P<release>RELEASE)(?:\s+SAVEPOINT)?)\s+(?P<name>[^\s;]+)",
+    rf"|(?P<release>RELEASE)(?:\s+SAVEPOINT)?)\s*(?P<name>{_NAME}|[^\s;]+)",
     re.IGNORECASE,
 )
 
@@ -127,10 +135,16 @@ def _count(tally: Tally, construct: ClauseElement | None, sql: str) -> None:
     if isinstance(construct, UpdateBase):
         if _is_of_service(construct):
             tally.add_change()
-    elif may_write(sql):
+    else:
+        for statement in _statements(sql):
+            _count_statement(tally, statement)
+
+
+def _count_statement(tally: Tally, bare: str) -> None:
+    if _writes(bare):
         tally.add_change()
-    elif (savepoint := _SAVEPOINT.match(sql)) is not None:
-        name = savepoint["name"]
+    elif (savepoint := _SAVEPOINT.match(bare)) is not None:
+        name = savepoint["name"].strip('"').lower()
         if savepoint["set"]:
             tally.set_savepoint(name)
         elif savepoint["undo"]:
@@ -144,8 +158,22 @@ def _is_of_service(statement: UpdateBase) -> bool:
     return not (isinstance(table, Table) and is_infrastructure(table))
 
 
-@lru_cache(_STATEMENTS_MAX)
 def may_write(sql: str) -> bool:
-    """Tell whether a statement may change rows, by its words; functions that it calls may, too."""
-    bare = _LOCKING.sub(" ", _LITERALS.sub("''", _COMMENTS.sub(" ", sql)))
-    return bool(_BEGINS_WRITING.match(bare) or _CONTAINS_WRITING.search(bare))
+    """Tell whether SQL may change rows, by its words; functions that it calls may, too."""
+    return any(_writes(statement) for statement in _statements(sql))
+
+
+@lru_cache(_STATEMENTS_MAX)
+def _statements(sql: str) -> tuple[str, ...]:
+    """Return the statements of a text, without comments and without what literals say."""
+    return tuple(_NO_WORDS.sub(_bare, sql).split(";"))
+
+
+def _bare(match: re.Match[str]) -> str:
+    return match["name"] or ("''" if match["literal"] else " ")
+
+
+@lru_cache(_STATEMENTS_MAX)
+def _writes(bare: str) -> bool:
+    unlocked = _LOCKING.sub(" ", bare)
+    return bool(_BEGINS_WRITING.match(unlocked) or _CONTAINS_WRITING.search(unlocked))

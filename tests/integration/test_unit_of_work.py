@@ -98,6 +98,27 @@ def _undo_the_event_by_hand(unit: UnitOfWork) -> None:
             unit.connection.execute(text(statement))
 
 
+def _undo_the_event(unit: UnitOfWork, savepoint: str, undo: str) -> None:
+    _execute(unit)
+    unit.connection.exec_driver_sql(savepoint)
+    raise_counter(unit, "told")
+    unit.connection.exec_driver_sql(undo)
+
+
+def _undo_the_event_behind_a_comment(unit: UnitOfWork) -> None:
+    _undo_the_event(unit, "/* try */ SAVEPOINT mine", "-- give up\nROLLBACK /* all */ TO mine")
+
+
+def _undo_the_event_under_a_name_in_other_letters(unit: UnitOfWork) -> None:
+    _undo_the_event(unit, "SAVEPOINT Mine", 'ROLLBACK TO SAVEPOINT "mine"')
+
+
+def _change_before_a_savepoint_in_other_letters(unit: UnitOfWork) -> None:
+    _execute(unit)
+    for statement in ("SAVEPOINT Mine", "ROLLBACK TO mine", 'RELEASE"mine"'):
+        unit.connection.exec_driver_sql(statement)
+
+
 def _change_after_an_excuse(unit: UnitOfWork) -> None:
     with unit.without_event("a test"), unit.without_event("a test, deeper"):
         pass
@@ -131,6 +152,9 @@ def _change_after_an_excuse_that_failed(unit: UnitOfWork) -> None:
         _undo_the_event_alone,
         _undo_the_event_of_a_released_savepoint,
         _undo_the_event_by_hand,
+        _undo_the_event_behind_a_comment,
+        _undo_the_event_under_a_name_in_other_letters,
+        _change_before_a_savepoint_in_other_letters,
         _change_after_an_excuse,
         _change_before_an_excuse,
         _change_after_an_excuse_that_failed,
@@ -225,6 +249,19 @@ async def test_units_of_one_transaction_are_judged_one_by_one(database: Database
         "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DO NOTHING",
         "TRUNCATE t",
         "COPY t FROM STDIN",
+        "-- it's by hand\nDELETE FROM t",
+        "/* it's */ /**/ TRUNCATE t",
+        "/* outer /* inner */ still */ TRUNCATE t",
+        "SELECT '--' FROM t; TRUNCATE t",
+        "SELECT '/*' FROM t; TRUNCATE t -- */",
+        """SELECT "--" FROM t; TRUNCATE t""",
+        r"SELECT E'\'--' FROM t; TRUNCATE t",
+        "SELECT $x$ '-- $x$ FROM t; TRUNCATE t",
+        "DELETE/**/FROM t",
+        "WITH x AS (SELECT '--'), gone AS (DELETE FROM t RETURNING a) SELECT * FROM gone",
+        "WITH x AS (SELECT 1) REPLACE INTO t SELECT * FROM x",
+        "WITH x AS (SELECT 1) INSERT OR REPLACE INTO t SELECT * FROM x",
+        "EXECUTE prepared",
     ],
 )
 def test_what_may_write_is_told_by_its_words(sql: str) -> None:
@@ -243,6 +280,10 @@ def test_what_may_write_is_told_by_its_words(sql: str) -> None:
         "PRAGMA data_version",
         "SET LOCAL lock_timeout = 1",
         "SAVEPOINT insert_something",
+        "SELECT 'it''s; delete from t'",
+        "SELECT 1 /* delete from t; /* insert into t */ truncate t */",
+        "SELECT $$delete from t$$, $1, $2",
+        r"SELECT E'\'; delete from t'",
     ],
 )
 def test_what_reads_is_told_by_its_words(sql: str) -> None:
