@@ -32,6 +32,7 @@ _IDLE_INTERVAL_S = 5.0
 _PAUSE_MIN_S = 0.02
 _PAUSE_RATIO = 4  # of the time that a batch took: cleaning takes a fifth of it at most
 _FROM_THE_START = -(2**63)
+_IDLE_LOOKS_PER_ROUND = 60
 _log = logger("relay")
 
 
@@ -55,6 +56,7 @@ class Cleaner:
         self._clock = clock
         self._retention = timedelta(seconds=retention_s)
         self._after = _FROM_THE_START
+        self._idle_looks = 0
 
     async def run(self) -> None:
         """Remove whatever is old enough, without end.
@@ -87,9 +89,10 @@ class Cleaner:
         Raises:
             FencedError: another relay has taken the lead.
         """
-        positions = await self._session.read(self._look)
+        after = self._next_start()
+        positions = await self._session.read(lambda connection: self._look(connection, after))
         if not positions:
-            self._after = _FROM_THE_START  # a smaller position may have become visible since
+            self._idle_looks += 1
             return 0
         removed = await self._session.transact(
             lambda connection: self._leader.remove(connection, positions)
@@ -98,8 +101,17 @@ class Cleaner:
         metrics.RELAY_REMOVED.labels(self._source).inc(removed)
         return removed
 
-    def _look(self, connection: Connection) -> list[int]:
+    def _next_start(self) -> int:
+        """Return the position behind which to look; of a smaller one a row may be visible late.
+
+        From the start we look but now and then: as long as an old snapshot is open, PostgreSQL goes
+        through all that was removed.
+        """
+        if self._idle_looks < _IDLE_LOOKS_PER_ROUND:
+            return self._after
+        self._idle_looks = 0
+        return _FROM_THE_START
+
+    def _look(self, connection: Connection, after: int) -> list[int]:
         before = self._clock.now() - self._retention
-        return removable(
-            connection, self._events, after=self._after, before=before, limit=_BATCH_MAX
-        )
+        return removable(connection, self._events, after=after, before=before, limit=_BATCH_MAX)

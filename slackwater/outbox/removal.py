@@ -22,7 +22,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    exists,
     false,
     insert,
     select,
@@ -71,9 +70,30 @@ def remove(connection: Connection, table: Table, removed: Table, positions: Sequ
 
     Hold the epoch in the same transaction: then no successor reads the count before it is true.
     """
-    count = connection.execute(_delete(table), {"positions": list(positions)}).rowcount
+    free = _without_earlier_ones(connection, table, positions)
+    count = connection.execute(_delete(table), {"positions": free}).rowcount
     _set(connection, removed, count_removed(connection, removed) + count)
     return count
+
+
+def _without_earlier_ones(
+    connection: Connection, table: Table, positions: Sequence[int]
+) -> list[int]:
+    """Return those that are published and before which their aggregate keeps no event.
+
+    An aggregate is looked up once and not for each of its events: as long as an old snapshot is
+    open, PostgreSQL goes through all of it that was removed.
+    """
+    asked = {"positions": list(positions)}
+    kept = {
+        (row.aggregatetype, row.aggregateid): row.version
+        for row in connection.execute(_select_first_kept(table), asked)
+    }
+    return [
+        row.position
+        for row in connection.execute(_select_published(table), asked)
+        if (first := kept[row.aggregatetype, row.aggregateid]) is None or row.version < first
+    ]
 
 
 def count_removed(connection: Connection, removed: Table) -> int:
@@ -84,6 +104,11 @@ def count_removed(connection: Connection, removed: Table) -> int:
 def forget_removed(connection: Connection, removed: Table) -> None:
     """Say that the table has the whole history again."""
     _set(connection, removed, 0)
+
+
+def count_put_back(connection: Connection, removed: Table, events: int) -> None:
+    """Say that the table has so many of the removed events again."""
+    _set(connection, removed, count_removed(connection, removed) - events)
 
 
 def _set(connection: Connection, removed: Table, count: int) -> None:
@@ -103,14 +128,35 @@ def _select_next(table: Table) -> Select[Any]:
 
 
 @cache
-def _delete(table: Table) -> Delete:
-    positions: BindParameter[Any] = bindparam("positions", expanding=True)
-    earlier = table.alias()
-    keeps_an_earlier_one = exists().where(
-        earlier.c.aggregatetype == table.c.aggregatetype,
-        earlier.c.aggregateid == table.c.aggregateid,
-        earlier.c.version < table.c.version,
-        earlier.c.position.not_in(positions) | (earlier.c.published == false()),
+def _select_first_kept(table: Table) -> Select[Any]:
+    positions = _positions()
+    aggregate = table.c.aggregatetype, table.c.aggregateid
+    asked = select(*aggregate).where(table.c.position.in_(positions)).distinct().subquery("asked")
+    kept = table.alias("kept")
+    first = (
+        select(kept.c.version)
+        .where(
+            kept.c.aggregatetype == asked.c.aggregatetype,
+            kept.c.aggregateid == asked.c.aggregateid,
+            kept.c.position.not_in(positions) | (kept.c.published == false()),
+        )
+        .order_by(kept.c.version)
+        .limit(1)
     )
-    asked = table.c.position.in_(positions), table.c.published == true()
-    return delete(table).where(*asked, ~keeps_an_earlier_one)
+    return select(asked, first.scalar_subquery().label("version"))
+
+
+@cache
+def _select_published(table: Table) -> Select[Any]:
+    columns = table.c.position, table.c.aggregatetype, table.c.aggregateid, table.c.version
+    asked = table.c.position.in_(_positions()), table.c.published == true()
+    return select(*columns).where(*asked)
+
+
+@cache
+def _delete(table: Table) -> Delete:
+    return delete(table).where(table.c.position.in_(_positions()))
+
+
+def _positions() -> BindParameter[Any]:
+    return bindparam("positions", expanding=True)

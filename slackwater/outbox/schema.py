@@ -11,7 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from slackwater.errors import StructuralError
+
 _POSITION = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+class EventsRemovedError(StructuralError):
+    """The table of events lacks some, and that must not be forgotten; put their rows back first."""
 
 
 def create_kernel_tables(*, events: str) -> None:
@@ -98,7 +104,17 @@ def allow_removal(*, events: str) -> None:
 
 
 def forbid_removal(*, events: str) -> None:
-    """Take `allow_removal` back; what was removed stays so."""
+    """Take `allow_removal` back, while the table of events has the whole history.
+
+    Raises:
+        EventsRemovedError: it lacks some, and without their count nobody would know.
+    """
+    removed: sa.Select[Any] = sa.select(sa.column("events")).select_from(sa.table("removed"))
+    if missing := op.get_bind().execute(removed).scalar_one_or_none():
+        raise EventsRemovedError(
+            f"{missing} events were removed from {events}, which a release without a count of them "
+            "would not know: put their rows back first (docs/how-to/bound-the-outbox.md)"
+        )
     op.drop_table(f"{events}_refill")
     op.drop_table("removed")
 

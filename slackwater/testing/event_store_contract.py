@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Text, cast, select, update
 
 from slackwater.database.port import DatabaseCapability
 from slackwater.errors import FencedError, TransientError, WrongVersionError
@@ -36,6 +36,7 @@ from slackwater.event_store.event_store import (
 )
 from slackwater.event_store.subscription import subscribe
 from slackwater.events.types import UndecodableEventError
+from slackwater.outbox import leader as leader_module
 from slackwater.testing.claims import Guarantee, holds, needs
 from slackwater.testing.counter_streams import CounterStreams, streams
 from slackwater.testing.relay_contract import (
@@ -79,6 +80,17 @@ class EventStoreContract(SourceContract):
         assert sorted(published) == sorted(each.recorded.event.id for each in numbered)
         assert await read_all(source, after=numbered[2].checkpoint) == numbered[3:]
         assert await read_all(source, after=numbered[-1].checkpoint) == []
+
+    @holds(Guarantee.ORDER)
+    async def test_numbers_and_not_positions_are_the_order(self, source: Source) -> None:
+        """Of a position that was taken early, an event may be published late."""
+        await advance(source, 3)
+        events = source.tables.events
+        moved = update(events).where(events.c.number == 3).values(position=0)
+        await source.database.transact(lambda connection: connection.execute(moved).close())
+        numbered = await read_all(source)
+        assert [each.checkpoint.number for each in numbered] == [1, 2, 3]
+        assert await read_all(source, after=numbered[0].checkpoint) == numbered[1:]
 
     async def test_an_event_has_no_number_until_it_is_published(self, source: Source) -> None:
         await source.raise_counter("c1")
@@ -140,14 +152,20 @@ class EventStoreContract(SourceContract):
             await old.mark([1])
         assert await read_all(source) == []
 
+    @holds(Guarantee.ORDER)
     async def test_what_a_former_release_has_published_is_numbered_by_the_next_leader(
-        self, source: Source
+        self, source: Source, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(leader_module, "_NUMBERED_MAX", 2)
         await advance(source, 2)
         for _ in range(3):
             await source.raise_counter("c9")
         table = source.tables.events
-        unnumbered = update(table).where(table.c.number.is_(None)).values(published=True)
+        unnumbered = (
+            update(table)
+            .where(table.c.number.is_(None))
+            .values(published=True, id=cast(100 - table.c.position, Text))
+        )
         await source.database.transact(lambda connection: connection.execute(unnumbered).close())
         [*_, last] = await read_all(source)
         await leading(source)

@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, false, update
 
+from slackwater.database.port import Session
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import EventLog, NewRecord, Record, Subscription, TopicPartition
-from slackwater.events.cloudevents import TIMELINE_HEADER
+from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.outbox import cleaner as cleaner_module
+from slackwater.outbox import refill as refill_module
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.removal import HistoryRemovedError, count_removed
 from slackwater.outbox.ticks import take_epoch
@@ -118,6 +120,21 @@ class RelayCleaningContract(SourceContract):
         leader = await advance(source, 5)
         cleaner = source.relay().cleaner(leader, source.database, 0)
         assert [await cleaner.step() for _ in range(4)] == [2, 2, 1, 0]
+        await source.raise_counter("c1")
+        await leader.step()
+        assert await cleaner.step() == 1
+
+    async def test_what_becomes_visible_late_is_removed_in_the_next_round(
+        self, source: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cleaner_module, "_IDLE_LOOKS_PER_ROUND", 2)
+        leader = await advance(source, 3)
+        cleaner = source.relay().cleaner(leader, source.database, 0)
+        assert await cleaner.step() == 3
+        await source.raise_counter("late")
+        await source.database.transact(_move_before_all)
+        await leader.step()
+        assert [await cleaner.step() for _ in range(3)] == [0, 0, 1]
         await source.raise_counter("c1")
         await leader.step()
         assert await cleaner.step() == 1
@@ -297,6 +314,49 @@ class RelayCleaningContract(SourceContract):
         await self._has_all_in_order(source, history)
         await source.log.close()
 
+    @holds(Guarantee.WATERMARKS)
+    async def test_a_log_with_other_events_than_were_removed_halts_the_source(
+        self, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(refill_module, "_AT_ONCE_MAX", 1)
+        await clean(source, await advance(source, 2))
+        await advance(source, 1)
+        records = await _all_records(source)
+        await advance(source, 1)
+        source.log = await new_log(tmp_path / "another log")
+        await source.log.append([_forged(record) for record in records])
+        with pytest.raises(HistoryRemovedError, match="other events than were removed"):
+            await leading(source)
+        assert await removed(source) == 2
+        assert len(await ids_of(source)) == 2
+        await source.log.close()
+
+    async def test_history_is_taken_back_piece_by_piece_and_in_order(
+        self, source: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(refill_module, "_AT_ONCE_MAX", 3)
+        history = await _part(source)
+        session = _CountingPieces(source.database)
+        await source.leader(session=session).take_lead()
+        assert session.missing == [4, 1, 0]
+        await (await leading(source)).step()
+        await self._has_all_in_order(source, history)
+
+    @pytest.mark.parametrize("pieces", [1, 2, 3])
+    async def test_death_between_two_pieces_leaves_the_others_to_the_successor(
+        self, source: Source, other: Source, pieces: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(refill_module, "_AT_ONCE_MAX", 1)
+        history = await _part(source)
+        with pytest.raises(TransientError):
+            await source.leader(session=_DyingBetweenPieces(source.database, pieces)).take_lead()
+        assert (await removed(source), len(await timelines(source))) == (4 - pieces, 1)
+        with pytest.raises(HistoryRemovedError):
+            await other.lineage().settle()
+        await (await leading(other)).step()
+        assert await removed(source) == 0
+        await self._has_all_in_order(source, history)
+
     async def test_death_while_history_is_taken_back_leaves_that_to_the_successor(
         self, source: Source, other: Source
     ) -> None:
@@ -425,6 +485,35 @@ class _DyingBeforePutBack(SessionAround):
         return await super().transact(dying)
 
 
+class _CountingPieces(SessionAround):
+    """Notes how many events are missing whenever that has changed."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.missing: list[int] = []
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        outcome = await super().transact(work)
+        missing = await self.read(_removed_in)
+        if self.missing[-1:] != [missing]:
+            self.missing.append(missing)
+        return outcome
+
+
+class _DyingBetweenPieces(_CountingPieces):
+    """Dies when so many pieces have been put back."""
+
+    def __init__(self, session: Session, pieces: int) -> None:
+        super().__init__(session)
+        self._pieces = pieces
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        outcome = await super().transact(work)
+        if len(self.missing) > self._pieces:
+            raise TransientError("the connection broke between two transactions")
+        return outcome
+
+
 class _DyingAfterPutBack(SessionAround):
     """Dies when history is whole again, and nobody has heard of it."""
 
@@ -472,6 +561,13 @@ async def _part(source: Source) -> set[str]:
     await advance(source, 2)
     await restore(source, kept)
     return history
+
+
+def _forged(record: Record) -> NewRecord:
+    """Put another event in the place of the second of c0, and none in that of the first."""
+    if record.key == "c0" and record.headers["ce_aggregateversion"] == "1":
+        return as_new(record, **{ID_HEADER: "another", "ce_aggregateversion": "2"})
+    return as_new(record)
 
 
 async def _has_removed(source: Source) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from slackwater.database.sqlite import SqliteDatabase
+from slackwater.outbox.schema import EventsRemovedError, allow_removal, forbid_removal
 from slackwater.service.definition import ServiceDefinition
 from slackwater.service.migrations import migrate
 from tests.integration.service_bench import OpenDatabase, running
@@ -65,6 +68,29 @@ async def test_migrating_again_changes_nothing(service: ServiceDefinition, tmp_p
         before = await bench.database.read(schema)
         await bench.database.transact(lambda connection: migrate(connection, service.migrations))
         assert await bench.database.read(schema) == before
+
+
+async def test_a_database_does_not_forget_that_events_were_removed(
+    open_database: OpenDatabase,
+) -> None:
+    database = open_database("counting")
+
+    def operate(connection: Connection, operation: Callable[..., None]) -> None:
+        with Operations.context(MigrationContext.configure(connection)):
+            operation(events="outbox")
+
+    def tables(connection: Connection) -> set[str]:
+        return set(inspect(connection).get_table_names())
+
+    await database.transact(lambda connection: operate(connection, allow_removal))
+    await database.transact(lambda each: each.execute(text("INSERT INTO removed VALUES (1, 3)")))
+    with pytest.raises(EventsRemovedError, match="3 events were removed"):
+        await database.transact(lambda connection: operate(connection, forbid_removal))
+    assert await database.read(tables) == {"removed", "outbox_refill"}
+    await database.transact(lambda each: each.execute(text("UPDATE removed SET events = 0")))
+    await database.transact(lambda connection: operate(connection, forbid_removal))
+    assert await database.read(tables) == set()
+    await database.close()
 
 
 def schema(connection: Connection) -> dict[str, str]:
