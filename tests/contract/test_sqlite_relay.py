@@ -16,6 +16,7 @@ from slackwater.testing.relay_contract import RelayContract, SourceContract
 from slackwater.testing.relay_lineage_contract import RelayLineageContract
 from slackwater.testing.relay_writers_contract import RelayWritersContract
 from tests.contract.cleaned_sources import CleanedSource
+from tests.unordered import reversing_unordered
 
 
 class SqliteSources(SourceContract):
@@ -25,7 +26,7 @@ class SqliteSources(SourceContract):
     async def open_database(self, directory: Path) -> AsyncIterator[tuple[Database, Doorbell]]:
         with closing(SocketDoorbell(directory)) as doorbell:
             database = SqliteDatabase(directory / "counting.sqlite")
-            yield database, doorbell
+            yield reversing_unordered(database), doorbell
             await database.close()
 
     def opening_program(self, directory: Path) -> str:

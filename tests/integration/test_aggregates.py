@@ -30,6 +30,7 @@ from slackwater.testing.counter_streams import (
 )
 from slackwater.testing.counting import CounterRaised
 from tests.integration.service_bench import OpenDatabase
+from tests.unordered import reversing_unordered
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class Counters:
 
 @pytest.fixture
 async def counters(open_database: OpenDatabase) -> AsyncIterator[Counters]:
-    counters = Counters(open_database("counting"))
+    counters = Counters(reversing_unordered(open_database("counting")))
     await counters.transact(metadata.create_all)
     yield counters
     await counters.database.close()
@@ -108,6 +109,10 @@ async def test_no_more_than_what_lies_behind_the_newest_snapshot_is_replayed(
     )
     await counters.raise_often(2 * SNAPSHOT_EVERY + 3)
     assert await counters.find(noted) == await counters.find()
+    assert replayed == [9, 10, 11]
+    replayed.clear()
+    await counters.raise_often(SNAPSHOT_EVERY)
+    await counters.find(noted, up_to_version=11)
     assert replayed == [9, 10, 11]
 
 

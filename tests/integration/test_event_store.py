@@ -18,6 +18,7 @@ from slackwater.event_store.tables import EventStoreTables
 from slackwater.events.event import Cause, EventBody
 from slackwater.outbox.unit_of_work import UnitOfWork
 from tests.integration.service_bench import OpenDatabase
+from tests.unordered import reversing_unordered
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -91,7 +92,7 @@ class OvertakenStore(EventStore):
 
 @pytest.fixture
 async def store(open_database: OpenDatabase) -> AsyncIterator[Store]:
-    store = Store(open_database("orders"))
+    store = Store(reversing_unordered(open_database("orders")))
     await store.database.transact(store.create_all)
     yield store
     await store.database.close()
@@ -165,6 +166,20 @@ async def test_streams_are_listed_in_pages(store: Store) -> None:
         lambda connection: store.streams.stream_ids(connection, after="b", limit=2)
     )
     assert (first, rest) == (["a", "b"], ["c"])
+
+
+async def test_several_streams_are_loaded_each_in_version_order(store: Store) -> None:
+    for stream in ("b", "a"):
+        await store.append(stream, 0, [CreditAgreed(), StockAgreed()])
+        await store.append(stream, 2, [OrderApproved()])
+    loaded = await store.database.read(
+        lambda connection: store.streams.load_many(connection, ["b", "unknown", "a"])
+    )
+    versions = {
+        stream: [recorded.event.version for recorded in history]
+        for stream, history in loaded.items()
+    }
+    assert versions == {"a": [1, 2, 3], "b": [1, 2, 3]}
 
 
 async def test_an_append_that_is_repeated_with_its_ids_is_recognised(store: Store) -> None:
