@@ -10,24 +10,29 @@ Subclass `RelayCleaningContract` beside `RelayContract`, on the same `adapter`.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, false, update
+from sqlalchemy import Connection, false, select, update
 
-from slackwater.database.port import Session
+from slackwater.clock import Clock, SystemClock
+from slackwater.database.port import LostLeaseError, Session
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import EventLog, NewRecord, Record, Subscription, TopicPartition
 from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.outbox import cleaner as cleaner_module
 from slackwater.outbox import refill as refill_module
+from slackwater.outbox.cleaner import Cleaner
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.removal import HistoryRemovedError, count_removed
 from slackwater.outbox.ticks import take_epoch
 from slackwater.testing import counting
 from slackwater.testing.claims import Guarantee, holds
+from slackwater.testing.clock import ManualClock
 from slackwater.testing.relay_contract import (
     DyingLog,
     LogAround,
@@ -54,6 +59,7 @@ from slackwater.watermarks.record import WATERMARKS
 
 _TOPIC = counting.COUNTERS.name
 _HOUR_S = 3_600.0
+_MOMENT_S = 0.1
 
 
 class RelayCleaningContract(SourceContract):
@@ -66,6 +72,64 @@ class RelayCleaningContract(SourceContract):
         assert await clean(source, leader) == 3
         assert await ids_of(source) == set()
         assert await removed(source) == 3
+
+    @pytest.mark.parametrize(
+        "recorded_at", ["2026-01-01T10:00:00+00:00", "2026-01-01T12:00:00+02:00"]
+    )
+    async def test_an_event_is_old_once_more_than_the_retention_has_passed(
+        self, source: Source, recorded_at: str
+    ) -> None:
+        leader = await advance(source, 1)
+        await source.database.transact(lambda each: _date(each, 1, recorded_at))
+        clock = ManualClock(wall=datetime(2026, 1, 1, 11, tzinfo=UTC))
+        cleaner = _cleaner(source, leader, source.database, clock=clock, retention_s=_HOUR_S)
+        assert await cleaner.step() == 0
+        clock.advance(ms=0.001)
+        assert await cleaner.step() == 1
+
+    async def test_nothing_is_looked_for_before_the_first_claim(self, source: Source) -> None:
+        await advance(source, 2)
+        leader = await leading(source)
+        session = _FailingSession(source.database, LostLeaseError("on purpose"))
+        cleaning = asyncio.ensure_future(_cleaner(source, leader, session).run())
+        done, _ = await asyncio.wait([cleaning], timeout=_MOMENT_S)
+        assert not done
+        await leader.step()
+        with pytest.raises(LostLeaseError):
+            await cleaning
+
+    async def test_a_database_that_cannot_be_used_is_tried_again_until_the_lead_is_lost(
+        self, source: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cleaner_module, "_IDLE_INTERVAL_S", 0)
+        errors = TransientError("on purpose"), LostLeaseError("on purpose")
+        session = _FailingSession(source.database, *errors)
+        with pytest.raises(LostLeaseError):
+            await _cleaner(source, await advance(source, 1), session).run()
+        assert await removed(source) == 0
+
+    @holds(Guarantee.DURABILITY)
+    async def test_what_waits_is_not_removed_though_it_is_named_nor_what_follows_it(
+        self, source: Source
+    ) -> None:
+        leader = await leading(source)
+        for _ in range(3):
+            await source.raise_counter("c1")
+        await leader.mark([1, 3])
+        named = await source.database.transact(lambda each: leader.remove(each, [1, 2, 3]))
+        assert (named, await removed(source)) == (1, 1)
+        assert await source.unpublished() == 1
+        assert len(await ids_of(source)) == 2
+
+    async def test_what_waits_holds_up_what_is_behind_it(self, source: Source) -> None:
+        leader = await leading(source)
+        for number in range(4):
+            await source.raise_counter(f"c{number}")
+        await leader.mark([1, 2, 4])
+        cleaner = source.relay().cleaner(leader, source.database, 0)
+        assert [await cleaner.step() for _ in range(2)] == [2, 0]
+        await leader.step()
+        assert await cleaner.step() == 2
 
     @holds(Guarantee.DURABILITY)
     async def test_what_is_not_published_is_never_removed(self, source: Source) -> None:
@@ -100,7 +164,7 @@ class RelayCleaningContract(SourceContract):
         await leader.step()
         await source.raise_counter("late")
         await leader.step()
-        assert await cleaner.step() == 0
+        assert (await cleaner.step(), await removed(source)) == (0, 3)
         kept = await backup(source)
         await advance(source, 2)
         await restore(source, kept)
@@ -339,6 +403,7 @@ class RelayCleaningContract(SourceContract):
         session = _CountingPieces(source.database)
         await source.leader(session=session).take_lead()
         assert session.missing == [4, 1, 0]
+        assert await _positions(source) == [-3, -2, -1, 0, 5]
         await (await leading(source)).step()
         await self._has_all_in_order(source, history)
 
@@ -485,6 +550,17 @@ class _DyingBeforePutBack(SessionAround):
         return await super().transact(dying)
 
 
+class _FailingSession(SessionAround):
+    """Fails at its reads, one after another."""
+
+    def __init__(self, session: Session, *errors: Exception) -> None:
+        super().__init__(session)
+        self._errors = iter(errors)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        raise next(self._errors)
+
+
 class _CountingPieces(SessionAround):
     """Notes how many events are missing whenever that has changed."""
 
@@ -530,6 +606,24 @@ async def clean(source: Source, leader: Leader, *, retention_s: float = 0) -> in
     return await source.relay().cleaner(leader, source.database, retention_s).step()
 
 
+def _cleaner(
+    source: Source,
+    leader: Leader,
+    session: Session,
+    *,
+    clock: Clock | None = None,
+    retention_s: float = 0,
+) -> Cleaner:
+    return Cleaner(
+        counting.SOURCE,
+        tables=source.tables,
+        session=session,
+        leader=leader,
+        clock=clock or SystemClock(),
+        retention_s=retention_s,
+    )
+
+
 async def removed(source: Source) -> int:
     """Return how many events the source knows to be missing from its table."""
     return await source.database.read(_removed_in)
@@ -540,10 +634,17 @@ def _removed_in(connection: Connection) -> int:
     return count_removed(connection, counting.tables.removal.removed)
 
 
+async def _positions(source: Source) -> list[int]:
+    positions = select(source.tables.events.c.position).order_by(source.tables.events.c.position)
+    return await source.database.read(
+        lambda connection: list(connection.execute(positions).scalars())
+    )
+
+
 def _move_before_all(connection: Connection) -> None:
     """Give the only row that waits a position before those that were removed."""
     events = counting.tables.events
-    connection.execute(update(events).where(events.c.published == false()).values(position=2))
+    connection.execute(update(events).where(events.c.published == false()).values(position=-2))
 
 
 def _date(connection: Connection, position: int, recorded_at: str) -> None:
