@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Select,
     Table,
@@ -74,10 +75,7 @@ def mark_published(connection: Connection, table: Table, positions: Sequence[int
 
 def number_published(connection: Connection, table: Table, *, limit: int) -> int:
     """Number the oldest events that are published and have no number; return how many."""
-    positions = list(connection.execute(_select_unnumbered(table), {"most": limit}).scalars())
-    if positions:
-        mark_published(connection, table, positions)
-    return len(positions)
+    return connection.execute(_number_oldest(table), {"most": limit}).rowcount
 
 
 def marked_among(connection: Connection, table: Table, positions: Sequence[int]) -> set[int]:
@@ -124,7 +122,18 @@ def _mark(table: Table) -> Update:
     marked = table.c.position.in_(bindparam("positions", expanding=True))
     if not is_numbered(table):
         return update(table).where(marked).values(published=true())
-    ranked = _ranked(table).where(marked).subquery("ranked")
+    return _number(table, marked)
+
+
+@cache
+def _number_oldest(table: Table) -> Update:
+    without = select(table.c.position).where(unnumbered(table)).correlate(None)
+    oldest = without.order_by(table.c.position).limit(bindparam("most"))
+    return _number(table, table.c.position.in_(oldest))
+
+
+def _number(table: Table, chosen: ColumnElement[bool]) -> Update:
+    ranked = _ranked(table).where(chosen).subquery("ranked")
     numbered = update(table).where(table.c.position == ranked.c.position)
     return numbered.values(published=true(), number=ranked.c.number)
 
@@ -135,12 +144,6 @@ def _ranked(table: Table) -> Select[Any]:
     new_ones = func.count().filter(table.c.number.is_(None)).over(order_by=table.c.position)
     number = func.coalesce(table.c.number, newest + new_ones)
     return select(table.c.position, number.label("number"))
-
-
-@cache
-def _select_unnumbered(table: Table) -> Select[int]:
-    without = select(table.c.position).where(unnumbered(table))
-    return without.order_by(table.c.position).limit(bindparam("most"))
 
 
 @cache

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from sqlalchemy import Connection, Text, cast, select, update
+from sqlalchemy import ColumnElement, Connection, Text, cast, select, update
 
 from slackwater.database.port import DatabaseCapability
 from slackwater.errors import FencedError, TransientError, WrongVersionError
@@ -91,6 +91,19 @@ class EventStoreContract(SourceContract):
         numbered = await read_all(source)
         assert [each.checkpoint.number for each in numbered] == [1, 2, 3]
         assert await read_all(source, after=numbered[0].checkpoint) == numbered[1:]
+
+    @holds(Guarantee.ORDER)
+    async def test_events_are_published_and_numbered_in_order_whatever_their_ids(
+        self, source: Source
+    ) -> None:
+        leader = await leading(source)
+        for _ in range(3):
+            await source.raise_counter("c1")
+        backwards = update(source.tables.events).values(id=_backwards(source))
+        await source.database.transact(lambda connection: connection.execute(backwards).close())
+        await leader.step()
+        assert [event.version for event in await source.events()] == [1, 2, 3]
+        assert [each.recorded.event.version for each in await read_all(source)] == [1, 2, 3]
 
     async def test_an_event_has_no_number_until_it_is_published(self, source: Source) -> None:
         await source.raise_counter("c1")
@@ -164,7 +177,7 @@ class EventStoreContract(SourceContract):
         unnumbered = (
             update(table)
             .where(table.c.number.is_(None))
-            .values(published=True, id=cast(100 - table.c.position, Text))
+            .values(published=True, id=_backwards(source))
         )
         await source.database.transact(lambda connection: connection.execute(unnumbered).close())
         [*_, last] = await read_all(source)
@@ -357,6 +370,11 @@ def _swap_numbers(connection: Connection, source: Source) -> None:
     for before, after in ((1, -1), (2, 1), (-1, 2)):
         moved = update(events).where(events.c.number == before).values(number=after)
         connection.execute(moved)
+
+
+def _backwards(source: Source) -> ColumnElement[str]:
+    """Return ids in an order that is against that of positions."""
+    return cast(100 - source.tables.events.c.position, Text)
 
 
 def _spoil(connection: Connection, source: Source, *, number: int) -> None:
