@@ -25,7 +25,6 @@ from sqlalchemy import (
     false,
     insert,
     select,
-    true,
     update,
 )
 
@@ -79,7 +78,7 @@ def remove(connection: Connection, table: Table, removed: Table, positions: Sequ
 def _without_earlier_ones(
     connection: Connection, table: Table, positions: Sequence[int]
 ) -> list[int]:
-    """Return those that are published and before which their aggregate keeps no event.
+    """Return those that their aggregate has before any that stays; one that waits stays itself.
 
     An aggregate is looked up once and not for each of its events: as long as an old snapshot is
     open, PostgreSQL goes through all of it that was removed.
@@ -91,7 +90,7 @@ def _without_earlier_ones(
     }
     return [
         row.position
-        for row in connection.execute(_select_published(table), asked)
+        for row in connection.execute(_select_places(table), asked)
         if (first := kept[row.aggregatetype, row.aggregateid]) is None or row.version < first
     ]
 
@@ -147,10 +146,9 @@ def _select_first_kept(table: Table) -> Select[Any]:
 
 
 @cache
-def _select_published(table: Table) -> Select[Any]:
+def _select_places(table: Table) -> Select[Any]:
     columns = table.c.position, table.c.aggregatetype, table.c.aggregateid, table.c.version
-    asked = table.c.position.in_(_positions()), table.c.published == true()
-    return select(*columns).where(*asked)
+    return select(*columns).where(table.c.position.in_(_positions()))
 
 
 @cache

@@ -113,13 +113,23 @@ class RelayCleaningContract(SourceContract):
         self, source: Source
     ) -> None:
         leader = await leading(source)
-        for _ in range(3):
+        for _ in range(4):
             await source.raise_counter("c1")
         await leader.mark([1, 3])
-        named = await source.database.transact(lambda each: leader.remove(each, [1, 2, 3]))
-        assert (named, await removed(source)) == (1, 1)
-        assert await source.unpublished() == 1
-        assert len(await ids_of(source)) == 2
+        assert (await clean_at(source, leader, [1, 2, 3]), await removed(source)) == (1, 1)
+        assert await _positions(source) == [2, 3, 4]
+
+    async def test_an_aggregate_of_another_type_with_the_same_id_is_another(
+        self, source: Source
+    ) -> None:
+        leader = await leading(source)
+        for _ in range(2):
+            await source.raise_counter("c1")
+        events = source.tables.events
+        other = update(events).where(events.c.position == 1).values(aggregatetype="other")
+        await source.database.transact(lambda connection: connection.execute(other).close())
+        await leader.mark([2])
+        assert await clean_at(source, leader, [2]) == 1
 
     async def test_what_waits_holds_up_what_is_behind_it(self, source: Source) -> None:
         leader = await leading(source)
@@ -604,6 +614,11 @@ class _DyingAfterPutBack(SessionAround):
 async def clean(source: Source, leader: Leader, *, retention_s: float = 0) -> int:
     """Remove what is older, and return how many events that were."""
     return await source.relay().cleaner(leader, source.database, retention_s).step()
+
+
+async def clean_at(source: Source, leader: Leader, positions: Sequence[int]) -> int:
+    """Remove those of these events that may be removed, and return how many that were."""
+    return await source.database.transact(lambda connection: leader.remove(connection, positions))
 
 
 def _cleaner(
