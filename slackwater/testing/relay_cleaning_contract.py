@@ -28,7 +28,7 @@ from slackwater.outbox import cleaner as cleaner_module
 from slackwater.outbox import refill as refill_module
 from slackwater.outbox.cleaner import Cleaner
 from slackwater.outbox.leader import Leader
-from slackwater.outbox.removal import HistoryRemovedError, count_removed
+from slackwater.outbox.removal import HistoryRemovedError, count_put_back, count_removed
 from slackwater.outbox.ticks import take_epoch
 from slackwater.testing import counting
 from slackwater.testing.claims import Guarantee, holds
@@ -205,10 +205,11 @@ class RelayCleaningContract(SourceContract):
         leader = await advance(source, 3)
         cleaner = source.relay().cleaner(leader, source.database, 0)
         assert await cleaner.step() == 3
-        await source.raise_counter("late")
-        await source.database.transact(_move_before_all)
-        await leader.step()
-        assert [await cleaner.step() for _ in range(3)] == [0, 0, 1]
+        for _ in range(2):
+            await source.raise_counter("late")
+            await source.database.transact(_move_before_all)
+            await leader.step()
+            assert [await cleaner.step() for _ in range(3)] == [0, 0, 1]
         await source.raise_counter("c1")
         await leader.step()
         assert await cleaner.step() == 1
@@ -404,6 +405,16 @@ class RelayCleaningContract(SourceContract):
         assert await removed(source) == 2
         assert len(await ids_of(source)) == 2
         await source.log.close()
+
+    @holds(Guarantee.WATERMARKS)
+    async def test_a_log_with_more_than_was_removed_halts_the_source(self, source: Source) -> None:
+        """Somebody has deleted a row, or the count was put back alone."""
+        await _part(source)
+        before = await ids_of(source)
+        await source.database.transact(_count_one_less)
+        with pytest.raises(HistoryRemovedError, match="has 4 events"):
+            await leading(source)
+        assert (await removed(source), await ids_of(source)) == (3, before)
 
     async def test_history_is_taken_back_piece_by_piece_and_in_order(
         self, source: Source, monkeypatch: pytest.MonkeyPatch
@@ -647,6 +658,11 @@ async def removed(source: Source) -> int:
 def _removed_in(connection: Connection) -> int:
     assert counting.tables.removal is not None
     return count_removed(connection, counting.tables.removal.removed)
+
+
+def _count_one_less(connection: Connection) -> None:
+    assert counting.tables.removal is not None
+    count_put_back(connection, counting.tables.removal.removed, 1)
 
 
 async def _positions(source: Source) -> list[int]:
