@@ -22,6 +22,7 @@ from sqlalchemy import Connection, false, select, update
 from slackwater.clock import Clock, SystemClock
 from slackwater.database.port import LostLeaseError, Session
 from slackwater.errors import FencedError, TransientError
+from slackwater.event_log import reading as reading_module
 from slackwater.event_log.port import EventLog, NewRecord, Record, Subscription, TopicPartition
 from slackwater.events.cloudevents import ID_HEADER, TIMELINE_HEADER
 from slackwater.outbox import cleaner as cleaner_module
@@ -406,6 +407,18 @@ class RelayCleaningContract(SourceContract):
         assert len(await ids_of(source)) == 2
         await source.log.close()
 
+    async def test_what_the_log_has_twice_is_taken_back_once(
+        self, source: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading_module, "_BATCH_MAX", 1)
+        await source.raise_counter("c1")
+        with pytest.raises(TransientError):
+            await (await leading(source, log=DyingLog(source.log))).step()
+        history = await _part(source)
+        assert len(history) == len(await source.events()) - 3, "one is twice, and two are lost"
+        await (await leading(source)).step()
+        await self._has_all_in_order(source, history)
+
     @holds(Guarantee.WATERMARKS)
     async def test_a_log_with_more_than_was_removed_halts_the_source(self, source: Source) -> None:
         """Somebody has deleted a row, or the count was put back alone."""
@@ -437,6 +450,7 @@ class RelayCleaningContract(SourceContract):
         with pytest.raises(TransientError):
             await source.leader(session=_DyingBetweenPieces(source.database, pieces)).take_lead()
         assert (await removed(source), len(await timelines(source))) == (4 - pieces, 1)
+        assert await source.unpublished() == 0
         with pytest.raises(HistoryRemovedError):
             await other.lineage().settle()
         await (await leading(other)).step()
