@@ -118,6 +118,7 @@ class Aggregates(Generic[StateT]):
         Raises:
             WrongVersionError: the stream is at another version.
             ReusedEventIdError: one of `event_ids`, if they are given, stands for an event already.
+            WrongPartitionKeyError: the stream has another partition key.
         """
         appended = self.streams.append(
             unit, stream_id, loaded.version, bodies, partition_key, event_ids=event_ids

@@ -17,7 +17,7 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from slackwater.errors import (
@@ -79,6 +79,18 @@ class ReusedEventIdError(SlackwaterError):
         )
 
 
+class WrongPartitionKeyError(SlackwaterError):
+    """A stream's events are published under one key, which orders them; append under that."""
+
+    def __init__(self, stream_id: str, expected: str, given: str) -> None:
+        self.expected = expected
+        self.given = given
+        super().__init__(
+            f"the events of stream {stream_id} have the partition key {expected!r}, not {given!r}; "
+            "append under that, which keeps them in order in the log"
+        )
+
+
 class EventStore:
     """The streams of one type of aggregate, in a service's table of events."""
 
@@ -97,7 +109,8 @@ class EventStore:
         of_many = of_type & events.c.aggregateid.in_(bindparam("stream_ids", expanding=True))
         in_order = events.c.aggregateid, events.c.version
         between = events.c.version.between(bindparam("first"), bindparam("last"))
-        self._newest_version = select(func.max(events.c.version)).where(of_one)
+        newest = select(events.c.version, events.c.partitionkey).where(of_one)
+        self._newest_of_one = newest.order_by(events.c.version.desc()).limit(1)
         self._stream = select(events).where(of_one, between).order_by(*in_order)
         self._streams = select(events).where(of_many).order_by(*in_order)
         self._with_ids = select(events).where(
@@ -128,6 +141,7 @@ class EventStore:
         Raises:
             WrongVersionError: the stream is at another version.
             ReusedEventIdError: one of `event_ids` stands for an event already.
+            WrongPartitionKeyError: the stream has another key.
         """
         if event_ids and (stored := self.with_ids(unit.connection, event_ids)):
             raise ReusedEventIdError(stored[0].event.id)
@@ -142,9 +156,11 @@ class EventStore:
         partition_key: str,
         event_ids: Sequence[str] | None,
     ) -> list[Recorded[Any]]:
-        actual = self.version(unit.connection, stream_id)
+        actual, key = self._newest(unit.connection, stream_id) or (0, partition_key)
         if actual != expected_version:
             raise WrongVersionError(stream_id, expected_version, actual)
+        if key != partition_key:
+            raise WrongPartitionKeyError(stream_id, key, partition_key)
         ids: Sequence[str | None] = [None] * len(bodies) if event_ids is None else event_ids
         _require_distinct(event_ids or ())
         new = zip(bodies, ids, strict=True)
@@ -180,6 +196,7 @@ class EventStore:
         Raises:
             WrongVersionError: the stream is at another version, and has no events of these ids.
             ReusedEventIdError: an id stands for another event.
+            WrongPartitionKeyError: the stream has another key.
         """
         stored = self.with_ids(unit.connection, event_ids)
         if stored:
@@ -195,8 +212,13 @@ class EventStore:
 
     def version(self, connection: Connection, stream_id: str) -> int:
         """Return the version of the stream's newest event, 0 where there is no stream."""
-        newest = connection.execute(self._newest_version, {"stream_id": stream_id})
-        return newest.scalar_one() or 0
+        newest = self._newest(connection, stream_id)
+        return newest[0] if newest is not None else 0
+
+    def _newest(self, connection: Connection, stream_id: str) -> tuple[int, str] | None:
+        """Return the version of the stream's newest event, and its partition key."""
+        row = connection.execute(self._newest_of_one, {"stream_id": stream_id}).one_or_none()
+        return None if row is None else (row.version, row.partitionkey)
 
     def load(
         self,

@@ -13,7 +13,12 @@ from contracts.events import event_types
 from contracts.events.orders import ORDER, CreditAgreed, OrderApproved, OrderShipped, StockAgreed
 from slackwater.database.port import Database
 from slackwater.errors import WrongVersionError
-from slackwater.event_store.event_store import Appended, EventStore, ReusedEventIdError
+from slackwater.event_store.event_store import (
+    Appended,
+    EventStore,
+    ReusedEventIdError,
+    WrongPartitionKeyError,
+)
 from slackwater.event_store.tables import EventStoreTables
 from slackwater.events.event import Cause, EventBody
 from slackwater.outbox.unit_of_work import UnitOfWork
@@ -86,8 +91,8 @@ class Store:
 class OvertakenStore(EventStore):
     """Looks before another writer appends, as a database with concurrent writers can."""
 
-    def version(self, connection: Connection, stream_id: str) -> int:
-        return 0
+    def _newest(self, connection: Connection, stream_id: str) -> None:
+        return None
 
 
 @pytest.fixture
@@ -228,6 +233,14 @@ async def test_an_append_under_an_id_that_is_taken_says_so(store: Store, stream:
     with pytest.raises(ReusedEventIdError, match="id-1"):
         await store.append(stream, expected, [StockAgreed(), OrderApproved()], ids=["id-2", "id-1"])
     assert (await store.load("a"), await store.load("b")) == ([1], [])
+
+
+async def test_a_stream_keeps_its_partition_key(store: Store) -> None:
+    await store.append_once("a", 0, [CreditAgreed()], ["id-1"], key="customer-1")
+    with pytest.raises(WrongPartitionKeyError, match="'customer-1', not 'customer-2'"):
+        await store.append_once("a", 1, [StockAgreed()], ["id-2"], key="customer-2")
+    await store.append_once("b", 0, [CreditAgreed()], ["id-2"], key="customer-2")
+    assert await store.load("a") == [1]
 
 
 @pytest.mark.parametrize("append", [Store.append, Store.append_once])
