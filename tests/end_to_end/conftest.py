@@ -12,8 +12,8 @@ from tests.engines import engine_settings, on_all_engines
 from tests.postgresql_server import administrator, drop_slots
 
 # On embedded storage outboxes are polled. By hand, another choice can be tried on the engines, too:
-# SLACKWATER_PUBLISHING='{"inventory": "ROW_CHANGES"}' (whose events do not say what caused them, so
-# that the tests of the audit must fail).
+# SLACKWATER_PUBLISHING='{"inventory": "ROW_CHANGES"}' (whose events do not say what caused them,
+# which leaves tests of the audit out).
 _MINED = '{"customers": "LOG_MESSAGES", "inventory": "LOG_OUTBOX", "orders": "LOG_OUTBOX"}'
 PUBLISHING = {"SLACKWATER_PUBLISHING": os.environ.pop("SLACKWATER_PUBLISHING", _MINED)}
 

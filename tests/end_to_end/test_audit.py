@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from tests.end_to_end.conftest import PUBLISHING
 from tests.end_to_end.harness import Running, until
+
+tells_causes = pytest.mark.skipif(
+    "ROW_CHANGES" in PUBLISHING["SLACKWATER_PUBLISHING"],
+    reason="events inferred from rows do not say who caused them (docs/adr/0021)",
+)
 
 TYPES = {
     "orders.order-placed",
@@ -32,6 +40,7 @@ def chain(installation: Running, correlation: str) -> list[dict[str, Any]]:
     ]
 
 
+@tells_causes
 def test_every_event_of_an_order_leads_back_to_the_mutation(installation: Running) -> None:
     store = installation.store
     store.add_product("AUDIT", stock=5)
@@ -59,6 +68,7 @@ def test_every_event_of_an_order_leads_back_to_the_mutation(installation: Runnin
             assert entry["cause"]["version"] == cause["version"]
 
 
+@tells_causes
 def test_no_event_is_without_a_cause(installation: Running) -> None:
     installation.store.create_customer("Caused")
     entries = [each for source in SERVICES for each in audited(installation, source)]
@@ -77,6 +87,7 @@ def test_pages_go_on_where_the_last_line_says(installation: Running) -> None:
     assert paged == everything[: len(paged)], "more may have come since"
 
 
+@tells_causes
 def test_people_read_sentences(installation: Running) -> None:
     installation.store.add_product("AUDITED")
     told = installation.command("audit", "inventory", "--aggregate", "AUDITED").stdout
