@@ -4,6 +4,8 @@ Whatever is committed is published, at least once and in the order of each aggre
 rolled back never is; a transaction that stays open holds up nobody; a claim is true whoever dies,
 and a death repeats a batch at most.
 
+By hand `SOURCE_OPEN_S=60` leaves a transaction open for a minute; `SOURCE_KILLS=50` kills often.
+
 Subclass `EventSourceContract` beside `RelayWritersContract` and `RelayLineageContract`; a
 `source_type` of your own says by what its events leave and what relays them.
 """
@@ -13,7 +15,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import statistics
 import sys
+import time
 from asyncio.subprocess import Process
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -41,6 +45,7 @@ from slackwater.testing.relay_contract import (
 )
 
 _KILLS = int(os.environ.get("SOURCE_KILLS", "3"))
+_OPEN_S = float(os.environ.get("SOURCE_OPEN_S", "0"))
 _REPEATED_MAX = 500
 _PAUSE_S = 0.01  # reading the log back shall not take longer than what is tested
 
@@ -100,20 +105,25 @@ class EventSourceContract(SourceContract):
 
     @holds(Guarantee.DELIVERY)
     @needs(DatabaseCapability.CONCURRENT_WRITERS)
+    @pytest.mark.timeout(120 + 2 * _OPEN_S)
     async def test_a_transaction_that_stays_open_holds_up_nobody_and_is_not_skipped(
         self, source: Source, other: Source
     ) -> None:
+        delays_s: list[float] = []
         async with running(source.relay()):
             await until(lambda: has_watermarks(source))
             async with in_flight(other, lambda connection: other.raise_in(connection, "early")):
-                for number in range(20):
-                    await source.raise_counter("late")
-                    await until(lambda count=number + 1: has_events(source, count))  # type: ignore[misc]
+                open_until_s = time.monotonic() + _OPEN_S
+                while len(delays_s) < 20 or time.monotonic() < open_until_s:
+                    delays_s.append(await _delay_s(source, published=len(delays_s)))
                 await _claimed(source)
                 assert {event.aggregate_id for event in await source.events()} == {"late"}
-            await until(lambda: has_events(source, 21))
+            await until(lambda: has_events(source, len(delays_s) + 1))
             await _claimed(source)
-        await _check(source, events=21, repeated_max=0)
+        await _check(source, events=len(delays_s) + 1, repeated_max=0)
+        median, largest = statistics.median(delays_s), max(delays_s)
+        told = f"{len(delays_s)} others: {median * 1000:.0f} ms, {largest * 1000:.0f} at most"
+        print(f"\n{told}")  # noqa: T201 - by hand it says what a longer one costs
 
     @holds(Guarantee.WATERMARKS)
     async def test_a_claim_covers_everything_visible_before_its_tick(self, source: Source) -> None:
@@ -224,6 +234,16 @@ async def _end(source: Source) -> int:
 
 async def _has_grown(source: Source, count: int) -> bool:
     return await _end(source) >= count
+
+
+async def _delay_s(source: Source, *, published: int) -> float:
+    """Commit one more event, and return how long it takes until the log has it."""
+    await source.raise_counter("late")
+    committed_s = time.monotonic()
+    await until(lambda: _has_grown(source, published + 1))
+    delay_s = time.monotonic() - committed_s
+    await asyncio.sleep(_PAUSE_S)
+    return delay_s
 
 
 async def _claimed(source: Source) -> None:
