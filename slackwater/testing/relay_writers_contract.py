@@ -41,7 +41,7 @@ from slackwater.testing.relay_writers_checks import (
 )
 from slackwater.watermarks.record import WATERMARKS, Watermark
 
-EVENTS = int(os.environ.get("WRITERS_EVENTS", "1500"))
+EVENTS = int(os.environ.get("WRITERS_EVENTS", "1000"))
 SEED = int(os.environ.get("WRITERS_SEED", str(random.SystemRandom().randrange(10**6))))
 
 _WRITERS = 16
