@@ -112,7 +112,9 @@ class EventSourceContract(SourceContract):
         delays_s: list[float] = []
         async with running(source.relay()):
             await until(lambda: has_watermarks(source))
-            async with in_flight(other, lambda connection: other.raise_in(connection, "early")):
+            async with in_flight(
+                other, lambda connection: other.raise_in(connection, "early"), open_s=_OPEN_S
+            ):
                 open_until_s = time.monotonic() + _OPEN_S
                 while len(delays_s) < 20 or time.monotonic() < open_until_s:
                     delays_s.append(await _delay_s(source, published=len(delays_s)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -54,6 +55,7 @@ from slackwater.watermarks.tick import Tick
 T = TypeVar("T")
 
 _DEADLINE_S = 20.0
+_SIGN_OF_LIFE_S = 5.0
 _TAKEOVER_S = 5.0
 _LONG_MS = 60_000
 
@@ -662,14 +664,22 @@ async def ended(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def in_flight(source: Source, work: Callable[[Connection], None]) -> AsyncIterator[None]:
-    """Keep a transaction that has done `work` open inside the context, and commit it after."""
+async def in_flight(
+    source: Source, work: Callable[[Connection], None], *, open_s: float = 0.0
+) -> AsyncIterator[None]:
+    """Keep a transaction that has done `work` open inside the context, and commit it after.
+
+    Say how long that is wanted for, if it is long.
+    """
     has_worked, may_commit = threading.Event(), threading.Event()
 
     def halting(connection: Connection) -> None:
         work(connection)
         has_worked.set()
-        assert may_commit.wait(_DEADLINE_S)
+        end_s = time.monotonic() + open_s + _DEADLINE_S
+        while not may_commit.wait(_SIGN_OF_LIFE_S):  # or the server ends it
+            connection.execute(select(1))
+            assert time.monotonic() < end_s
 
     transaction = asyncio.create_task(source.database.transact(halting))
     try:
