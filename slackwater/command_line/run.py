@@ -20,12 +20,7 @@ from slackwater.errors import ConfigurationError
 from slackwater.http.server import require_free
 from slackwater.installation import Installation
 from slackwater.parts.roster import all_parts
-from slackwater.settings import (
-    Settings,
-    load_settings,
-    make_data_dir,
-    with_group_instance_id,
-)
+from slackwater.settings import Settings, load_settings, make_data_dir, with_group_instance_id
 from slackwater.supervisor.in_process import run_in_process
 from slackwater.supervisor.processes import run_processes
 

@@ -6,21 +6,24 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+import httpx2
 import msgspec
 from sqlalchemy import Connection, select
 
 from slackwater.consumer.timelines import Timelines
 from slackwater.database.port import Database
-from slackwater.event_log.port import Record, TopicPartition
+from slackwater.event_log.port import EventLog, Record, TopicPartition
 from slackwater.events.cloudevents import TIMELINE_HEADER, to_headers
 from slackwater.events.event import Cause, Recorded
 from slackwater.outbox.row import to_event
 from slackwater.outbox.unit_of_work import UnitOfWork
+from slackwater.service.app import ServiceApp
 from slackwater.service.commands import execute
 from slackwater.service.definition import Consumer, Fact, ServiceDefinition
 from slackwater.service.migrations import migrate
+from slackwater.service.read_after import ConsumedSources
 from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.record import Watermark
@@ -67,6 +70,29 @@ class ServiceBench:
             )
         )
         return Answered(answer.status, json.loads(answer.content))
+
+    async def post(
+        self,
+        command_name: str,
+        body: dict[str, Any],
+        *,
+        headers: dict[str, str] | None = None,
+        database: Database | None = None,
+    ) -> httpx2.Response:
+        """Send a command to the service over HTTP, with its own database or another before it."""
+        app = ServiceApp(
+            self.service,
+            database=database or self.database,
+            clock=self.clock,
+            consumed=ConsumedSources([], database=self.database, log=cast("EventLog", None)),
+            committed=lambda: None,
+            wake_relay=lambda: None,
+            problems=list,
+        )
+        transport = httpx2.ASGITransport(app.asgi)
+        url = f"http://{self.service.name}"
+        async with httpx2.AsyncClient(transport=transport, base_url=url) as client:
+            return await client.post(f"/commands/{command_name}", json=body, headers=headers)
 
     async def hear(self, *events: Recorded[Any], partition: int = 0) -> None:
         """Deliver events to every consumer, each in its own batch."""

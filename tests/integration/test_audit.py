@@ -194,14 +194,8 @@ async def _tell_of_an_order(path: Path) -> None:
     def work(connection: Connection) -> None:
         migrate(connection, orders.migrations)
         cause = Cause(correlation_id="k", causation_id="elsewhere")
-        UnitOfWork(
-            connection,
-            source=orders.name,
-            tables=orders.tables,
-            event_types=orders.event_types,
-            cause=cause,
-            now=START,
-        ).add(CreditAgreed(), aggregate_id="o", version=1, partition_key="c")
+        unit = orders.unit_of_work(connection, cause=cause, now=START)
+        unit.add(CreditAgreed(), aggregate_id="o", version=1, partition_key="c")
 
     await database.transact(work)
     await database.close()

@@ -11,9 +11,6 @@ from sqlalchemy import Connection
 
 from slackwater.database.port import Database
 from slackwater.errors import TransientError, UnknownOutcomeError
-from slackwater.event_log.port import EventLog
-from slackwater.service.app import ServiceApp
-from slackwater.service.read_after import ConsumedSources
 from slackwater.testing.relay_contract import SessionAround
 from tests.integration.service_bench import OpenDatabase, ServiceBench, running
 from write_services.customers.service import service
@@ -59,18 +56,8 @@ class BlindDatabase(SessionAround):
 async def post(
     customers: ServiceBench, headers: dict[str, str], database: object = None
 ) -> httpx2.Response:
-    app = ServiceApp(
-        service,
-        database=cast("Database", database or LosingDatabase(customers.database)),
-        clock=customers.clock,
-        consumed=ConsumedSources([], database=customers.database, log=cast("EventLog", None)),
-        committed=lambda: None,
-        wake_relay=lambda: None,
-        problems=list,
-    )
-    transport = httpx2.ASGITransport(app.asgi)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://customers") as client:
-        return await client.post("/commands/create-customer", json=ADA, headers=headers)
+    before = cast("Database", database or LosingDatabase(customers.database))
+    return await customers.post("create-customer", ADA, headers=headers, database=before)
 
 
 async def test_a_command_with_a_key_is_asked_what_became_of_it(customers: ServiceBench) -> None:

@@ -8,22 +8,18 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import httpx2
 import pytest
 from msgspec.structs import replace
 from psycopg import sql
 from sqlalchemy import Connection, select
 
-from slackwater.event_log.port import EventLog
 from slackwater.installation import Installation
 from slackwater.outbox.publishing import Publishing
 from slackwater.parts.publishing import prepare_publishing
 from slackwater.parts.relay import run_relay
 from slackwater.parts.service import prepare_service
-from slackwater.service.app import ServiceApp
-from slackwater.service.read_after import ConsumedSources
 from slackwater.settings import load_settings
 from tests.integration.service_bench import ServiceBench
 from tests.postgresql_server import administrator_of, own_database
@@ -78,18 +74,7 @@ async def test_an_instance_that_a_change_forgot_answers_with_the_remedy(
 ) -> None:
     async with _started("OUTBOX", monkeypatch) as bench:
         forgotten = replace(bench.service, publishing=Publishing.LOG_MESSAGES)
-        app = ServiceApp(
-            forgotten,
-            database=bench.database,
-            clock=bench.clock,
-            consumed=ConsumedSources([], database=bench.database, log=cast("EventLog", None)),
-            committed=lambda: None,
-            wake_relay=lambda: None,
-            problems=list,
-        )
-        transport = httpx2.ASGITransport(app.asgi)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://inventory") as client:
-            answer = await client.post("/commands/add-product", json=_TEA)
+        answer = await ServiceBench(forgotten, bench.database).post("add-product", _TEA)
         assert (answer.status_code, answer.json()["code"]) == (503, "ANOTHER_WAY_OF_PUBLISHING")
         assert "SLACKWATER_PUBLISHING" in answer.json()["detail"]
         assert await bench.facts("product") == []
