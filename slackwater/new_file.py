@@ -1,30 +1,30 @@
-"""New SQLite files that appear whole, with their schema, or not at all.
+"""New files that appear whole or not at all.
 
-Processes start at the same moment. A file that exists without its tables, or half-way into
-write-ahead mode, would fail whoever opens it second; so it is built aside and then linked.
+Processes start at the same moment, and may die at any. A file that exists without its content would
+fail whoever opens it second; so it is built aside and then linked.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from slackwater.ids import new_id
-from slackwater.sqlite.driver import Connection, connect
 
 
-def create_file(path: Path, build: Callable[[Connection], None]) -> None:
-    """Create the file unless it is there; it is durable when this returns."""
-    if path.exists():
-        return
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """Yield where to build the file; it appears and is durable when this ends.
+
+    If another process is faster, the file is what that one has built.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"draft-{new_id()}")
     try:
-        with closing(connect(draft)) as connection:
-            build(connection)
-        with suppress(FileExistsError):  # another process was faster
+        yield draft
+        with suppress(FileExistsError):
             os.link(draft, path)
     finally:
         draft.unlink(missing_ok=True)

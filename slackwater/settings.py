@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slackwater.errors import ConfigurationError
+from slackwater.new_file import drafted
 from slackwater.outbox.publishing import Publishing
 
 _PREFIX = "SLACKWATER_"
@@ -161,13 +162,16 @@ def with_group_instance_id(settings: Settings) -> Settings:
 
 def _kept(path: Path, made: bytes) -> bytes:
     """Return what a file of the owner alone says; it is made with this unless it exists."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+    if not path.exists():
+        with drafted(path) as draft, open(draft, "wb", opener=_owners_alone) as file:
             file.write(made)
-    except FileExistsError:
-        pass
+            file.flush()
+            os.fsync(file.fileno())
     return path.read_bytes()
+
+
+def _owners_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _refuse_unknown_variables() -> None:

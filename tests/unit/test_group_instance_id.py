@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,16 @@ def test_embedded_storage_needs_none(tmp_path: Path) -> None:
 def test_a_name_that_kafka_would_refuse_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="GROUP_INSTANCE_ID"):
         name_of(tmp_path, kafka_group_instance_id="no spaces")
+
+
+def test_a_name_that_was_not_written_to_its_end_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_: int) -> None:
+        raise OSError("no room")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(os, "fsync", die)
+        with pytest.raises(OSError, match="no room"):
+            name_of(tmp_path)
+    assert name_of(tmp_path)
