@@ -19,6 +19,9 @@ from slackwater.watermarks.tick import Tick
 
 _TIMEOUT_S = 10.0
 _CONNECTIONS_MAX = 100
+IDLE_S = (
+    5.0  # far below what the services' servers allow, so that no connection is used as it closes
+)
 
 _ASK_AGAIN = "try again in a moment"
 _REPEAT = "repeat it with the same idempotency key, it is done at most once"
@@ -48,7 +51,9 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
 def service_client() -> httpx2.AsyncClient:
     """Return the client that a process keeps for all its calls."""
     limits = httpx2.Limits(
-        max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX
+        max_connections=_CONNECTIONS_MAX,
+        max_keepalive_connections=_CONNECTIONS_MAX,
+        keepalive_expiry=IDLE_S,
     )
     return httpx2.AsyncClient(timeout=_TIMEOUT_S, limits=limits)
 
@@ -121,10 +126,21 @@ class Services:
             return await self._client.request(method, url, **options)
         except httpx2.HTTPError as error:
             raise SourceUnavailable(
-                f"the {service} service does not answer; {remedy}",
+                f"the {service} service {_trouble(error, remedy)}",
                 extensions={"source": service},
                 original_error=error,
             ) from error
+
+
+def _trouble(error: httpx2.HTTPError, remedy: str) -> str:
+    """Return what went wrong with a request, and what to do: what was never sent was not done."""
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+        return f"cannot be reached; nothing was sent; {_ASK_AGAIN}"
+    if isinstance(error, httpx2.PoolTimeout):
+        return f"has too many requests of this gateway open; nothing was sent; {_ASK_AGAIN}"
+    if isinstance(error, httpx2.TimeoutException):
+        return f"does not answer within {_TIMEOUT_S:g} s; {remedy}"
+    return f"broke the connection off; {remedy}"
 
 
 def _headers(

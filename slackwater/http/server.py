@@ -14,6 +14,9 @@ from slackwater.errors import ConfigurationError
 
 _SHUTDOWN_S = 3
 _WEBSOCKET_MESSAGE_BYTES_MAX = 1_048_576
+# Clients must be the first to close a connection that idles (the gateway does after 5 s, balancers
+# after up to 60 s): one that is used again as its server closes it loses the request's answer.
+_IDLE_S = 75
 
 
 class PortTakenError(ConfigurationError):
@@ -39,6 +42,7 @@ async def serve(app: Any, host: str, port: int) -> None:
         access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=_SHUTDOWN_S,
+        timeout_keep_alive=_IDLE_S,
         server_header=False,
         ws_max_size=_WEBSOCKET_MESSAGE_BYTES_MAX,
     )

@@ -143,8 +143,7 @@ def test_a_record_without_a_key_halts_what_cannot_apply_it_until_it_is_left_out(
         assert (listed["status"], listed["maxStalenessMs"]) == ("UNKNOWN", None)
 
         leave_out = _remedy(halted)
-        behind = [f"{int(each) + 1}" if each.isdigit() else each for each in leave_out]
-        refused = installation.command(*behind)
+        refused = installation.command(*_one_further(leave_out))
         assert (refused.returncode, "and not before" in refused.stderr) == (1, True)
         assert "if you add --yes" in _run(installation, *leave_out)
         assert "restart its projector" in _run(installation, *leave_out, "--yes")
@@ -166,6 +165,12 @@ def _remedy(halted: str) -> tuple[str, ...]:
     """Return the command that the reason of a halt names."""
     [command] = re.findall(r"`slackwater (dead-letter discard .*) --why …`", halted)
     return (*shlex.split(command), "--why", "a test")
+
+
+def _one_further(leave_out: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the command for the record after the one that it names, in the same partition."""
+    at = leave_out.index("--offset") + 1
+    return (*leave_out[:at], str(int(leave_out[at]) + 1), *leave_out[at + 1 :])
 
 
 def _halted(installation: Running, read_model: str) -> str | None:

@@ -144,11 +144,12 @@ def test_a_limit_and_a_stock_at_once_are_both_kept(doubled: Running) -> None:
 
 def _order_at_once(installation: Running, customer: str, sku: str) -> list[str]:
     """Place all orders at the same moment, each from a client of its own; return what became."""
-    stores = [Store(installation.port) for _ in range(ORDERS)]
-    with ThreadPoolExecutor(ORDERS) as clients:
+    with contextlib.ExitStack() as stack:
+        stores = [
+            stack.enter_context(contextlib.closing(Store(installation.port))) for _ in range(ORDERS)
+        ]
+        clients = stack.enter_context(ThreadPoolExecutor(ORDERS))
         placed = list(clients.map(lambda store: store.place_order(customer, sku), stores))
-    for store in stores:
-        store.close()
     ids = [payload["order"]["id"] for payload in placed]
     return [installation.store.decided(order_id, timeout_s=SETTLED_S)["status"] for order_id in ids]
 

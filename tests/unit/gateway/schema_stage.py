@@ -213,7 +213,7 @@ class ScriptedServices:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
-        self.hangs_up = False
+        self.trouble: httpx2.HTTPError | None = None
         self._answers: dict[str, Response | Any] = {}
         self.app = Starlette(
             routes=[
@@ -253,8 +253,8 @@ class ScriptedServices:
         return self._answer(request, None)
 
     def _answer(self, request: HttpRequest, body: Any) -> Response:
-        if self.hangs_up:
-            raise httpx2.ReadError("the service has gone")
+        if self.trouble is not None:
+            raise self.trouble
         name = request.path_params["name"]
         parameters, headers = dict(request.query_params), dict(request.headers)
         self.asked.append(Asked(request.url.hostname or "", name, body, parameters, headers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 
 from gateway.freshness.served import ServedFrom
@@ -262,10 +263,30 @@ async def _message(stage: Stage, query: str, key: str | None) -> str:
 
 
 async def test_a_service_that_does_not_answer_says_what_can_be_done(stage: Stage) -> None:
-    stage.services.hangs_up = True
+    stage.services.trouble = httpx2.ReadError("the service has gone")
     with_key = await _message(stage, _SHIP, "K")
     without = await _message(stage, _SHIP, None)
     asked = await _message(stage, "query ($id: ID!) { orderHistory(id: $id) { id } }", "K")
     assert "repeat it with the same idempotency key" in with_key
     assert "it may have been done" in without
     assert "idempotency key" not in asked
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (httpx2.ConnectError("refused"), "cannot be reached; nothing was sent"),
+        (httpx2.ConnectTimeout("slow"), "cannot be reached; nothing was sent"),
+        (
+            httpx2.PoolTimeout("full"),
+            "has too many requests of this gateway open; nothing was sent",
+        ),
+        (httpx2.ReadTimeout("slow"), "does not answer within 10 s; it may have been done"),
+        (httpx2.RemoteProtocolError("gone"), "broke the connection off; it may have been done"),
+    ],
+)
+async def test_what_was_never_sent_is_told_apart_from_what_may_have_been_done(
+    stage: Stage, trouble: httpx2.HTTPError, told: str
+) -> None:
+    stage.services.trouble = trouble
+    assert told in await _message(stage, _SHIP, None)

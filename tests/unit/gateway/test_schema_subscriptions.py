@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
+
 from tests.unit.gateway.schema_stage import (
     Stage,
     customer_document,
@@ -70,7 +72,7 @@ async def test_what_nobody_knows_is_not_waited_for(stage: Stage) -> None:
 
 
 async def test_what_cannot_be_asked_about_is_waited_for(stage: Stage) -> None:
-    stage.services.hangs_up = True
+    stage.services.trouble = httpx2.ReadError("the service has gone")
     first = asyncio.ensure_future(_next(stage.subscribe(_ORDER, id=order_id(1))))
     await asyncio.sleep(0.05)
     assert not first.done()
