@@ -40,7 +40,7 @@ class SqliteDatabase:
         )
         keep_transactions_open(self.engine)
         watch_state_changes(self.engine)
-        self._writer = Writer(path.stem, self._open)
+        self._writer = Writer(path, self._open)
         self._readers = Readers(path.stem, self._open)
 
     async def transact(self, work: Callable[[Connection], T]) -> T:

@@ -71,6 +71,14 @@ def storage_error_of(error: BaseException) -> StorageError | WrongStorageError |
     )
 
 
+def is_busy(error: BaseException) -> bool:
+    """Tell that somebody else has the file locked."""
+    return (
+        isinstance(error, OperationalError)
+        and error.sqlite_errorcode & _PRIMARY_CODE == dbapi2.SQLITE_BUSY
+    )
+
+
 def connect(path: Path, synchronous: Synchronous = Synchronous.FULL) -> Connection:
     """Open a file in write-ahead mode and in autocommit; transactions are begun by hand.
 
@@ -98,10 +106,7 @@ def _write_ahead(connection: Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except OperationalError as error:
-            if (
-                not error.sqlite_errorcode & _PRIMARY_CODE == dbapi2.SQLITE_BUSY
-                or time.monotonic() > deadline_s
-            ):
+            if not is_busy(error) or time.monotonic() > deadline_s:
                 raise
             time.sleep(_LOOK_INTERVAL_S)
         else:

@@ -26,7 +26,7 @@ class SqliteFile:
             return Opened(connection, connection, connection.close)
 
         self.path = path
-        self._writer = Writer(path.stem, open_connection)
+        self._writer = Writer(path, open_connection)
         self._readers = Readers(path.stem, open_connection)
 
     async def write(self, work: Callable[[Connection], T]) -> T:

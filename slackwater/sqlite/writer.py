@@ -11,9 +11,11 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from slackwater.sqlite.driver import Connection, StorageError, storage_error_of
+from slackwater.sqlite.turn import WriteTurn
 
 _GROUP_MAX = 256
 _QUEUE_MAX = 10_000
@@ -36,12 +38,13 @@ class _Command(NamedTuple):
 
 
 class Writer(Generic[ConnectionT]):
-    """Runs commands in transactions that take the write lock at their beginning."""
+    """Runs commands in transactions that take the write lock at their beginning, by turns."""
 
-    def __init__(self, name: str, open_connection: Callable[[], Opened[ConnectionT]]) -> None:
+    def __init__(self, path: Path, open_connection: Callable[[], Opened[ConnectionT]]) -> None:
+        self._path = path
         self._open = open_connection
         self._queue: queue.Queue[_Command | None] = queue.Queue(_QUEUE_MAX)
-        self._thread = threading.Thread(target=self._run, name=f"write {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"write {path.stem}", daemon=True)
         self._closed = False
         self._closing = threading.Lock()  # so that no command is put behind the end
         self._thread.start()
@@ -73,16 +76,22 @@ class Writer(Generic[ConnectionT]):
 
     def _run(self) -> None:
         opened: Opened[ConnectionT] | None = None
+        turn: WriteTurn | None = None
         while (group := self._next_group()) is not None:
             try:
-                opened = opened or self._open()
-                outcomes = _run_group(opened, group)
+                if opened is None:
+                    opened = self._open()
+                    opened.driver.execute("PRAGMA busy_timeout = 0")  # the turn does the waiting
+                turn = turn or WriteTurn(self._path)
+                outcomes = _run_group(opened, turn, group)
             except BaseException as error:
                 outcomes = [_failure(error)] * len(group)
             for command, outcome in zip(group, outcomes, strict=True):
                 _resolve(command.future, outcome)
         if opened is not None:
             opened.close()
+        if turn is not None:
+            turn.close()
 
     def _next_group(self) -> list[_Command] | None:
         first = self._queue.get()
@@ -105,10 +114,10 @@ class _Failure(NamedTuple):
     error: BaseException
 
 
-def _run_group(opened: Opened[Any], group: list[_Command]) -> list[Any]:
+def _run_group(opened: Opened[Any], turn: WriteTurn, group: list[_Command]) -> list[Any]:
     """Run a group in one transaction; return a result or a `_Failure` for each command."""
     driver = opened.driver
-    driver.execute("BEGIN IMMEDIATE")
+    turn.begin(driver)
     try:
         outcomes = [_run_command(opened, command) for command in group]
         driver.execute("COMMIT")
