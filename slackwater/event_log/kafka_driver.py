@@ -6,6 +6,7 @@ deadline (transient) or will never do (structural).
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ __all__ = [
     "Producer",
     "RangePartitionAssignor",
     "RebalanceListener",
+    "abandon",
     "in_our_words",
     "our_error",
     "require_unbroken",
@@ -113,12 +115,26 @@ def in_our_words(doing: str) -> Iterator[None]:
 
 
 def require_unbroken(consumer: Consumer) -> None:
-    """Raise what has stopped a consumer from taking part in its group.
+    """Raise what has stopped a consumer from taking part in its group, or from finding brokers.
 
-    The client stops in silence until somebody asks, which it does itself at each fetch; so ask
-    whenever there is nothing that may be fetched. It has no public call that does only that.
+    The client stops in silence until somebody asks. It has no public call that does only that.
     """
     consumer._coordinator.check_errors()  # noqa: SLF001
+    looking_for_brokers = consumer._client._sync_task  # noqa: SLF001
+    if looking_for_brokers is not None and looking_for_brokers.done():
+        raise KafkaError("the client has ceased to look for brokers")
+
+
+async def abandon(consumer: Consumer) -> None:
+    """End what is left of a consumer that could not be stopped: its tasks, then its connections."""
+    client, coordinator = consumer._client, consumer._coordinator  # noqa: SLF001
+    if client._sync_task is not None and client._sync_task.done():  # noqa: SLF001
+        client._sync_task = None  # noqa: SLF001 - its error would keep the rest from being closed
+    ends = [consumer._fetcher.close()]  # noqa: SLF001
+    if hasattr(coordinator, "_stop_heartbeat_task"):  # a member of a group
+        ends.append(coordinator._stop_heartbeat_task())  # noqa: SLF001
+    await asyncio.gather(*ends, return_exceptions=True)
+    await client.close()
 
 
 def our_error(doing: str, error: Exception) -> SlackwaterError:

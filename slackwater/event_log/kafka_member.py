@@ -27,6 +27,8 @@ from slackwater.event_log.port import TopicPartition
 from slackwater.logs import logger
 
 _PROOF_TIMEOUT_S = 1.0
+_SILENT_SESSIONS_MAX = 4
+"""A group takes a session to miss a member and two to be joined anew."""
 
 _log = logger("event log")
 
@@ -54,6 +56,10 @@ class KafkaOwner(Protocol):
         """Tell whether nobody else can own the share."""
         ...
 
+    def is_lost(self) -> bool:
+        """Tell whether the group has been silent for longer than any rebalance takes."""
+        ...
+
 
 class KafkaEverything:
     """Implements `KafkaOwner` for a reader without a group."""
@@ -77,6 +83,9 @@ class KafkaEverything:
     async def is_proven(self, positions: Mapping[TopicPartition, int]) -> bool:
         return True
 
+    def is_lost(self) -> bool:
+        return False
+
 
 class KafkaMember(RebalanceListener):  # type: ignore[misc]
     """Implements `KafkaOwner` for a group."""
@@ -91,6 +100,7 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
         self._generation = 0
         self._share: Share | None = None
         self._proven_s = 0.0
+        self._heard_s = 0.0
         self._is_silent = False
         self._nothing_in_hand = asyncio.Event()
         self._nothing_in_hand.set()
@@ -98,6 +108,7 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
     def begin(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._share = None
+        self._heard_s = time.monotonic()
         consumer.subscribe(self._topics, listener=self)
 
     def share(self) -> Share | None:
@@ -112,6 +123,7 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Collection[KafkaPartition]) -> None:
         """Let go before the group is joined anew; called by the client."""
         self._share = None
+        self._heard_s = time.monotonic()
         self._changed()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._session_s):
@@ -123,7 +135,7 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
         partitions = frozenset(TopicPartition(*at) for at in assigned)
         hold(self._consumer, partitions)
         self._generation += 1
-        self._proven_s = time.monotonic()
+        self._proven_s = self._heard_s = time.monotonic()
         self._share = Share(member=0, generation=self._generation, partitions=partitions)
         self._changed()
 
@@ -131,6 +143,9 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
         if time.monotonic() - self._proven_s >= self._session_s / 3:
             await self._prove(positions)
         return self._is_within_session()
+
+    def is_lost(self) -> bool:
+        return time.monotonic() - self._heard_s > _SILENT_SESSIONS_MAX * self._session_s
 
     def _is_within_session(self) -> bool:
         return time.monotonic() - self._proven_s < self._session_s
@@ -146,10 +161,11 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
                 await self._consumer.commit(offsets)
         except CommitFailedError:
             self._share = None  # the group goes on without us; the client joins anew
+            self._heard_s = time.monotonic()
         except (KafkaError, TimeoutError) as error:
             self._report_silence(str(error) or type(error).__name__)
         else:
-            self._proven_s = began_s
+            self._proven_s = self._heard_s = began_s
             self._report_answer()
 
     def _report_silence(self, reason: str) -> None:

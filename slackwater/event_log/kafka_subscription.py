@@ -28,6 +28,7 @@ from slackwater.event_log.kafka_driver import (
     KafkaError,
     KafkaPartition,
     OffsetOutOfRangeError,
+    abandon,
     our_error,
     require_unbroken,
 )
@@ -131,10 +132,12 @@ class KafkaSubscription:
             return []
         share = await self._share()
         if share is None:
+            self._fail_if_lost()
             return []
         if share != self._assigned:
             return self._assign(share)
         if not await self._owner.is_proven(self._positions.next_offsets()):
+            self._fail_if_lost()
             return []
         await self._fetch(timeout_ms=0)
         await asyncio.sleep(0)  # records in hand must not keep others from arriving
@@ -143,6 +146,11 @@ class KafkaSubscription:
         records = self._backlog.take(self._positions, max_records)
         self._positions.advance(records)
         return records
+
+    def _fail_if_lost(self) -> None:
+        """Take a client for failed that has heard nothing of its group: it may wait for ever."""
+        if self._consumer is not None and self._owner.is_lost():
+            self._failure = KafkaError("its group has been silent for too long")
 
     async def _share(self) -> Share | None:
         if self._consumer is None:
@@ -179,6 +187,7 @@ class KafkaSubscription:
             await asyncio.sleep(timeout_ms / 1000)
             return
         try:
+            require_unbroken(consumer)
             wanted = self._wanted(consumer)
             await self._fill(consumer, wanted, timeout_ms)
         except OffsetOutOfRangeError as error:
@@ -198,7 +207,6 @@ class KafkaSubscription:
         self, consumer: Consumer, wanted: Sequence[TopicPartition], timeout_ms: float
     ) -> None:
         if not wanted:  # the client would take that for all, or wait for as long as a group takes
-            require_unbroken(consumer)
             await asyncio.sleep(timeout_ms / 1000)
             return
         theirs = [KafkaPartition(*at) for at in wanted]
@@ -246,5 +254,6 @@ async def _end(consumer: Consumer) -> None:
     try:
         async with asyncio.timeout(_STOP_TIMEOUT_S):
             await consumer.stop()
-    except (KafkaError, OSError, TimeoutError) as error:
+    except Exception as error:  # whatever has made it fail may also keep it from ending
         _log.warning("consumer ends uncleanly", reason=str(error) or type(error).__name__)
+        await abandon(consumer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from slackwater.errors import StructuralError, TransientError
+from slackwater.event_log import kafka_subscription
 from slackwater.event_log.kafka import KafkaEventLog
 from slackwater.event_log.kafka_driver import (
     AdminClient,
     ConfigResource,
     ConfigResourceType,
+    Consumer,
     KafkaCluster,
     KafkaError,
     KafkaPartition,
@@ -275,9 +277,18 @@ async def test_a_member_says_where_it_is_as_a_hint_for_operators(
     await subscription.close()
 
 
+def fail_at_the_group(consumer: Consumer) -> None:
+    consumer._coordinator.check_errors = partial(raise_error, KafkaError("ill will"))
+
+
+def cease_to_look_for_brokers(consumer: Consumer) -> None:
+    consumer._client._sync_task.cancel()
+
+
 @pytest.mark.parametrize("group", [None, "a group"])
+@pytest.mark.parametrize("fail", [fail_at_the_group, cease_to_look_for_brokers])
 async def test_a_client_that_failed_is_replaced_and_reading_goes_on(
-    log: KafkaEventLog, group: str | None
+    log: KafkaEventLog, group: str | None, fail: Callable[[Consumer], None]
 ) -> None:
     topic = await new_topic(log)
     await log.append(new_records(topic, 20))
@@ -285,12 +296,43 @@ async def test_a_client_that_failed_is_replaced_and_reading_goes_on(
     follower = Follower(await log.subscribe([topic], group=group))
     await until([follower], lambda: len(follower.records) == 20)
     consumer = cast("KafkaSubscription", follower.subscription)._consumer
-    consumer._coordinator.check_errors = partial(raise_error, KafkaError("ill will"))
+    fail(consumer)
     [(at, offset)] = await log.append(one_key(topic, 1))
     await until([follower], lambda: len(follower.records) == 21)
     last = follower.records[-1]
     assert (last.topic_partition, last.offset) == (at, offset)
-    assert cast("KafkaSubscription", follower.subscription)._consumer is not consumer
+    await until(
+        [follower],
+        lambda: cast("KafkaSubscription", follower.subscription)._consumer is not consumer,
+    )
+    await follower.subscription.close()
+
+
+async def never(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("silent_from", ["joining", "having joined"])
+async def test_a_client_that_waits_for_its_group_for_ever_is_replaced(
+    log: KafkaEventLog, silent_from: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_subscription, "_STOP_TIMEOUT_S", 0.5)
+    topic = await new_topic(log)
+    await log.append(new_records(topic, 20))
+    follower = Follower(await log.subscribe([topic], group=new_id()))
+    subscription = cast("KafkaSubscription", follower.subscription)
+    consumer, owner = subscription._consumer, cast("KafkaMember", subscription._owner)
+    if silent_from == "joining":
+        consumer._coordinator._do_rejoin_group = never
+    else:
+        await until([follower], lambda: len(follower.records) == 20)
+        consumer._coordinator._do_commit_offsets = never
+    owner._session_s = 0.5
+    await until([follower], lambda: subscription._consumer not in (None, consumer))
+    owner._session_s = 6.0
+    await log.append(one_key(topic, 1, first=100))
+    await until([follower], lambda: len(follower.records) >= 21)
+    assert b"100" in {each.value.strip() for each in follower.records}
     await follower.subscription.close()
 
 
