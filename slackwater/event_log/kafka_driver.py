@@ -31,6 +31,7 @@ from aiokafka.coordinator.assignors.range import (  # type: ignore[import-untype
 )
 
 from slackwater.errors import SlackwaterError, StructuralError, TransientError
+from slackwater.logs import logger
 
 __all__ = [
     "AdminClient",
@@ -47,7 +48,7 @@ __all__ = [
     "Producer",
     "RangePartitionAssignor",
     "RebalanceListener",
-    "abandon",
+    "end",
     "in_our_words",
     "our_error",
     "require_unbroken",
@@ -57,6 +58,9 @@ CommitFailedError = kafka_errors.CommitFailedError
 KafkaConnectionError = kafka_errors.KafkaConnectionError
 KafkaError = kafka_errors.KafkaError
 OffsetOutOfRangeError = kafka_errors.OffsetOutOfRangeError
+
+_STOP_TIMEOUT_S = 10.0
+_log = logger("event log")
 
 _STRUCTURAL = (
     kafka_errors.AuthenticationFailedError,
@@ -125,8 +129,18 @@ def require_unbroken(consumer: Consumer) -> None:
         raise KafkaError("the client has ceased to look for brokers")
 
 
-async def abandon(consumer: Consumer) -> None:
-    """End what is left of a consumer that could not be stopped: its tasks, then its connections."""
+async def end(consumer: Consumer) -> None:
+    """Stop a consumer, or what is left of one that has failed, within a deadline."""
+    try:
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await consumer.stop()
+    except Exception as error:  # whatever has made it fail may also keep it from ending
+        _log.warning("consumer ends uncleanly", reason=str(error) or type(error).__name__)
+        await _abandon(consumer)
+
+
+async def _abandon(consumer: Consumer) -> None:
+    """End the tasks that stopping has not come to, then the connections."""
     client, coordinator = consumer._client, consumer._coordinator  # noqa: SLF001
     if client._sync_task is not None and client._sync_task.done():  # noqa: SLF001
         client._sync_task = None  # noqa: SLF001 - its error would keep the rest from being closed

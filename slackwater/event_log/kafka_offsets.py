@@ -16,11 +16,18 @@ with an old end; `KafkaEventLog` refuses an end below what it has had acknowledg
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from slackwater.cancellation import undisturbed
-from slackwater.event_log.kafka_driver import Consumer, KafkaCluster, KafkaPartition, in_our_words
+from slackwater.event_log.kafka_driver import (
+    Consumer,
+    KafkaCluster,
+    KafkaPartition,
+    end,
+    in_our_words,
+)
 from slackwater.event_log.port import TopicPartition
 
 
@@ -42,23 +49,31 @@ class KafkaOffsets:
     async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the high watermark of each partition."""
         with in_our_words("reading end offsets"):
-            async with asyncio.timeout(self._cluster.request_timeout_ms / 1000):
-                consumer = await self._started()
+            async with self._answering() as consumer:
                 return _ours(await consumer.end_offsets(_theirs(partitions)))
 
     async def bounds(self, at: TopicPartition) -> KafkaBounds:
         """Return what one partition keeps."""
         with in_our_words("reading the oldest offset"):
-            async with asyncio.timeout(self._cluster.request_timeout_ms / 1000):
-                consumer = await self._started()
+            async with self._answering() as consumer:
                 oldest = await consumer.beginning_offsets(_theirs([at]))
                 ends = await consumer.end_offsets(_theirs([at]))
         return KafkaBounds(_ours(oldest)[at], _ours(ends)[at])
 
     async def close(self) -> None:
-        if self._consumer is not None:
-            await undisturbed(self._consumer.stop())
-            self._consumer = None
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await undisturbed(end(consumer))
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[Consumer]:
+        """Lend the client for as long as one request may take; one that is silent is given up."""
+        try:
+            async with asyncio.timeout(self._cluster.request_timeout_ms / 1000):
+                yield await self._started()
+        except TimeoutError:
+            await self.close()  # it may wait for ever
+            raise
 
     async def _started(self) -> Consumer:
         async with self._starting:

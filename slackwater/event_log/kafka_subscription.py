@@ -28,7 +28,7 @@ from slackwater.event_log.kafka_driver import (
     KafkaError,
     KafkaPartition,
     OffsetOutOfRangeError,
-    abandon,
+    end,
     our_error,
     require_unbroken,
 )
@@ -40,7 +40,6 @@ from slackwater.event_log.positions import Positions
 from slackwater.logs import logger
 
 _LOOK_INTERVAL_MS = 500
-_STOP_TIMEOUT_S = 10.0
 
 _log = logger("event log")
 
@@ -247,13 +246,4 @@ class KafkaSubscription:
     async def _stop(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await undisturbed(_end(consumer))
-
-
-async def _end(consumer: Consumer) -> None:
-    try:
-        async with asyncio.timeout(_STOP_TIMEOUT_S):
-            await consumer.stop()
-    except Exception as error:  # whatever has made it fail may also keep it from ending
-        _log.warning("consumer ends uncleanly", reason=str(error) or type(error).__name__)
-        await abandon(consumer)
+            await undisturbed(end(consumer))

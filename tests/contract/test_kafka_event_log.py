@@ -14,9 +14,10 @@ from typing import Any, cast
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from msgspec.structs import replace
 
 from slackwater.errors import StructuralError, TransientError
-from slackwater.event_log import kafka_subscription
+from slackwater.event_log import kafka_driver
 from slackwater.event_log.kafka import KafkaEventLog
 from slackwater.event_log.kafka_driver import (
     AdminClient,
@@ -316,7 +317,7 @@ async def never(*_: object) -> None:
 async def test_a_client_that_waits_for_its_group_for_ever_is_replaced(
     log: KafkaEventLog, silent_from: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_subscription, "_STOP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(kafka_driver, "_STOP_TIMEOUT_S", 0.5)
     topic = await new_topic(log)
     await log.append(new_records(topic, 20))
     follower = Follower(await log.subscribe([topic], group=new_id()))
@@ -349,6 +350,21 @@ async def test_a_client_that_cannot_join_its_group_is_replaced(log: KafkaEventLo
     follower = Follower(subscription)
     await until([follower], lambda: len(follower.records) == 20)
     await follower.subscription.close()
+
+
+async def test_a_client_that_never_says_where_partitions_end_is_replaced(
+    log: KafkaEventLog,
+) -> None:
+    topic = await new_topic(log, partitions=1)
+    await log.append(one_key(topic, 3))
+    await log.end_offsets([topic])
+    silent = log._offsets._consumer
+    silent.end_offsets = never
+    log._offsets._cluster = replace(log._offsets._cluster, request_timeout_ms=200)
+    with pytest.raises(TransientError, match="reading end offsets"):
+        await log.end_offsets([topic])
+    log._offsets._cluster = cluster()
+    assert await log.end_offsets([topic]) == {TopicPartition(topic, 0): 3}
 
 
 def raise_error(error: Exception) -> None:
