@@ -37,6 +37,12 @@ def _finish(installation: Running, ledger: Ledger) -> None:
     assert len(ledger.acknowledged) > ROUNDS, "there was no traffic to speak of"
 
 
+def _wait_for_traffic(ledger: Ledger) -> None:
+    """Return once orders are acknowledged again; what died may be restarted after ten seconds."""
+    before = len(ledger.acknowledged)
+    until(lambda: len(ledger.acknowledged), lambda count: count > before, timeout_s=60)
+
+
 @pytest.mark.parametrize("mode", [(), ("--processes",)], ids=["one process", "processes"])
 def test_killing_everything_loses_and_doubles_nothing(
     tmp_path: Path, mode: tuple[str, ...]
@@ -69,7 +75,8 @@ def test_killing_single_parts_loses_and_doubles_nothing(tmp_path: Path) -> None:
         customers = _prepare(installation)
         with Traffic(installation.store, ledger, customers, "BOLT", SEED):
             for _ in range(ROUNDS):
-                time.sleep(rng.uniform(0.3, 1.5))  # the moment of death is what is random here
+                _wait_for_traffic(ledger)
+                time.sleep(rng.uniform(0.0, 1.5))  # the moment of death is what is random here
                 name, pid = rng.choice(sorted(installation.part_pids().items()))
                 print(f"kill -9 {name}")
                 os.kill(pid, signal.SIGKILL)
