@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import msgspec
 
-from slackwater.errors import SlackwaterError, StructuralError
+from slackwater.errors import SlackwaterError, StructuralError, TransientError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.installation import Installation
 from slackwater.logs import logger
@@ -80,7 +80,15 @@ class _Switch:
         self.done = asyncio.Event()
 
     async def try_now(self) -> None:
-        if self.is_near and not self.done.is_set() and await self._progress.activate(self.model):
+        """Switch if nothing is missing; after trouble that passes the next one tries again."""
+        if not self.is_near or self.done.is_set():
+            return
+        try:
+            is_active = await self._progress.activate(self.model)
+        except TransientError as error:  # such as saves under traffic, which it conflicts with
+            _log.warning("not switched yet", read_model=self.model.read_model, reason=str(error))
+            return
+        if is_active:
             self.done.set()
 
 

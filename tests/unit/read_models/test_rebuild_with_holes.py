@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from slackwater.clock import SystemClock
+from slackwater.errors import TransientError
 from slackwater.event_log.port import NewRecord, Record
 from slackwater.events.event import Event
 from slackwater.installation import Installation
@@ -202,3 +203,24 @@ async def test_a_gap_that_was_accepted_covers_the_same_in_a_rebuild(
     await built(installation)
     assert (await active(installation)).model.version == 2
     assert await seen(installation, "c1") == [30, 31, 33]
+
+
+async def test_a_switch_that_fails_in_passing_is_tried_again(
+    installation: Installation, rules: _Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules.is_mended = True
+    await project(installation)
+    progress, failures = installation.documents.progress, 2
+    activate = progress.activate
+
+    async def fail_first(model: ModelVersion) -> bool:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise TransientError("saves were in its way; try again")
+        return await activate(model)
+
+    monkeypatch.setattr(progress, "activate", fail_first)
+    await built(installation)
+    assert failures < 0
+    assert (await active(installation)).model == ModelVersion(MODEL.read_model, 2)
