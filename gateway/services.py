@@ -19,9 +19,8 @@ from slackwater.watermarks.tick import Tick
 
 _TIMEOUT_S = 10.0
 _CONNECTIONS_MAX = 100
-IDLE_S = (
-    5.0  # far below what the services' servers allow, so that no connection is used as it closes
-)
+IDLE_S = 5.0
+"""Far below what services allow, so that no connection is used as its server closes it."""
 
 _ASK_AGAIN = "try again in a moment"
 _REPEAT = "repeat it with the same idempotency key, it is done at most once"

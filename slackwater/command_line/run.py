@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from rich.console import Console
 from slackwater.command_line.options import DataDir, Port
 from slackwater.command_line.process import run_process
 from slackwater.errors import ConfigurationError
+from slackwater.file_lock import try_lock
 from slackwater.http.server import require_free
 from slackwater.installation import Installation
 from slackwater.parts.roster import all_parts
@@ -113,11 +113,9 @@ async def _seed(installation: Installation) -> None:
 def _alone_in(data_dir: Path) -> Iterator[None]:
     """Hold the folder's lock; two supervisors in one folder would fence each other for ever."""
     with (data_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(lock):
             raise DataFolderInUseError(
                 f"another slackwater run uses {data_dir}; "
                 "stop it or choose another folder with --data-dir"
-            ) from None
+            )
         yield

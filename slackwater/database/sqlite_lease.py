@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TextIO
 
 from slackwater.database.port import Session
+from slackwater.file_lock import try_lock
 
 _LOOK_INTERVAL_S = 0.1
 
@@ -21,14 +20,6 @@ async def hold_file(path: Path, role: str, session: Session) -> AsyncIterator[Se
     A file's lock cannot be lost while its process lives, so the session needs no watching.
     """
     with path.with_name(f"{path.stem}.{role}.lease").open("w") as file:
-        while not _try_lock(file):  # noqa: ASYNC110 - other processes hold it
+        while not try_lock(file):  # noqa: ASYNC110 - other processes hold it
             await asyncio.sleep(_LOOK_INTERVAL_S)
         yield session
-
-
-def _try_lock(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

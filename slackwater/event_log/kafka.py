@@ -19,6 +19,7 @@ from slackwater.event_log.kafka_driver import (
     Consumer,
     KafkaCluster,
     RangePartitionAssignor,
+    end_consumer,
     in_our_words,
 )
 from slackwater.event_log.kafka_logs import take_over_client_logs
@@ -213,6 +214,6 @@ class KafkaEventLog:
                     await consumer.start()
                     await asyncio.sleep(0)  # its tasks must have begun before they can be stopped
             except BaseException:
-                await undisturbed(consumer.stop())
+                await undisturbed(end_consumer(consumer))
                 raise
         return consumer

@@ -48,7 +48,7 @@ __all__ = [
     "Producer",
     "RangePartitionAssignor",
     "RebalanceListener",
-    "end",
+    "end_consumer",
     "in_our_words",
     "our_error",
     "require_unbroken",
@@ -129,7 +129,7 @@ def require_unbroken(consumer: Consumer) -> None:
         raise KafkaError("the client has ceased to look for brokers")
 
 
-async def end(consumer: Consumer) -> None:
+async def end_consumer(consumer: Consumer) -> None:
     """Stop a consumer, or what is left of one that has failed, within a deadline."""
     try:
         async with asyncio.timeout(_STOP_TIMEOUT_S):
@@ -140,11 +140,16 @@ async def end(consumer: Consumer) -> None:
 
 
 async def _abandon(consumer: Consumer) -> None:
-    """End the tasks that stopping has not come to, then the connections."""
+    """End the tasks that stopping has not come to, then the connections.
+
+    Here, too, the client has no public call, and does nothing more once it was told to stop.
+    """
     client, coordinator = consumer._client, consumer._coordinator  # noqa: SLF001
     if client._sync_task is not None and client._sync_task.done():  # noqa: SLF001
         client._sync_task = None  # noqa: SLF001 - its error would keep the rest from being closed
-    ends = [consumer._fetcher.close()]  # noqa: SLF001
+    ends = []
+    if consumer._fetcher is not None:  # noqa: SLF001 - it had begun to fetch
+        ends.append(consumer._fetcher.close())  # noqa: SLF001
     if hasattr(coordinator, "_stop_heartbeat_task"):  # a member of a group
         ends.append(coordinator._stop_heartbeat_task())  # noqa: SLF001
     await asyncio.gather(*ends, return_exceptions=True)

@@ -25,7 +25,7 @@ from slackwater.event_log.kafka_driver import (
     Consumer,
     KafkaCluster,
     KafkaPartition,
-    end,
+    end_consumer,
     in_our_words,
 )
 from slackwater.event_log.port import TopicPartition
@@ -63,7 +63,7 @@ class KafkaOffsets:
     async def close(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await undisturbed(end(consumer))
+            await undisturbed(end_consumer(consumer))
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[Consumer]:
@@ -83,7 +83,7 @@ class KafkaOffsets:
                     await consumer.start()
                     await asyncio.sleep(0)  # its tasks must have begun before they can be stopped
                 except BaseException:
-                    await undisturbed(consumer.stop())
+                    await undisturbed(end_consumer(consumer))
                     raise
                 self._consumer = consumer
             return self._consumer

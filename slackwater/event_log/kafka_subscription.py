@@ -28,7 +28,7 @@ from slackwater.event_log.kafka_driver import (
     KafkaError,
     KafkaPartition,
     OffsetOutOfRangeError,
-    end,
+    end_consumer,
     our_error,
     require_unbroken,
 )
@@ -246,4 +246,4 @@ class KafkaSubscription:
     async def _stop(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await undisturbed(end(consumer))
+            await undisturbed(end_consumer(consumer))

@@ -10,11 +10,11 @@ back as soon as it may write: whoever writes has not got it and cannot get it be
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from slackwater.file_lock import try_lock, unlock
 from slackwater.sqlite.driver import Connection, StorageError, is_busy
 
 _PATIENCE_S = 10.0
@@ -43,11 +43,11 @@ class WriteTurn:
             StorageError: others did not let it in for as long as it has patience.
         """
         deadline_s = time.monotonic() + self._patience_s
-        self._look_until(self._try_take, deadline_s)
+        self._look_until(lambda: try_lock(self._file), deadline_s)
         try:
             self._look_until(lambda: _try_begin(driver), deadline_s)
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            unlock(self._file)
 
     def close(self) -> None:
         self._file.close()
@@ -60,13 +60,6 @@ class WriteTurn:
                     "writes to it, and try again"
                 )
             time.sleep(_LOOK_INTERVAL_S)
-
-    def _try_take(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
 
 def _try_begin(driver: Connection) -> bool:

@@ -19,7 +19,7 @@ async def test_a_connection_that_the_gateway_still_holds_is_open() -> None:
             reader, writer = await _connected(host, int(port))
         try:
             for pause_s in (0.0, IDLE_S + 1.0):
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(pause_s)  # idling is what is tested
                 writer.write(_REQUEST)
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _ANSWER_S)
                 assert head.startswith(b"HTTP/1.1 ")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from slackwater.file_lock import try_lock
 from slackwater.sqlite.driver import Connection, StorageError, connect
 from slackwater.sqlite.file import SqliteFile
 from slackwater.sqlite.turn import WriteTurn
@@ -56,7 +57,7 @@ async def test_who_writes_without_a_pause_does_not_keep_others_away(
         before = busy[0]
         await file.write(insert)
         passed_by.append(busy[0] - before)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # it comes seldom
     await file.close()
     assert max(passed_by) <= PASSED_BY_MAX, passed_by
 
@@ -79,7 +80,7 @@ def test_patience_ends_and_leaves_the_turn_to_others(path: Path) -> None:
 def test_one_that_has_the_turn_and_does_not_go_on_is_not_waited_for_longer(path: Path) -> None:
     with closing(connect(path)) as driver:
         stuck, impatient = WriteTurn(path), WriteTurn(path, patience_s=0.05)
-        assert stuck._try_take()
+        assert try_lock(stuck._file)
         with pytest.raises(StorageError, match="try again"):
             impatient.begin(driver)
         stuck.close()  # as the end of its process does
