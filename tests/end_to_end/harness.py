@@ -94,7 +94,7 @@ class Store:
         return self._http.get(f"{self.url}{path}")
 
     def mutate(
-        self, name: str, fields: Mapping[str, Any], *, key: str | None = None, after: str = ""
+        self, name: str, fields: Mapping[str, Any], *, key: str | None = None
     ) -> dict[str, Any]:
         """Run one mutation and return its payload with `__typename`."""
         input_type = f"{name[0].upper()}{name[1:]}Input!"
@@ -104,7 +104,6 @@ class Store:
             f"... on UserError {{ code message }} {_SELECTIONS[name]} }} }}",
             {"input": dict(fields)},
             headers,
-            [after] if after else [],
         )
         payload: dict[str, Any] = answer.data[name]
         return payload
@@ -141,14 +140,22 @@ class Store:
         self.creation_tokens[sku] = token
         if not wait:
             return token
-        refused = self.place_order(
-            base64.b64encode(b"Customer:nobody").decode(),
-            sku,
-            expectedTotal={"amount": "0.01", "currency": "EUR"},
-            after=token,
-        )
-        assert refused["__typename"] == "PriceChanged", refused
+        until(lambda: self._knows_price(sku, token), bool)
         return token
+
+    def _knows_price(self, sku: str, token: str) -> bool:
+        """Tell whether orders know the product; just after a start they may have to join first."""
+        order = {
+            "customerId": base64.b64encode(b"Customer:nobody").decode(),
+            "lines": [{"sku": sku, "quantity": 1}],
+            "expectedTotal": {"amount": "0.01", "currency": "EUR"},
+        }
+        query = "mutation ($input: PlaceOrderInput!) { placeOrder(input: $input) { __typename } }"
+        answer = self.ask(query, {"input": order}, after=[token])
+        if answer.codes == ["STALE_READ"]:
+            return False
+        assert answer.data["placeOrder"]["__typename"] == "PriceChanged", answer.body
+        return True
 
     def place_order(
         self,
@@ -157,12 +164,11 @@ class Store:
         quantity: int = 1,
         *,
         key: str | None = None,
-        after: str = "",
         **fields: Any,
     ) -> dict[str, Any]:
         line = {"sku": sku, "quantity": quantity}
         order = {"customerId": customer_id, "lines": [line], **fields}
-        return self.mutate("placeOrder", order, key=key, after=after)
+        return self.mutate("placeOrder", order, key=key)
 
     def order(self, order_id: str) -> dict[str, Any]:
         answer = self.ask(
