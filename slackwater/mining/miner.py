@@ -46,6 +46,7 @@ from slackwater.watermarks.tick import Tick
 
 _ALARM_BYTES = 1_000_000_000
 _KEEP_INTERVAL_S = 1.0
+_TICK_INTERVAL_MIN_S = 0.02
 _ROW_KINDS = ("insert", "update", "delete", "truncate")
 
 
@@ -88,7 +89,6 @@ class Miner(Relay):
         log: EventLog,
         doorbell: Doorbell,
         heartbeat_ms: int = 100,
-        tick_interval_min_ms: int = 20,
         clock: Clock | None = None,
         publishing: Publishing = Publishing.LOG_OUTBOX,
         mapping: RowMapping | None = None,
@@ -102,7 +102,6 @@ class Miner(Relay):
             log=log,
             doorbell=doorbell,
             heartbeat_ms=heartbeat_ms,
-            tick_interval_min_ms=tick_interval_min_ms,
             clock=clock,
         )
         self._mined = database
@@ -239,7 +238,7 @@ class Miner(Relay):
         )
         listener = self._doorbell.listen(outbox_bell(self._source))
         ticking = mining.keep_ticking(
-            listener, interval_min_s=self._tick_interval_min_s, idle_ms=self._idle_ms
+            listener, interval_min_s=_TICK_INTERVAL_MIN_S, idle_ms=self._idle_ms
         )
         try:
             await until_one_fails(

@@ -159,13 +159,14 @@ class Leader:
         would be claimed. Batches go by position: once one reaches the last of the first snapshot,
         nothing of that is left.
         """
-        last = await self._session.read(self._last_unpublished)
-        while last is not None and (batch := await self._session.read(self._read_batch)):
+        batch, last = await self._session.read(self._read_first)
+        while batch:
             await self.log_side.publish([row.record for row in batch])
             await self.mark([row.position for row in batch])
             yield batch
             if batch[-1].position >= last:
                 break
+            batch = await self._session.read(self._read_batch)
 
     async def mark(self, positions: Sequence[int]) -> None:
         """Mark events as published, and remember how far the log has them.
@@ -267,10 +268,12 @@ class Leader:
         hold_epoch(connection, self._tables.tick, self._epoch)
         return number_published(connection, self._tables.events, limit=_NUMBERED_MAX)
 
-    def _last_unpublished(self, connection: Connection) -> int | None:
-        """Read in one snapshot that shows our epoch, too."""
-        require_epoch(connection, self._tables.tick, self._epoch)
-        return last_unpublished(connection, self._tables.events)
+    def _read_first(self, connection: Connection) -> tuple[list[Unpublished], int]:
+        """Return the first batch, and the position of the last event that this snapshot shows."""
+        batch = self._read_batch(connection)
+        if len(batch) < _BATCH_MAX:
+            return batch, batch[-1].position if batch else 0
+        return batch, last_unpublished(connection, self._tables.events)
 
     def _read_batch(self, connection: Connection) -> list[Unpublished]:
         """Read in one snapshot that shows our epoch, too."""

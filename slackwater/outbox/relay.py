@@ -24,6 +24,8 @@ from slackwater.outbox.tables import KernelTables, is_numbered
 from slackwater.outbox.turns import take_turns
 
 _IDLE_HEARTBEATS = 1.5
+_REST = 0.25
+_REST_MAX_S = 0.02
 
 
 def outbox_bell(source: str) -> str:
@@ -52,7 +54,6 @@ class Relay:
         log: EventLog,
         doorbell: Doorbell,
         heartbeat_ms: int = 100,
-        tick_interval_min_ms: int = 20,
         retention_s: float | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -63,7 +64,6 @@ class Relay:
         self._database = database
         self._event_log = log
         self._doorbell = doorbell
-        self._tick_interval_min_s = tick_interval_min_ms / 1000
         # Longer than a heartbeat: who asks once a heartbeat wakes it, and that one tick will do.
         self._idle_ms = round(_IDLE_HEARTBEATS * heartbeat_ms)
         self._retention_s = retention_s
@@ -133,10 +133,20 @@ class Relay:
         listener = self._doorbell.listen(outbox_bell(self._source))
         try:
             while True:
+                began_s = self._clock.monotonic()
                 published = await leader.step()
-                await asyncio.sleep(self._tick_interval_min_s)  # however often the bell rings
+                await asyncio.sleep(_rest_s(self._clock.monotonic() - began_s))
                 if not published:  # a tick after a batch lets waiting readers go on at once
                     await listener.wait(timeout_ms=self._idle_ms)
                 end_if_cancelled()
         finally:
             listener.close()
+
+
+def _rest_s(took_s: float) -> float:
+    """Return for how long to rest after a step that took so long, however often the bell rings.
+
+    What is committed meanwhile goes in one batch. A fifth of the time at most is rest: little where
+    steps are short, and batches grow where the machine is busy.
+    """
+    return min(_REST * took_s, _REST_MAX_S)

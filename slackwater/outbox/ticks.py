@@ -97,13 +97,14 @@ def hold_epoch(connection: Connection, table: Table, epoch: int) -> None:
     """Check that nobody else has taken over, and let nobody do so before the commit.
 
     Without the lock, marks could be committed after a successor had begun, by a transaction whose
-    snapshot is older.
+    snapshot is older. Locking a row that has changed since the snapshot fails, so what is read with
+    the lock is what there is.
 
     Raises:
         FencedError: another relay has taken a newer epoch.
     """
-    connection.execute(_lock(table)).all()
-    require_epoch(connection, table, epoch)
+    if connection.execute(_lock(table)).scalar_one_or_none() != epoch:
+        raise _fenced(epoch)
 
 
 # Built once: several are executed at every heartbeat, and building one costs more than that.
@@ -131,7 +132,7 @@ def _keep_acknowledged(table: Table) -> Update:
 
 @cache
 def _lock(table: Table) -> Select[int]:
-    return select(table.c.id).with_for_update(read=True)
+    return select(table.c.epoch).with_for_update(read=True)
 
 
 def _fenced(epoch: int) -> FencedError:

@@ -52,9 +52,9 @@ def read_unpublished(
     return [Unpublished(row.position, to_record(to_event(row, source))) for row in rows]
 
 
-def last_unpublished(connection: Connection, table: Table) -> int | None:
-    """Return the greatest position of an event that waits; None when none does."""
-    last: int | None = connection.execute(_select_last(table)).scalar_one()
+def last_unpublished(connection: Connection, table: Table) -> int:
+    """Return the greatest position of the events that wait, of which there must be one."""
+    last: int = connection.execute(_select_last(table)).scalar_one()
     return last
 
 

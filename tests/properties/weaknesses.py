@@ -209,6 +209,8 @@ WEAKNESSES = (
         themes=("relays",),
         steps=(
             "c0 goes the whole way",
+            "commit c5",
+            "relay works",
             "commit c1",
             "relay works",
             "gateway looks around",
@@ -298,9 +300,8 @@ WEAKNESSES = (
         themes=("relays",),
         steps=(
             "relay works",
-            "relay takes over",
+            "relay works",
             "commit c1",
-            "relay steps",
             "relay steps",
             "relay steps",
         ),
