@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -38,6 +38,8 @@ from slackwater.service.read_after import ConsumedSources
 from slackwater.watermarks.tick import Tick
 
 _BODY_BYTES_MAX = 1_048_576
+_CLIENT_CLOSED_REQUEST = 499
+"""It goes to nobody; nginx coined the status, and logs know it."""
 _KEY_LENGTH_MAX = 255
 _READ_AFTER_TIMEOUT_MS = 2_000
 _TICK_TRIES = 5
@@ -77,6 +79,7 @@ class ServiceApp:
                 *health_routes(problems),
             ],
             exception_handlers={
+                ClientDisconnect: _nobody_listens,
                 UnstorableTextError: _bad_input,
                 UnknownOutcomeError: _unknown_outcome,
                 TransientError: _unavailable,
@@ -231,6 +234,10 @@ async def _misconfigured(_: Request, error: Exception) -> Response:
 async def _unknown_outcome(_: Request, error: Exception) -> Response:
     # No Retry-After: to repeat it without a key may do it twice.
     return problem(503, "OUTCOME_UNKNOWN", str(error))
+
+
+async def _nobody_listens(_: Request, __: Exception) -> Response:
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)
 
 
 async def _bad_input(_: Request, error: Exception) -> Response:

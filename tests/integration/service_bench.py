@@ -80,19 +80,23 @@ class ServiceBench:
         database: Database | None = None,
     ) -> httpx2.Response:
         """Send a command to the service over HTTP, with its own database or another before it."""
-        app = ServiceApp(
+        app = self.app(database or self.database)
+        transport = httpx2.ASGITransport(app.asgi)
+        url = f"http://{self.service.name}"
+        async with httpx2.AsyncClient(transport=transport, base_url=url) as client:
+            return await client.post(f"/commands/{command_name}", json=body, headers=headers)
+
+    def app(self, database: Database) -> ServiceApp:
+        """Return the service as it is served, on a database."""
+        return ServiceApp(
             self.service,
-            database=database or self.database,
+            database=database,
             clock=self.clock,
             consumed=ConsumedSources([], database=self.database, log=cast("EventLog", None)),
             committed=lambda: None,
             wake_relay=lambda: None,
             problems=list,
         )
-        transport = httpx2.ASGITransport(app.asgi)
-        url = f"http://{self.service.name}"
-        async with httpx2.AsyncClient(transport=transport, base_url=url) as client:
-            return await client.post(f"/commands/{command_name}", json=body, headers=headers)
 
     async def hear(self, *events: Recorded[Any], partition: int = 0) -> None:
         """Deliver events to every consumer, each in its own batch."""
