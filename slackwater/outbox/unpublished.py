@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from slackwater.database.numbers import is_among
 from slackwater.event_log.port import NewRecord
 from slackwater.events.cloudevents import to_headers
 from slackwater.events.event import Event
@@ -119,7 +120,7 @@ def _select_oldest(table: Table) -> Select[Any]:
 
 @cache
 def _mark(table: Table) -> Update:
-    marked = table.c.position.in_(bindparam("positions", expanding=True))
+    marked = is_among(table.c.position, "positions")
     if not is_numbered(table):
         return update(table).where(marked).values(published=true())
     return _number(table, marked)
@@ -148,7 +149,7 @@ def _ranked(table: Table) -> Select[Any]:
 
 @cache
 def _select_marked(table: Table) -> Select[int]:
-    asked = table.c.position.in_(bindparam("positions", expanding=True))
+    asked = is_among(table.c.position, "positions")
     return select(table.c.position).where(asked, table.c.published == true())
 
 
