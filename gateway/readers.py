@@ -101,6 +101,9 @@ class Readers:
     ) -> SearchResult:
         """Search the index; return one hit more than asked for, where there is one.
 
+        A page after the first may show an earlier state (`is_kept`), for which nothing that was
+        pinned speaks; where freshness is required it is read anew.
+
         Raises:
             BadUserInput: the cursor is none of this search.
         """
@@ -109,6 +112,7 @@ class Readers:
             text=text,
             kinds=tuple(kinds),
             after=after,
+            anew=self._freshness.requires_any,
             limit=bounded(first) + 1,
         )
         try:

@@ -91,6 +91,11 @@ class OperationFreshness:
         is_query = self.plan.operation.operation is OperationType.QUERY
         return not is_query or self.required.withholds_any
 
+    @property
+    def requires_any(self) -> bool:
+        """Whether anything of the operation has a demand to meet, or writes to reflect."""
+        return self.required.is_strict
+
     def now_s(self) -> float:
         return self._clock.monotonic()
 

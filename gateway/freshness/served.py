@@ -93,6 +93,11 @@ class RequestFreshness(Protocol):
         """
         ...
 
+    @property
+    def requires_any(self) -> bool:
+        """Whether anything of the operation has a demand to meet, or writes to reflect."""
+        ...
+
     def now_s(self) -> float:
         """Return the present on the monotonic clock that bounds are computed with."""
         ...

@@ -84,6 +84,8 @@ async def search_connection(
     hits = result.hits[:first]
     if not result.hits:
         info.context.freshness.absent(info)
+    if result.is_kept:
+        _tell_without_bound(info)
     edges = await _edges(info, hits) if may_select(info, "edges") else []
     cursors = [hit.cursor for hit in hits]
     return SearchConnection(
@@ -104,6 +106,11 @@ async def _edges(info: Info, hits: Sequence[Hit]) -> list[SearchEdge]:
 def _tell_incomplete(info: Info) -> None:
     """Something was found whose document is behind the index: this page has no bound."""
     info.context.freshness.absent(info)
+    _tell_without_bound(info)
+
+
+def _tell_without_bound(info: Info) -> None:
+    """This page may lack anything, for example what came after the page before was read."""
     info.context.freshness.served(
         info,
         read_model=ORDER_SEARCH.name,

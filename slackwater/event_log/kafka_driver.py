@@ -129,6 +129,11 @@ def require_unbroken(consumer: Consumer) -> None:
         raise KafkaError("the client has ceased to look for brokers")
 
 
+def knows_coordinator(consumer: Consumer) -> bool:
+    """Tell whether a consumer has a broker that it takes for its group's."""
+    return consumer._coordinator.coordinator_id is not None  # noqa: SLF001
+
+
 async def end_consumer(consumer: Consumer) -> None:
     """Stop a consumer, or what is left of one that has failed, within a deadline."""
     try:

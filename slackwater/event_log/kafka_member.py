@@ -21,6 +21,7 @@ from slackwater.event_log.kafka_driver import (
     KafkaError,
     KafkaPartition,
     RebalanceListener,
+    knows_coordinator,
 )
 from slackwater.event_log.member import Share
 from slackwater.event_log.port import TopicPartition
@@ -140,9 +141,18 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
         self._changed()
 
     async def is_proven(self, positions: Mapping[TopicPartition, int]) -> bool:
+        if self._share is not None and not self._share.partitions:
+            self._hear_without_a_share()
+            return True  # what nobody owns nobody owns twice
         if time.monotonic() - self._proven_s >= self._session_s / 3:
             await self._prove(positions)
         return self._is_within_session()
+
+    def _hear_without_a_share(self) -> None:
+        """A member without partitions proves nothing; its heartbeats find a coordinator or none."""
+        assert self._consumer is not None
+        if knows_coordinator(self._consumer):
+            self._heard_s = time.monotonic()
 
     def is_lost(self) -> bool:
         return time.monotonic() - self._heard_s > _SILENT_SESSIONS_MAX * self._session_s

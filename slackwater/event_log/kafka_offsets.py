@@ -61,19 +61,27 @@ class KafkaOffsets:
         return KafkaBounds(_ours(oldest)[at], _ours(ends)[at])
 
     async def close(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await undisturbed(end_consumer(consumer))
+        if self._consumer is not None:
+            await self._give_up(self._consumer)
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[Consumer]:
         """Lend the client for as long as one request may take; one that is silent is given up."""
+        lent: Consumer | None = None
         try:
             async with asyncio.timeout(self._cluster.request_timeout_ms / 1000):
-                yield await self._started()
+                lent = await self._started()
+                yield lent
         except TimeoutError:
-            await self.close()  # it may wait for ever
+            if lent is not None:
+                await self._give_up(lent)  # it may wait for ever
             raise
+
+    async def _give_up(self, consumer: Consumer) -> None:
+        """End this client, unless another who waited for it already has."""
+        if self._consumer is consumer:
+            self._consumer = None
+            await undisturbed(end_consumer(consumer))
 
     async def _started(self) -> Consumer:
         async with self._starting:

@@ -46,7 +46,8 @@ class LogSide:
                     f"{at.topic}[{at.partition}] goes on at {offset}, and had acknowledged all "
                     f"before {self.acknowledged[at]}: it was lost or put back"
                 )
-        self.acknowledged |= {at: offset + 1 for at, offset in places}
+        # Another one each time: a thread may be reading the last.
+        self.acknowledged = {**self.acknowledged, **{at: offset + 1 for at, offset in places}}
         metrics.RELAY_BATCHES.labels(self._source).inc()
         metrics.RELAY_EVENTS.labels(self._source).inc(len(records))
 

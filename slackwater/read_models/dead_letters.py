@@ -87,7 +87,8 @@ def together(listed: Sequence[Hole], whole: Mapping[TopicPartition, tuple[int, i
 
     Args:
         listed: the holes that are told of one by one.
-        whole: of each partition, how many holes it has in all, and its first offset that is parked.
+        whole: of each partition, how many holes it has, those of `listed` included, and an offset
+            that none of the others precedes.
     """
     rest = []
     for at, (keys, offset) in whole.items():

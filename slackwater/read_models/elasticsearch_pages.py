@@ -19,10 +19,14 @@ from slackwater.read_models.elasticsearch_snapshots import Snapshots
 
 
 class Page(NamedTuple):
-    """A whole reply, and the snapshot in which the next page can be read."""
+    """A whole reply, and the snapshot in which the next page can be read.
+
+    `is_kept` says that the snapshot is that of the page before.
+    """
 
     reply: Mapping[str, Any]
     snapshot: str | None
+    is_kept: bool = False
 
 
 class Pages:
@@ -34,17 +38,23 @@ class Pages:
         self._timeout = timeout
 
     async def read(
-        self, index: str, alias: str, body: Mapping[str, Any], after: SnapshotCursor | None
+        self,
+        index: str,
+        alias: str,
+        body: Mapping[str, Any],
+        after: SnapshotCursor | None,
+        *,
+        anew: bool = False,
     ) -> Page:
-        """Return the page behind `after`, from its snapshot if that is still there.
+        """Return the page behind `after`, from its snapshot unless that is gone or `anew` is asked.
 
         Raises:
             PartialResultError: not all of the index was searched.
         """
-        if after is not None and after.snapshot is not None:
+        if after is not None and after.snapshot is not None and not anew:
             try:
                 reply = await self._search(index, body, after, after.snapshot)
-                return Page(reply, await self._kept(reply, body))
+                return Page(reply, await self._kept(reply, body), is_kept=True)
             except ApiError:
                 pass  # its time is up or its node is gone: go on in a new one
         return await self._read_anew(index, alias, body, after)

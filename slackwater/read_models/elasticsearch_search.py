@@ -137,10 +137,13 @@ class ElasticsearchSearchIndex:
             return SearchResult(hits=[], total=0)
         body = search_body(await self._definition(request.index), request, words)
         with told_by_kind(request.index):
-            page = await self._pages.read(request.index, self._alias(request.index), body, after)
+            page = await self._pages.read(
+                request.index, self._alias(request.index), body, after, anew=request.anew
+            )
         return SearchResult(
             hits=hits_of(page.reply, lambda place: self._cursor(request.index, place, page)),
             total=page.reply["hits"]["total"]["value"],
+            is_kept=page.is_kept,
         )
 
     async def count(self, index: str) -> int:

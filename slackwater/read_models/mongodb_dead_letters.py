@@ -121,7 +121,8 @@ class MongodbDeadLetters:
         if len(listed) <= HOLES_LISTED_MAX:
             return tuple(listed)
         del listed[HOLES_LISTED_MAX:]
-        return (*listed, *together(listed, await self._counted(session, model)))
+        # Counted behind the last one: of what is listed some may have been closed by now.
+        return (*listed, *together((), await self._counted_behind(session, model, listed[-1])))
 
     async def letters(
         self, session: Session, model: ModelVersion, hole: Hole, after: int, limit: int
@@ -167,16 +168,18 @@ class MongodbDeadLetters:
         holes = [_hole(document) for document in await found.to_list()]
         return {(hole.at, hole.key): hole for hole in holes}
 
-    async def _counted(
-        self, session: Session, model: ModelVersion
+    async def _counted_behind(
+        self, session: Session, model: ModelVersion, last: Hole
     ) -> dict[TopicPartition, tuple[int, int]]:
+        wanted = _under(model)
+        wanted["_id"] = {"$gt": _id(model, last.at, last.key or ""), "$lt": wanted["_id"]["$lt"]}
         group = {
             "_id": {"topic": "$topic", "partition": "$partition"},
             "keys": {"$sum": 1},
             "offset": {"$min": "$offset"},
         }
         counted = await self._holes.aggregate(
-            [{"$match": _under(model)}, {"$group": group}], session=session
+            [{"$match": wanted}, {"$group": group}], session=session
         )
         return {
             TopicPartition(**each["_id"]): (each["keys"], each["offset"]) async for each in counted

@@ -83,9 +83,10 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Words, all of which must match, the last one also as a prefix; any case, any accent.
 
-    `after` is the `cursor` of the last hit of the page before. `fuzzy` asks for documents with
-    misspelt words, too, behind the others; an engine that cannot do it (see `SearchCapability`)
-    leaves them out.
+    `after` is the `cursor` of the last hit of the page before; with `anew` the page shows the index
+    as it is now even where the state of that page is kept. `fuzzy` asks for documents with misspelt
+    words, too, behind the others; an engine that cannot do it (see `SearchCapability`) leaves them
+    out.
     """
 
     index: str
@@ -93,6 +94,7 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...] = ()
     fuzzy: bool = False
     after: str | None = None
+    anew: bool = False
     limit: int = 20
 
 
@@ -110,10 +112,15 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of hits, best first, and how many there are in all."""
+    """A page of hits, best first, and how many there are in all.
+
+    `is_kept` says that it shows the state of the page before, which was kept: what has been
+    refreshed since then is missing.
+    """
 
     hits: list[Hit]
     total: int
+    is_kept: bool = False
 
 
 class SearchIndex(Protocol):

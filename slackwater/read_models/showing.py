@@ -152,5 +152,6 @@ def _merged(older: ProgressUpdate, newer: ProgressUpdate) -> ProgressUpdate:
     return replace(
         newer,
         positions={**older.positions, **newer.positions},
+        timelines={**older.timelines, **newer.timelines},
         events_applied=older.events_applied + newer.events_applied,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -92,7 +92,7 @@ class ConsumedSources:
         track = self._tracks.get(source)
         if track is None or track.newest_watermark is None:
             return False
-        topics = set(track.newest_watermark.offsets)
+        topics = track.newest_watermark.topics
         return all(
             self._advance(source, consumer.name, places[consumer.name], consumed).is_after(tick)
             for consumer in self._consumers
@@ -100,7 +100,11 @@ class ConsumedSources:
         )
 
     def _advance(
-        self, source: str, consumer: str, places: Mapping[TopicPartition, Place], topics: set[str]
+        self,
+        source: str,
+        consumer: str,
+        places: Mapping[TopicPartition, Place],
+        topics: Collection[str],
     ) -> Tick:
         """Return the newest tick reached; the search goes on from the one before."""
         pair = (source, consumer)

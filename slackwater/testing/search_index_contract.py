@@ -309,6 +309,18 @@ class SearchIndexContract(AdapterContract):
             await write(other, entry(f"{page:02}", "tea", version=2), entry(f"x{page}", "coffee"))
         assert _seen(hits) == _seen(whole)
 
+    async def test_a_page_says_when_it_shows_an_older_state_and_never_where_it_is_read_anew(
+        self, index: SearchIndex, other: SearchIndex
+    ) -> None:
+        await write(index, *(entry(f"{n:02}", "Coffee") for n in range(4)))
+        first = await search(index, "coffee", limit=2)
+        await write(other, entry("x", "Coffee"))
+        later = await search(index, "coffee", limit=2, after=first.hits[-1].cursor)
+        anew = await search(index, "coffee", limit=2, after=first.hits[-1].cursor, anew=True)
+        assert not first.is_kept
+        assert later.is_kept == (later.total == 4)
+        assert (anew.is_kept, anew.total) == (False, 5)
+
     async def test_a_page_goes_on_in_another_process(
         self, index: SearchIndex, other: SearchIndex
     ) -> None:

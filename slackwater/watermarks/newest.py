@@ -19,11 +19,7 @@ async def newest_by_topic(log: EventLog) -> dict[str, Watermark]:
         TransientError: the log does not give what it has.
     """
     newest = await newest_watermarks(log)
-    return {
-        topic: watermark
-        for watermark in newest.values()
-        for topic in {**watermark.offsets, **watermark.since}
-    }
+    return {topic: watermark for watermark in newest.values() for topic in watermark.topics}
 
 
 async def newest_watermarks(log: EventLog) -> dict[str, Watermark]:

@@ -39,6 +39,11 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
         return Tick(self.epoch, self.n, self.timeline)
 
     @property
+    def topics(self) -> frozenset[str]:
+        """All topics of the source; a timeline's first record claims nothing of them yet."""
+        return frozenset(self.offsets) | frozenset(self.since)
+
+    @property
     def claimed(self) -> dict[TopicPartition, int]:
         """The next offsets that are claimed; before the first claim, where the timeline begins."""
         return _flat(self.offsets or self.since)

@@ -17,7 +17,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from msgspec.structs import replace
 
 from slackwater.errors import StructuralError, TransientError
-from slackwater.event_log import kafka_driver
+from slackwater.event_log import kafka_driver, kafka_member
 from slackwater.event_log.kafka import KafkaEventLog
 from slackwater.event_log.kafka_driver import (
     AdminClient,
@@ -337,6 +337,35 @@ async def test_a_client_that_waits_for_its_group_for_ever_is_replaced(
     await follower.subscription.close()
 
 
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_a_member_without_partitions_is_replaced_only_when_nobody_is_its_coordinator(
+    log: KafkaEventLog, is_heard: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_driver, "_STOP_TIMEOUT_S", 0.5)
+    topic, group = await new_topic(log, partitions=1), new_id()
+    followers = [Follower(await log.subscribe([topic], group=group)) for _ in range(2)]
+    subscriptions = [cast("KafkaSubscription", each.subscription) for each in followers]
+
+    def shares() -> list[int]:
+        owned = [each._owner.share() for each in subscriptions]
+        return sorted(len(each.partitions) if each is not None else -1 for each in owned)
+
+    await until(followers, lambda: shares() == [0, 1])
+    [idle] = [each for each in subscriptions if not each._owner.share().partitions]
+    client, owner = idle._consumer, cast("KafkaMember", idle._owner)
+    if not is_heard:
+        monkeypatch.setattr(kafka_member, "knows_coordinator", lambda _: False)
+    owner._session_s = 0.3
+    began_s = time.monotonic()
+    if is_heard:
+        await until(followers, lambda: time.monotonic() - began_s > 3.0)
+        assert idle._consumer is client
+    else:
+        await until(followers, lambda: idle._consumer not in (None, client))
+    for follower in followers:
+        await follower.subscription.close()
+
+
 async def test_a_client_that_cannot_join_its_group_is_replaced(log: KafkaEventLog) -> None:
     topic = await new_topic(log)
     await log.append(new_records(topic, 20))
@@ -365,6 +394,28 @@ async def test_a_client_that_never_says_where_partitions_end_is_replaced(
         await log.end_offsets([topic])
     log._offsets._cluster = cluster()
     assert await log.end_offsets([topic]) == {TopicPartition(topic, 0): 3}
+
+
+async def test_who_waits_for_a_silent_client_ends_no_other_one(log: KafkaEventLog) -> None:
+    topic = await new_topic(log, partitions=1)
+    await log.end_offsets([topic])
+    offsets = log._offsets
+    silent = offsets._consumer
+    silent.end_offsets = never
+    waiting = []
+    for timeout_ms in (200, 400):
+        offsets._cluster = replace(offsets._cluster, request_timeout_ms=timeout_ms)
+        waiting.append(asyncio.create_task(log.end_offsets([topic])))
+        await asyncio.sleep(0)
+    offsets._cluster = cluster()
+    with pytest.raises(TransientError, match="reading end offsets"):
+        await waiting[0]
+    await log.end_offsets([topic])
+    successor = offsets._consumer
+    with pytest.raises(TransientError, match="reading end offsets"):
+        await waiting[1]
+    assert successor is not silent
+    assert offsets._consumer is successor
 
 
 def raise_error(error: Exception) -> None:

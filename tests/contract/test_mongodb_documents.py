@@ -23,7 +23,7 @@ from pymongo.monitoring import (
 from contracts.documents.customers import CUSTOMERS_COLLECTION
 from contracts.documents.orders import ORDERS_COLLECTION
 from slackwater.errors import ConfigurationError
-from slackwater.read_models import mongodb_database
+from slackwater.read_models import mongodb_database, mongodb_dead_letters
 from slackwater.read_models.documents import (
     Condition,
     DocumentStore,
@@ -34,7 +34,8 @@ from slackwater.read_models.documents import (
 )
 from slackwater.read_models.mongodb_documents import MongodbDocumentStore
 from slackwater.read_models.mongodb_find import count_filter, page_filter, page_sort
-from slackwater.read_models.progress import ProgressStore
+from slackwater.read_models.mongodb_progress import MongodbProgressStore
+from slackwater.read_models.progress import Claim, ProgressStore
 from slackwater.testing.document_store_contract import (
     THINGS,
     DocumentStoreContract,
@@ -47,6 +48,9 @@ from slackwater.testing.progress_store_contract import (
     SECOND,
     OpenProgress,
     ProgressStoreContract,
+    letter,
+    load_one,
+    parking,
     update,
 )
 from tests.engines import engine_url
@@ -93,6 +97,23 @@ class TestMongodbDocumentStore(DocumentStoreContract):
 
 class TestMongodbProgressStore(ProgressStoreContract):
     adapter = MongodbDocumentStore
+
+    async def test_a_hole_that_is_closed_while_others_are_counted_hides_none_of_them(
+        self, store: MongodbProgressStore, claim: Claim, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(mongodb_dead_letters, "HOLES_LISTED_MAX", 2)
+        letters = [letter(offset, f"k{offset}") for offset in range(3, 6)]
+        await store.save(parking(claim, 6, *letters))
+        first, *_ = (await load_one(store)).holes
+        counted = store._dead_letters._counted_behind
+
+        async def after_a_replay(*asked: Any) -> Any:
+            assert await store.close_hole(READ_MODEL, first)
+            return await counted(*asked)
+
+        store._dead_letters._counted_behind = after_a_replay  # type: ignore[method-assign]
+        *_, rest = (await load_one(store)).holes
+        assert (rest.key, rest.keys, rest.offset) == (None, 1, 5)
 
 
 class Commands(CommandListener):

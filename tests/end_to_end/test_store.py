@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -97,6 +98,29 @@ def test_shipping_releases_credit_and_takes_the_stock(store: Store, sku: str) ->
     assert store.stock(sku) == 95
     late = store.mutate("cancelOrder", {"orderId": order_id})
     assert late["__typename"] == "OrderNotCancellable"
+
+
+def test_a_later_page_of_a_search_claims_nothing_of_what_came_after_the_first(
+    store: Store,
+) -> None:
+    def page(after: str | None, *tokens: str) -> tuple[Any, int | None]:
+        answer = store.ask(
+            """query ($after: String) { search(text: "paged", first: 1, after: $after) {
+              totalCount pageInfo { endCursor } } }""",
+            {"after": after},
+            after=tokens,
+        )
+        [entry] = [each for each in answer.freshness["fields"] if each["path"] == ["search"]]
+        return answer.data["search"], entry["maxStalenessMs"]
+
+    tokens = [store.add_product(f"PAGED-{n}", wait=False) for n in range(3)]
+    first, _ = page(None, *tokens)
+    cursor = first["pageInfo"]["endCursor"]
+    added = store.add_product("PAGED-3")
+    found, bound_ms = page(cursor, added)
+    assert (found["totalCount"], bound_ms is None) == (4, False)
+    found, bound_ms = page(cursor)
+    assert (found["totalCount"], bound_ms is None) in ((4, False), (3, True))
 
 
 def test_concurrent_orders_never_overspend_or_oversell(store: Store) -> None:

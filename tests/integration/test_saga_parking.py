@@ -196,6 +196,18 @@ async def test_a_command_does_not_take_what_is_parked_for_taken_in(
     assert await consumed.wait_for({"orders": Tick(1, 2, "first")}, timeout_ms=1_000)
 
 
+async def test_a_command_does_not_take_what_a_timeline_only_announces_for_taken_in(
+    bench: ServiceBench, consuming: Consuming
+) -> None:
+    consumer = await consuming.begin(AT)
+    consumed = ConsumedSources([consumer], database=bench.database, log=cast("EventLog", None))
+    begins = replace(watermark(0, 0), offsets={}, since={AT.topic: [0]})
+    consumed.on_watermarks([begins])
+    assert not await consumed.wait_for({"orders": Tick(1, 0, "first")}, timeout_ms=60)
+    consumed.on_watermarks([watermark(1, 0)])
+    assert await consumed.wait_for({"orders": Tick(1, 0, "first")}, timeout_ms=1_000)
+
+
 def watermark(n: int, offset: int) -> Watermark:
     return Watermark(
         source="orders",

@@ -144,6 +144,7 @@ class RecordedFreshness:
     board: FreshnessBoard
     to_source: set[str] = field(default_factory=set)
     event_was_refused: bool = False
+    requires_any: bool = False
     too_stale: tuple[str, ...] = ()
     read: list[str] = field(default_factory=list)
     records: list[Served] = field(default_factory=list)

@@ -117,6 +117,21 @@ async def test_rows_come_first_then_a_refresh_then_progress(
     assert await _position(documents) == 7
 
 
+async def test_what_is_merged_while_a_refresh_lasts_keeps_the_timelines_of_all(
+    index: _RecordingIndex, documents: SqliteDocumentStore, target: SearchTarget
+) -> None:
+    second = TopicPartition("things", 1)
+    claim = await documents.progress.claim(_THINGS, [_FIRST, second])
+    await _commit_and_hold(index, target, ProgressUpdate(claim=claim, positions={_FIRST: 1}))
+    for at in (_FIRST, second):
+        named = ProgressUpdate(claim=claim, positions={at: 2}, timelines={at: "first"})
+        await target.commit([entry("a", "Tea")], named)
+    index.gate.set()
+    await target.settled()
+    [found] = await documents.progress.load()
+    assert found.timelines == {_FIRST: "first", second: "first"}
+
+
 async def test_what_was_only_read_is_refreshed_before_progress_covers_it(
     index: _RecordingIndex, target: SearchTarget, progress: ProgressUpdate
 ) -> None:
