@@ -143,7 +143,7 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
     async def is_proven(self, positions: Mapping[TopicPartition, int]) -> bool:
         if self._share is not None and not self._share.partitions:
             self._hear_without_a_share()
-            return True  # what nobody owns nobody owns twice
+            return not self.is_lost()  # what nobody owns nobody owns twice
         if time.monotonic() - self._proven_s >= self._session_s / 3:
             await self._prove(positions)
         return self._is_within_session()
