@@ -76,7 +76,7 @@ BOUND_SERVED = _histogram(
 )
 UNBOUNDED_READS = _counter(
     "slackwater_unbounded_reads",
-    "Answers that read a read model and source of which nothing was proven.",
+    "Answers that read a read model and source of which nothing, or only a part, was proven.",
     "read_model",
     "source",
 )

@@ -44,7 +44,7 @@ class _IsAmong(FunctionElement[bool]):
     inherit_cache = True
 
     def self_group(self, against: OperatorType | None = None) -> _IsAmong:
-        """It is a condition already; as a value, compared with 1, it would use no index."""
+        # It is a condition already; as a value, compared with 1, it would use no index on SQLite.
         return self
 
 

@@ -50,6 +50,7 @@ __all__ = [
     "RebalanceListener",
     "end_consumer",
     "in_our_words",
+    "knows_coordinator",
     "our_error",
     "require_unbroken",
 ]

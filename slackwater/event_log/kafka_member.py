@@ -149,7 +149,11 @@ class KafkaMember(RebalanceListener):  # type: ignore[misc]
         return self._is_within_session()
 
     def _hear_without_a_share(self) -> None:
-        """A member without partitions proves nothing; its heartbeats find a coordinator or none."""
+        """Hear of the group whatever the client knows: without partitions nothing is committed.
+
+        A coordinator that hangs is taken for heard until the client's own requests time out; as
+        nothing is owned, nothing stands still by that.
+        """
         assert self._consumer is not None
         if knows_coordinator(self._consumer):
             self._heard_s = time.monotonic()

@@ -25,6 +25,7 @@ from slackwater.outbox.turns import take_turns
 
 _IDLE_HEARTBEATS = 1.5
 _REST = 0.25
+_REST_MIN_S = 0.005
 _REST_MAX_S = 0.02
 
 
@@ -146,7 +147,7 @@ class Relay:
 def _rest_s(took_s: float) -> float:
     """Return for how long to rest after a step that took so long, however often the bell rings.
 
-    What is committed meanwhile goes in one batch. A fifth of the time at most is rest: little where
-    steps are short, and batches grow where the machine is busy.
+    What is committed meanwhile goes in one batch: batches grow where steps are slow because the
+    machine is busy, and where they are quick there are no more than some 150 ticks a second.
     """
-    return min(_REST * took_s, _REST_MAX_S)
+    return min(max(_REST * took_s, _REST_MIN_S), _REST_MAX_S)

@@ -351,7 +351,11 @@ async def test_a_member_without_partitions_is_replaced_only_when_nobody_is_its_c
         return sorted(len(each.partitions) if each is not None else -1 for each in owned)
 
     await until(followers, lambda: shares() == [0, 1])
-    [idle] = [each for each in subscriptions if not each._owner.share().partitions]
+    [idle] = [
+        each
+        for each in subscriptions
+        if (share := each._owner.share()) is not None and not share.partitions
+    ]
     client, owner = idle._consumer, cast("KafkaMember", idle._owner)
     if not is_heard:
         monkeypatch.setattr(kafka_member, "knows_coordinator", lambda _: False)

@@ -135,6 +135,7 @@ class Served:
     read_model: str | None
     sources: tuple[str, ...]
     served_from: ServedFrom
+    complete: bool = True
 
 
 @dataclass
@@ -165,10 +166,11 @@ class RecordedFreshness:
         read_model: str | None,
         sources: tuple[str, ...],
         served_from: ServedFrom,
+        complete: bool = True,
         **_: Any,
     ) -> None:
         path = info.path.as_list()
-        self.records.append(Served(path, read_model, sources, served_from))
+        self.records.append(Served(path, read_model, sources, served_from, complete))
 
     def absent(self, info: strawberry.Info[Any, Any]) -> None:
         self.absences.append(".".join(str(key) for key in info.path.as_list()))

@@ -48,6 +48,17 @@ async def test_the_bound_of_each_input_is_observed_once_an_answer(
     assert value(f"{BOUNDS}_sum", **pair) - before[1] == pytest.approx(0.25)
 
 
+async def test_a_search_that_is_not_complete_is_counted_as_one_without_a_bound(
+    bench: Bench,
+) -> None:
+    pair = {"read_model": "order_search", "source": "orders"}
+    before = value("slackwater_unbounded_reads_total", **pair), value(f"{BOUNDS}_count", **pair)
+    query = "{ search { edges { node { __typename } } } }"
+    await bench.send(query, bench.context(complete=False))
+    assert value("slackwater_unbounded_reads_total", **pair) - before[0] == 1
+    assert value(f"{BOUNDS}_count", **pair) == before[1]
+
+
 async def test_an_answer_of_which_nothing_is_proven_is_counted_apart() -> None:
     bench = Bench()
     bench.tide = type(bench.tide)()

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from contracts.timestamps import to_text
 from gateway.freshness.served import ServedFrom
 from gateway.identity import global_id
+from slackwater.read_models.search import SearchRequest, SearchResult
 from tests.unit.gateway.schema_stage import (
     NOON,
     Stage,
@@ -346,6 +348,29 @@ async def test_search_joins_its_hits_with_their_documents(stage: Stage) -> None:
         {"__typename": "Customer", "name": "Anvil Works"}
     ]
     assert (await stage.ask(query, kinds=[]))["search"]["totalCount"] == 3
+
+
+@pytest.mark.parametrize("is_required", [False, True])
+async def test_a_page_of_an_earlier_state_has_no_bound_and_is_read_anew_where_one_is_required(
+    stage: Stage, is_required: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = stage.search.search
+
+    async def keep_pages(request: SearchRequest) -> SearchResult:
+        is_kept = request.after is not None and not request.anew
+        return replace(await find(request), is_kept=is_kept)
+
+    monkeypatch.setattr(stage.search, "search", keep_pages)
+    for number in range(3):
+        await stage.index("PRODUCT", f"P{number}", "anvil")
+    query = """query ($after: String) { search(text: "anvil", first: 1, after: $after) {
+      totalCount pageInfo { endCursor } } }"""
+    stage.freshness.requires_any = is_required
+    first = (await stage.ask(query))["search"]
+    assert stage.freshness.records == []
+    await stage.ask(query, after=first["pageInfo"]["endCursor"])
+    told = [(each.path, each.read_model, each.complete) for each in stage.freshness.records]
+    assert told == ([] if is_required else [(["search"], "order_search", False)])
 
 
 async def test_a_hit_whose_document_is_not_there_yet_is_counted_but_not_shown(
