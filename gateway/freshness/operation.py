@@ -94,7 +94,7 @@ class OperationFreshness:
     @property
     def requires_any(self) -> bool:
         """Whether anything of the operation has a demand to meet, or writes to reflect."""
-        return self.required.is_strict
+        return self.required.requires_any
 
     def now_s(self) -> float:
         return self._clock.monotonic()

@@ -27,6 +27,11 @@ class ReadAfter:
         self._ticks = token.ticks
         self._board = board
 
+    @property
+    def requires_any(self) -> bool:
+        """Whether the token holds any write at all."""
+        return bool(self._ticks)
+
     async def wait(
         self,
         reads: Collection[Pair],

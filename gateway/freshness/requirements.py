@@ -59,7 +59,6 @@ class Requirements:
         self._demands = demands
         self._keys = keys
         self._read_after = ReadAfter(token, board)
-        self._has_token = bool(token.ticks)
         self._board = board
         self._clock = clock
         self._demanding = plan.demanding if plan is not None else ()
@@ -67,9 +66,9 @@ class Requirements:
         self._waited: set[Demand] = set()
 
     @property
-    def is_strict(self) -> bool:
+    def requires_any(self) -> bool:
         """Whether there is a demand or a token at all."""
-        return self._has_token or bool(self._demanding)
+        return self._read_after.requires_any or bool(self._demanding)
 
     @property
     def withholds_any(self) -> bool:

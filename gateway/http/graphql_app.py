@@ -46,6 +46,7 @@ from gateway.http.socket import OperationSocket
 from gateway.request import Request
 from slackwater.events.event import Cause
 from slackwater.freshness.token import TokenSigner
+from slackwater.http.problems import CLIENT_CLOSED_REQUEST
 from slackwater.logs import bound
 
 _OPERATIONS_BY_METHOD = {
@@ -103,7 +104,7 @@ class GraphQLApp(GraphQL[Request | None, None]):
             _check_method(http.method)
             return await self.run(http, context=self.request_of(http, http.headers, cause))
         except ClientDisconnect:
-            return Response(status_code=499)
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         except Exception as error:
             return answer.refused(shown(error), http.headers.get("accept", ""))
 

@@ -12,15 +12,14 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
-from slackwater.cancellation import undisturbed
 from slackwater.errors import SlackwaterError, TransientError
 from slackwater.event_log.kafka_appender import KafkaAppender, require_small_enough
 from slackwater.event_log.kafka_driver import (
     Consumer,
     KafkaCluster,
     RangePartitionAssignor,
-    end_consumer,
     in_our_words,
+    start_consumer,
 )
 from slackwater.event_log.kafka_logs import take_over_client_logs
 from slackwater.event_log.kafka_member import KafkaEverything, KafkaMember, KafkaOwner
@@ -209,11 +208,6 @@ class KafkaEventLog:
             max_partition_fetch_bytes=_PARTITION_FETCH_BYTES_MAX,
         )
         with in_our_words("connecting to Kafka"):
-            try:
-                async with asyncio.timeout(self._cluster.request_timeout_ms / 1000):
-                    await consumer.start()
-                    await asyncio.sleep(0)  # its tasks must have begun before they can be stopped
-            except BaseException:
-                await undisturbed(end_consumer(consumer))
-                raise
+            async with asyncio.timeout(self._cluster.request_timeout_ms / 1000):
+                await start_consumer(consumer)
         return consumer

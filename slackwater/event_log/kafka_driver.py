@@ -30,6 +30,7 @@ from aiokafka.coordinator.assignors.range import (  # type: ignore[import-untype
     RangePartitionAssignor,
 )
 
+from slackwater.cancellation import undisturbed
 from slackwater.errors import SlackwaterError, StructuralError, TransientError
 from slackwater.logs import logger
 
@@ -53,6 +54,7 @@ __all__ = [
     "knows_coordinator",
     "our_error",
     "require_unbroken",
+    "start_consumer",
 ]
 
 CommitFailedError = kafka_errors.CommitFailedError
@@ -131,8 +133,21 @@ def require_unbroken(consumer: Consumer) -> None:
 
 
 def knows_coordinator(consumer: Consumer) -> bool:
-    """Tell whether a consumer has a broker that it takes for its group's."""
+    """Tell whether a consumer has a broker that it takes for its group's.
+
+    The client has no public call that says so.
+    """
     return consumer._coordinator.coordinator_id is not None  # noqa: SLF001
+
+
+async def start_consumer(consumer: Consumer) -> None:
+    """Start a consumer; whatever keeps it from that, nothing of it is left."""
+    try:
+        await consumer.start()
+        await asyncio.sleep(0)  # its tasks must have begun before they can be stopped
+    except BaseException:
+        await undisturbed(end_consumer(consumer))
+        raise
 
 
 async def end_consumer(consumer: Consumer) -> None:

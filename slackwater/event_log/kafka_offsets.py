@@ -27,6 +27,7 @@ from slackwater.event_log.kafka_driver import (
     KafkaPartition,
     end_consumer,
     in_our_words,
+    start_consumer,
 )
 from slackwater.event_log.port import TopicPartition
 
@@ -87,12 +88,7 @@ class KafkaOffsets:
         async with self._starting:
             if self._consumer is None:
                 consumer = Consumer(**self._cluster.options(), enable_auto_commit=False)
-                try:
-                    await consumer.start()
-                    await asyncio.sleep(0)  # its tasks must have begun before they can be stopped
-                except BaseException:
-                    await undisturbed(end_consumer(consumer))
-                    raise
+                await start_consumer(consumer)
                 self._consumer = consumer
             return self._consumer
 

@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+CLIENT_CLOSED_REQUEST = 499
+"""The status of an answer that goes to nobody; nginx coined it, and logs know it."""
+
 
 def problem(
     status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **members: Any

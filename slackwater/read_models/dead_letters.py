@@ -87,8 +87,7 @@ def together(listed: Sequence[Hole], whole: Mapping[TopicPartition, tuple[int, i
 
     Args:
         listed: the holes that are told of one by one.
-        whole: of each partition, how many holes it has, those of `listed` included, and an offset
-            that none of the others precedes.
+        whole: of each partition, how many holes it has in all, and its first offset that is parked.
     """
     rest = []
     for at, (keys, offset) in whole.items():

@@ -11,7 +11,7 @@ is a range of the index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -93,11 +93,12 @@ class MongodbDeadLetters:
         self, session: Session, model: ModelVersion, at: TopicPartition, after: str, limit: int
     ) -> list[Hole]:
         """Return a page of the holes of a partition."""
-        wanted = _under(model, *at)
-        if after:
-            wanted["_id"] = {"$gt": _id(model, at, after), "$lt": wanted["_id"]["$lt"]}
         found = self._holes.find(
-            wanted, sort=[("_id", 1)], limit=limit, batch_size=limit, session=session
+            _under(model, *at, after=_id(model, at, after) if after else ""),
+            sort=[("_id", 1)],
+            limit=limit,
+            batch_size=limit,
+            session=session,
         )
         return [_hole(document) for document in await found.to_list()]
 
@@ -121,8 +122,9 @@ class MongodbDeadLetters:
         if len(listed) <= HOLES_LISTED_MAX:
             return tuple(listed)
         del listed[HOLES_LISTED_MAX:]
-        # Counted behind the last one: of what is listed some may have been closed by now.
-        return (*listed, *together((), await self._counted_behind(session, model, listed[-1])))
+        # Of what is listed some may have been closed by now: only what is behind it is counted.
+        behind = await self._counted_behind(session, model, listed[-1])
+        return (*listed, *together(listed, _with_listed(behind, listed)))
 
     async def letters(
         self, session: Session, model: ModelVersion, hole: Hole, after: int, limit: int
@@ -171,8 +173,8 @@ class MongodbDeadLetters:
     async def _counted_behind(
         self, session: Session, model: ModelVersion, last: Hole
     ) -> dict[TopicPartition, tuple[int, int]]:
-        wanted = _under(model)
-        wanted["_id"] = {"$gt": _id(model, last.at, last.key or ""), "$lt": wanted["_id"]["$lt"]}
+        assert last.key is not None, "it is told by itself"
+        wanted = _under(model, after=_id(model, last.at, last.key))
         group = {
             "_id": {"topic": "$topic", "partition": "$partition"},
             "keys": {"$sum": 1},
@@ -194,10 +196,21 @@ def _place(*names: str | int) -> str:
     return "".join(f"{name}/" for name in names)
 
 
-def _under(model: ModelVersion, *place: str | int) -> Stored:
-    """Match everything of a version, or of a partition of it."""
+def _under(model: ModelVersion, *place: str | int, after: str = "") -> Stored:
+    """Match everything of a version, or of a partition of it, from behind an id on."""
     first, behind = prefix_range(_place(*model, *place))
-    return {"_id": {"$gte": first, "$lt": behind}}
+    return {"_id": {"$gt": after, "$lt": behind} if after else {"$gte": first, "$lt": behind}}
+
+
+def _with_listed(
+    behind: Mapping[TopicPartition, tuple[int, int]], listed: Sequence[Hole]
+) -> dict[TopicPartition, tuple[int, int]]:
+    """Return how many holes partitions have in all, and their first offsets, from those behind."""
+    whole = {}
+    for at, (keys, offset) in behind.items():
+        offsets = [hole.offset for hole in listed if hole.at == at]
+        whole[at] = (keys + len(offsets), min([offset, *offsets]))
+    return whole
 
 
 def _stored_hole(model: ModelVersion, hole: Hole) -> Stored:

@@ -26,7 +26,7 @@ from slackwater.errors import TransientError, UnknownOutcomeError
 from slackwater.events.event import Cause
 from slackwater.freshness.probe import TickAnswer
 from slackwater.http.health import Problems, health_routes
-from slackwater.http.problems import json_response, problem
+from slackwater.http.problems import CLIENT_CLOSED_REQUEST, json_response, problem
 from slackwater.ids import new_id
 from slackwater.logs import bound, logger
 from slackwater.outbox.publishing import AnotherWayError
@@ -38,8 +38,6 @@ from slackwater.service.read_after import ConsumedSources
 from slackwater.watermarks.tick import Tick
 
 _BODY_BYTES_MAX = 1_048_576
-_CLIENT_CLOSED_REQUEST = 499
-"""It goes to nobody; nginx coined the status, and logs know it."""
 _KEY_LENGTH_MAX = 255
 _READ_AFTER_TIMEOUT_MS = 2_000
 _TICK_TRIES = 5
@@ -237,7 +235,7 @@ async def _unknown_outcome(_: Request, error: Exception) -> Response:
 
 
 async def _nobody_listens(_: Request, __: Exception) -> Response:
-    return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def _bad_input(_: Request, error: Exception) -> Response:

@@ -410,7 +410,7 @@ async def test_who_waits_for_a_silent_client_ends_no_other_one(log: KafkaEventLo
     for timeout_ms in (200, 400):
         offsets._cluster = replace(offsets._cluster, request_timeout_ms=timeout_ms)
         waiting.append(asyncio.create_task(log.end_offsets([topic])))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it begins, with the deadline of this round
     offsets._cluster = cluster()
     with pytest.raises(TransientError, match="reading end offsets"):
         await waiting[0]

@@ -111,9 +111,9 @@ class TestMongodbProgressStore(ProgressStoreContract):
             assert await store.close_hole(READ_MODEL, first)
             return await counted(*asked)
 
-        store._dead_letters._counted_behind = after_a_replay  # type: ignore[method-assign]
+        monkeypatch.setattr(store._dead_letters, "_counted_behind", after_a_replay)
         *_, rest = (await load_one(store)).holes
-        assert (rest.key, rest.keys, rest.offset) == (None, 1, 5)
+        assert (rest.key, rest.keys, rest.offset) == (None, 1, 3)
 
 
 class Commands(CommandListener):
