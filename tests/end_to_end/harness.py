@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,25 +21,47 @@ import httpx2
 
 from slackwater.manifest import Manifest
 from slackwater.parts.roster import all_parts
+from slackwater.sqlite.driver import StorageError, connect
+from slackwater.sqlite.turn import WriteTurn
 
 _PART_NAMES = frozenset(part.name for part in all_parts(Manifest()))  # a fork has another at first
 _PORTS_A_BLOCK = 40
+_BLOCKS_CLAIMED = 8
+_claims: deque[socket.socket] = deque()
 _READY_S = 120.0
 _STOP_S = 20.0
 _VERIFY_S = 300.0
+_PAUSES_MAX = 10
+_OTHERS_WRITE_S = 1.0
 
 
 def free_port_block() -> int:
     """Return a port such that it and those after it, which the parts take, are free."""
     for _ in range(100):
         base = random.randrange(20_000, 32_000, _PORTS_A_BLOCK)
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in range(base, base + _PORTS_A_BLOCK):
-                listening = stack.enter_context(socket.socket())
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listening.bind(("127.0.0.1", port))
+        with contextlib.suppress(OSError):
+            _try(base)
+            _claim(base)
             return base
     raise RuntimeError("no free block of ports; stop other servers on this machine")
+
+
+def _try(base: int) -> None:
+    with contextlib.ExitStack() as stack:
+        for port in range(base, base + _PORTS_A_BLOCK):
+            listening = stack.enter_context(socket.socket())
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(("127.0.0.1", port))
+
+
+def _claim(base: int) -> None:
+    """Keep the last port, which no part takes, until the parts have long taken theirs.
+
+    Somebody else's tests, running beside these, might choose the same block meanwhile.
+    """
+    while len(_claims) >= _BLOCKS_CLAIMED:
+        _claims.popleft().close()
+    _claims.append(socket.create_server(("127.0.0.1", base + _PORTS_A_BLOCK - 1)))
 
 
 @dataclass
@@ -325,6 +348,22 @@ class Running:
         pids: dict[str, int] = until(self.part_pids, lambda pids: name in pids)
         return pids[name]
 
+    @contextlib.contextmanager
+    def paused(self, part: str) -> Iterator[int]:
+        """Let a part stand still, but not within a transaction: that locks all others out."""
+        pid = self.part_pid(part)
+        try:
+            for _ in range(_PAUSES_MAX):
+                _stop(pid)
+                if all(map(_can_be_written, self.data_dir.rglob("*.sqlite"))):
+                    break
+                os.kill(pid, signal.SIGCONT)
+            else:
+                raise AssertionError(f"{part} was within a transaction {_PAUSES_MAX} times")
+            yield pid
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def verify(self, timeout_s: float = _VERIFY_S) -> subprocess.CompletedProcess[str]:
         return self.command("verify", timeout_s=timeout_s)
 
@@ -348,6 +387,25 @@ class Running:
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-8_000:]
+
+
+def _stop(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0], "T".__eq__)
+
+
+def _can_be_written(path: Path) -> bool:
+    """Tell whether anybody gets to write the file; who writes it at work is soon done."""
+    connection = connect(path)
+    turn = WriteTurn(path, patience_s=_OTHERS_WRITE_S)
+    try:
+        turn.begin(connection)
+    except StorageError:
+        return False
+    finally:
+        turn.close()
+        connection.close()
+    return True
 
 
 @contextlib.contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +13,6 @@ import pytest
 from tests.end_to_end.harness import Running, until
 
 DEADLINE_S = 60
-STOPS_MAX = 5
 EXPECTED = {
     ("customer_orders", "customers"),
     ("customer_orders", "orders"),
@@ -72,28 +69,14 @@ def test_every_read_model_and_source_has_its_bound(installation: Running) -> Non
     ("part", "limit"), [("projector products", "PROJECTOR"), ("relay inventory", "OUTBOX")]
 )
 def test_the_stage_that_stands_still_is_named(installation: Running, part: str, limit: str) -> None:
-    pid = installation.part_pid(part)
-    try:
-        _stop_and_write(installation, pid, f"BEHIND-{limit}")
+    with installation.paused(part):
+        installation.store.add_product(f"BEHIND-{limit}", wait=False)
         lag = until(
             lambda: lags_of(installation)["products", "inventory"],
             lambda each: each["limited_by"] == limit,
             DEADLINE_S,
         )
         assert lag["lag_events"] >= 1
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def _stop_and_write(installation: Running, pid: int, sku: str) -> None:
-    """Stop a process and add a product; one that is stopped within a transaction blocks that."""
-    for attempt in range(STOPS_MAX):
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            return installation.store.add_product(f"{sku}-{attempt}", wait=False)
-        except AssertionError:
-            os.kill(pid, signal.SIGCONT)
-    raise AssertionError(f"no product could be added in {STOPS_MAX} tries")
 
 
 def test_without_services_nothing_is_known_and_the_table_says_so(installation: Running) -> None:

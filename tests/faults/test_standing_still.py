@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.end_to_end.harness import Running, Store, running, until
+from tests.faults.stalls import witnessed
 
 pytestmark = pytest.mark.slow
+
+# A flush takes a few milliseconds; a bound is made of several, one after another.
+_STALL_S = 0.1
 
 _QUERY = "{ customers(first: 1) { edges { node { name orderCount } } } }"
 
@@ -24,15 +28,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(data_dir, "--processes") as installation:
         installation.store.create_customer()
         yield installation
-
-
-@contextlib.contextmanager
-def _paused(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def _facts(store: Store) -> dict[str, Any]:
@@ -55,15 +50,30 @@ def _bound_ms(store: Store) -> int:
     return bound_ms
 
 
-def test_an_idle_system_stays_live_with_a_bound_below_a_second(installation: Running) -> None:
-    store = installation.store
-    _wait_until_idle(store)
-    end_s = time.monotonic() + 5
-    while time.monotonic() < end_s:
-        facts = _facts(store)
-        assert facts["status"] == "LIVE"
-        assert facts["maxStalenessMs"] < 1_000
-        assert facts["lagEvents"] == 0
+def _stays_live(store: Store, folder: Path) -> bool:
+    """Look on for five seconds; False where the machine itself stood still meanwhile.
+
+    A page that is long in reaching storage holds up everybody who writes, and the bound tells it
+    truly; what an idle system's bound is has to be looked at anew.
+    """
+    with witnessed(folder) as witness:
+        _wait_until_idle(store)
+        end_s = time.monotonic() + 5
+        while time.monotonic() < end_s:
+            facts = _facts(store)
+            held = facts["status"] == "LIVE" and facts["maxStalenessMs"] < 1_000
+            if not held and witness.worst_s > _STALL_S:
+                return False
+            assert facts["status"] == "LIVE"
+            assert facts["maxStalenessMs"] < 1_000
+            assert facts["lagEvents"] == 0
+    return True
+
+
+def test_an_idle_system_stays_live_with_a_bound_below_a_second(
+    installation: Running, tmp_path: Path
+) -> None:
+    until(lambda: _stays_live(installation.store, tmp_path), bool)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +82,7 @@ def test_an_idle_system_stays_live_with_a_bound_below_a_second(installation: Run
 def test_a_paused_part_lets_the_bound_grow_with_the_clock(installation: Running, part: str) -> None:
     store = installation.store
     until(lambda: _bound_ms(store), lambda bound_ms: bound_ms < 1_000)
-    with _paused(installation.part_pid(part)):
+    with installation.paused(part):
         # With nothing to project, a projector that stands still leaves nothing out.
         store.create_customer("Not projected yet")
         stopped_s = time.monotonic()
@@ -105,7 +115,7 @@ def test_a_demand_that_cannot_be_met_fails_and_the_source_can_answer(
         "query ($id: ID!) @freshness(maxStalenessMs: 500, onStale: %s, timeoutMs: 100) "
         "{ customer(id: $id) { name } }"
     )
-    with _paused(installation.part_pid("relay customers")):
+    with installation.paused("relay customers"):
         until(lambda: _bound_ms(store), lambda bound_ms: bound_ms > 1_000)
         for on_stale in ("FAIL", "WAIT"):
             assert store.ask(query % on_stale, {"id": customer}).codes == ["STALE_READ"]
@@ -124,7 +134,7 @@ def test_a_demand_that_cannot_be_met_fails_and_the_source_can_answer(
 def test_a_token_waits_for_what_it_was_given_for_and_nothing_else(installation: Running) -> None:
     store = installation.store
     store.add_product("PLACED")
-    with _paused(installation.part_pid("relay customers")):
+    with installation.paused("relay customers"):
         customer = store.create_customer("Not published yet")
         placed = store.place_order(customer, "PLACED")["consistencyToken"]
         query = "query ($id: ID!) { customer(id: $id) { orderCount } }"
@@ -143,7 +153,7 @@ def test_a_token_waits_for_what_it_was_given_for_and_nothing_else(installation: 
 
 def test_reads_without_a_part_they_do_not_need_go_on(installation: Running) -> None:
     store = installation.store
-    with _paused(installation.part_pid("projector products")):
+    with installation.paused("projector products"):
         store.add_product("NOT-YET-PROJECTED", wait=False)
         until(
             lambda: store.ask("{ readModels { name maxStalenessMs } }").data["readModels"],
