@@ -140,6 +140,10 @@ class Source:
     async def raise_counter(self, counter_id: str) -> None:
         await self.database.transact(lambda connection: self.raise_in(connection, counter_id))
 
+    def ring(self) -> None:
+        """Wake whoever relays, as a service does behind a commit."""
+        self.doorbell.ring(outbox_bell(counting.SOURCE))
+
     def raise_in(self, connection: Connection, counter_id: str) -> None:
         """Raise a counter and tell of it, in a transaction that is open."""
         self.raise_by(self.unit_of_work(connection), counter_id)
@@ -456,7 +460,7 @@ class RelayContract(SourceContract):
         async with running(source.relay(heartbeat_ms=_LONG_MS)):
             await until(lambda: has_watermarks(source))
             await other.raise_counter("c1")
-            other.doorbell.ring(outbox_bell(counting.SOURCE))
+            other.ring()
             await until(lambda: has_events(source, 1))
 
     async def test_relays_of_one_source_take_turns_and_do_not_fight(
