@@ -241,8 +241,8 @@ async def _has_grown(source: Source, count: int) -> bool:
 async def _delay_s(source: Source, *, published: int) -> float:
     """Commit one more event, and return how long it takes until the log has it."""
     await source.raise_counter("late")
-    source.ring()
     committed_s = time.monotonic()
+    source.ring()
     await until(lambda: _has_grown(source, published + 1))
     delay_s = time.monotonic() - committed_s
     await asyncio.sleep(_PAUSE_S)

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx2
 
+from deploy.engines import family
 from slackwater.manifest import Manifest
 from slackwater.parts.roster import all_parts
 from slackwater.sqlite.driver import StorageError, connect
@@ -27,12 +28,12 @@ from slackwater.sqlite.turn import WriteTurn
 _PART_NAMES = frozenset(part.name for part in all_parts(Manifest()))  # a fork has another at first
 _PORTS_A_BLOCK = 40
 _BLOCKS_CLAIMED = 8
-_claims: deque[socket.socket] = deque()
 _READY_S = 120.0
 _STOP_S = 20.0
 _VERIFY_S = 300.0
 _PAUSES_MAX = 10
 _OTHERS_WRITE_S = 1.0
+_claims: deque[socket.socket] = deque()
 
 
 def free_port_block() -> int:
@@ -40,13 +41,14 @@ def free_port_block() -> int:
     for _ in range(100):
         base = random.randrange(20_000, 32_000, _PORTS_A_BLOCK)
         with contextlib.suppress(OSError):
-            _try(base)
+            _bind_all(base)
             _claim(base)
             return base
     raise RuntimeError("no free block of ports; stop other servers on this machine")
 
 
-def _try(base: int) -> None:
+def _bind_all(base: int) -> None:
+    """Raise OSError unless every port of the block can be had."""
     with contextlib.ExitStack() as stack:
         for port in range(base, base + _PORTS_A_BLOCK):
             listening = stack.enter_context(socket.socket())
@@ -349,20 +351,20 @@ class Running:
         return pids[name]
 
     @contextlib.contextmanager
-    def paused(self, part: str) -> Iterator[int]:
+    def paused(self, part: str) -> Iterator[None]:
         """Let a part stand still, but not within a transaction: that locks all others out."""
         pid = self.part_pid(part)
         try:
             for _ in range(_PAUSES_MAX):
-                _stop(pid)
+                family.pause(pid)
                 if all(map(_can_be_written, self.data_dir.rglob("*.sqlite"))):
                     break
-                os.kill(pid, signal.SIGCONT)
+                family.resume(pid)
             else:
                 raise AssertionError(f"{part} was within a transaction {_PAUSES_MAX} times")
-            yield pid
+            yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            family.resume(pid)
 
     def verify(self, timeout_s: float = _VERIFY_S) -> subprocess.CompletedProcess[str]:
         return self.command("verify", timeout_s=timeout_s)
@@ -387,11 +389,6 @@ class Running:
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-8_000:]
-
-
-def _stop(pid: int) -> None:
-    os.kill(pid, signal.SIGSTOP)
-    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0], "T".__eq__)
 
 
 def _can_be_written(path: Path) -> bool:

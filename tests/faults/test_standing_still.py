@@ -61,8 +61,7 @@ def _stays_live(store: Store, folder: Path) -> bool:
         end_s = time.monotonic() + 5
         while time.monotonic() < end_s:
             facts = _facts(store)
-            held = facts["status"] == "LIVE" and facts["maxStalenessMs"] < 1_000
-            if not held and witness.worst_s > _STALL_S:
+            if facts["maxStalenessMs"] >= 1_000 and witness.worst_s > _STALL_S:
                 return False
             assert facts["status"] == "LIVE"
             assert facts["maxStalenessMs"] < 1_000
