@@ -27,34 +27,35 @@ LOOK_S = 2.0
 
 async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
     """Rebuild one read model under the traffic of so many clients; return what was seen."""
-    await volume.ready()
-    began_s = time.monotonic()
-    async with volume.traffic(clients):
-        before = await volume.sample("rebuilding")
-        bounds_ms, lags = [], []
-        building = asyncio.create_task(asyncio.to_thread(volume.command, "rebuild", name, "--json"))
-        while not building.done():
-            await asyncio.wait([building], timeout=LOOK_S)
-            sample = await volume.sample("rebuilding")
-            bounds_ms.append(sample["bound_ms"][name])
-            lags.append(sample["lag_events"][name])
-        reports = [json.loads(line) for line in building.result().splitlines()]
-        took_s = time.monotonic() - began_s
-    known_ms = [each for each in bounds_ms if each is not None]
+    async with volume.ready():
+        began_s = time.monotonic()
+        async with volume.traffic(clients):
+            before = await volume.sample("rebuilding")
+            looks = []
+            building = asyncio.create_task(
+                asyncio.to_thread(volume.command, "rebuild", name, "--json")
+            )
+            while not building.done():
+                await asyncio.wait([building], timeout=LOOK_S)
+                looks.append(await volume.sample("rebuilding"))
+            reports = [json.loads(line) for line in building.result().splitlines()]
+            took_s = time.monotonic() - began_s
+        await volume.settle()
+    lags = [look["lag_events"][name] for look in looks]
+    known_ms = [ms for look in looks if (ms := look["bound_ms"][name]) is not None]
     folded = reports[-1]["events_done"] - reports[0]["events_done"]
-    await volume.settle()
     return {
         "read_model": name,
         "clients": clients,
         "version": reports[-1]["version"],
         "switched": reports[-1]["active"],
         "events_folded": folded,
-        "events_meanwhile": sample["events"] - before["events"],
+        "events_meanwhile": looks[-1]["events"] - before["events"],
         "took_s": round(took_s, 1),
         "events_a_second": round(folded / took_s),
         "bound_ms_median_max": [statistics.median(known_ms), max(known_ms)] if known_ms else None,
-        "bound_unknown": len(bounds_ms) - len(known_ms),
-        "looks": len(bounds_ms),
+        "bound_unknown": len(looks) - len(known_ms),
+        "looks": len(looks),
         "lag_events_max": max((each for each in lags if each is not None), default=None),
     }
 

@@ -65,23 +65,27 @@ class Volume:
             **{f"SLACKWATER_{name.upper()}": each for name, each in settings.items()},
         }
         self._running = Running(data_dir, "--processes", settings=environment)
-        installation = Installation(load_settings({**settings, "data_dir": data_dir}))
-        self._log = installation.event_log
-        topics = installation.manifest.topics()
+        self._installation = Installation(load_settings({**settings, "data_dir": data_dir}))
+        topics = self._installation.manifest.topics()
         self._topics = [topic.name for topic in topics if topic != WATERMARKS]
 
     async def run(self, events_wanted: int, customers: int) -> None:
         """Place orders until the log holds so many events, and let the read models catch up."""
-        await self.ready(customers)
-        async with self.traffic(CLIENTS):
-            while (await self.sample("placing"))["events"] < events_wanted:  # noqa: ASYNC110
-                await asyncio.sleep(SAMPLE_S)
-        await self.settle()
+        async with self.ready(customers):
+            async with self.traffic(CLIENTS):
+                while (await self.sample("placing"))["events"] < events_wanted:  # noqa: ASYNC110
+                    await asyncio.sleep(SAMPLE_S)
+            await self.settle()
 
-    async def ready(self, customers: int = CUSTOMERS) -> None:
-        """Wait until the installation answers, and create what the first run needs."""
+    @asynccontextmanager
+    async def ready(self, customers: int = CUSTOMERS) -> AsyncIterator[None]:
+        """Wait until the installation answers and has what the first run needs, and look at it."""
         await asyncio.to_thread(self._running.wait_ready, READY_S)
         self._customers = await asyncio.to_thread(self._filled, customers)
+        try:
+            yield
+        finally:
+            await self._installation.close()
 
     @asynccontextmanager
     async def traffic(self, clients: int) -> AsyncIterator[None]:
@@ -144,7 +148,7 @@ class Volume:
 
     async def sample(self, stage: str) -> Sample:
         """Look at everything once, and note it in the folder."""
-        offsets = await self._log.end_offsets(self._topics)
+        offsets = await self._installation.event_log.end_offsets(self._topics)
         connection = Connection(self._running.port)
         answer = await connection.ask(STATUS, {})
         connection.close()

@@ -49,9 +49,12 @@ _HEADERS = {
 
 
 def wants_page(http: HttpRequest) -> bool:
-    """Tell whether a browser navigates to the address, rather than a client asking a query."""
-    navigates = http.method in ("GET", "HEAD") and "query" not in http.query_params
-    return navigates and accepts_html(http.headers.get("accept"))
+    """Tell whether a browser navigates to the address, rather than a client asking a query.
+
+    A link that holds an operation, as people send each other, opens the page with it: the page
+    takes `query` and `variables` from its own address, and leaves it to the reader to run them.
+    """
+    return http.method in ("GET", "HEAD") and accepts_html(http.headers.get("accept"))
 
 
 def page() -> Response:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
 import uvicorn
@@ -20,6 +20,12 @@ CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 RESPONSE = ".graphiql-response"
 RUN = "button.graphiql-execute-button"
+LINK = "/graphql?" + urlencode(
+    {
+        "query": "query Linked($text: String!) { echo(text: $text) }",
+        "variables": '{"text": "at slack water"}',
+    }
+)
 # Asked again and again from outside: the page's own policy forbids what waiting inside it needs.
 OPERATION_NAME = "() => localStorage['graphiql:operationName']"
 
@@ -123,3 +129,25 @@ async def test_headers_can_be_sent() -> None:
             await page.click(RUN)
         assert (await (await answered.value).json())["errors"]
         visit.complaints.clear()  # the browser's own line about a status of 400
+
+
+async def test_a_link_opens_its_operation_and_does_not_run_it(tmp_path: Path) -> None:
+    async with visited(LINK) as visit:
+        page = visit.page
+        await expect(page.get_by_role("tab")).to_contain_text(["Linked", "Tour", "Demand", "Live"])
+        await expect(page.locator(RESPONSE)).not_to_contain_text("data")
+        await page.click(RUN)
+        await expect(page.locator(RESPONSE)).to_contain_text('"echo": "at slack water"')
+        await page.screenshot(path=tmp_path / "link.png")
+
+
+async def test_a_link_leaves_the_tabs_of_the_last_visit_and_opens_its_own_beside_them() -> None:
+    async with visited("/graphql") as visit:
+        page = visit.page
+        await expect(page.get_by_role("tab")).to_contain_text(["Tour", "Demand", "Live"])
+        await page.goto(urljoin(page.url, LINK))
+        await expect(page.get_by_role("tab")).to_contain_text(["Tour", "Demand", "Live", "Linked"])
+        await page.click(RUN)
+        await expect(page.locator(RESPONSE)).to_contain_text('"echo": "at slack water"')
+        await page.reload()
+        await expect(page.get_by_role("tab")).to_contain_text(["Tour", "Demand", "Live", "Linked"])

@@ -43,15 +43,24 @@
     return Symbol.asyncIterator in result ? shown(result) : show(result);
   };
 
-  const tabs = Array.from(document.querySelectorAll("template.tab"), (template) => ({
+  const offered = Array.from(document.querySelectorAll("template.tab"), (template) => ({
     query: template.content.textContent,
   }));
+
+  // A link's own operation comes before those. Without variables of its own it has none, rather than
+  // those of the last visit.
+  const address = new URLSearchParams(location.search);
+  const linked = address.has("query")
+    ? { query: address.get("query"), variables: address.get("variables") ?? "" }
+    : null;
+  const tabs = linked ? [linked, ...offered] : offered;
 
   ReactDOM.createRoot(document.getElementById("graphiql")).render(
     React.createElement(GraphiQL, {
       fetcher,
+      ...linked,
       defaultTabs: tabs,
-      defaultQuery: tabs[0].query,
+      defaultQuery: offered[0].query,
       isHeadersEditorEnabled: true,
     }, React.createElement(GraphiQL.Logo, null, "")),
   );

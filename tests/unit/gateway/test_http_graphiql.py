@@ -31,8 +31,15 @@ async def test_the_root_leads_to_the_page() -> None:
     assert response.headers["location"] == "graphql"
 
 
-async def test_a_browser_that_asks_a_query_gets_its_answer() -> None:
+async def test_a_browser_that_follows_a_link_to_an_operation_gets_the_page_too() -> None:
     response = await get("/graphql?query={__typename}", **BROWSER)
+    assert response.headers["content-type"].startswith("text/html")
+    assert response.headers["vary"] == "Accept"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*"])
+async def test_a_client_that_asks_a_query_gets_its_answer(accept: str) -> None:
+    response = await get("/graphql?query={__typename}", accept=accept)
     assert response.json()["data"] == {"__typename": "Query"}
 
 
