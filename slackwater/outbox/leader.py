@@ -143,14 +143,12 @@ class Leader:
         return sum([len(batch) async for batch in self.publish_waiting()])
 
     async def raise_tick(self) -> Tick:
-        """Count our tick up by one.
+        """Count our tick up by one, and remember with it how far the log is.
 
         Raises:
             FencedError: another relay has taken the lead.
         """
-        return await self._session.transact(
-            lambda connection: raise_tick(connection, self._tables.tick, self._epoch)
-        )
+        return await self._session.transact(self._raise_tick)
 
     async def publish_waiting(self) -> AsyncIterator[Sequence[Unpublished]]:
         """Publish whatever the first snapshot shows, and little more; yield each marked batch.
@@ -252,6 +250,10 @@ class Leader:
     def tick(self, connection: Connection) -> Tick:
         """Return the tick as this snapshot shows it."""
         return current_tick(connection, self._tables.tick)
+
+    def _raise_tick(self, connection: Connection) -> Tick:
+        acknowledged = self.log_side.acknowledged
+        return raise_tick(connection, self._tables.tick, self._epoch, acknowledged)
 
     def _mark(self, connection: Connection, positions: Sequence[int]) -> None:
         hold_epoch(connection, self._tables.tick, self._epoch)

@@ -5,8 +5,8 @@ nothing had happened: ticks are raised again that were raised before, and versio
 other events. Whoever has folded the lost history would drop those as old ones. So a relay that
 takes the lead compares, before its first tick:
 
-    take an epoch ──► newest watermark in the log, records behind it ──► our history? ──► lead
-                                                                             │ no
+    take an epoch ──► newest watermark in the log ──► records that we were ──► our history? ──► lead
+                                                      never told of                │ no
                           append where it begins ◄── read the log's ends ◄── new timeline, and all
                                    │                                         events unpublished
                                    ▼                                         (one transaction)
@@ -160,7 +160,11 @@ class Lineage:
         for promised in (newest.claimed, acknowledged):
             if any(ends.get(at, 0) < offset for at, offset in promised.items()):
                 return "the log ends before what it had acknowledged"
-        async for records in read_between(self._event_log, newest.claimed, ends):
+        # Not from what is claimed: a claim also covers events that were committed after its tick,
+        # and the source may be put back to between the two.
+        async for records in read_between(
+            self._event_log, {**newest.beginning, **acknowledged}, ends
+        ):
             if not await self._knows(records, newest.timeline):
                 return "the log has an event that it does not know itself"
         return None
@@ -173,8 +177,8 @@ class Lineage:
     def _has_all(self, connection: Connection, records: Sequence[Record]) -> bool:
         """Look for those that lie behind what the source says that the log had acknowledged.
 
-        Before that lies nothing that the source has lost: who appended it had read a row, and the
-        rows that were read before those marks are as old as they. It may have been removed.
+        Before that lies nothing that the source has lost: who appended it had read a row, and rows
+        that were read before a mark or tick are older than it. They may have been removed since.
         """
         acknowledged = read_acknowledged(connection, self._tables.tick)
         ids = {

@@ -30,6 +30,7 @@ class LogSide:
         self._event_log = log
         self._clock = clock
         self.acknowledged = dict(lead.acknowledged)
+        """Next offsets before which the log has everything; another mapping when they grow."""
         self.has_claimed = asyncio.Event()
 
     async def publish(self, records: Sequence[NewRecord]) -> None:
@@ -58,6 +59,7 @@ class LogSide:
         # A broker that was replaced may answer with an old end; what was acknowledged lies before
         # the true one, also of what our predecessors have appended.
         ends = {at: max(end, self.acknowledged.get(at, 0)) for at, end in ends.items()}
+        self.acknowledged = {**self.acknowledged, **ends}
         watermark = Watermark(
             source=self._source,
             timeline=self._timeline,

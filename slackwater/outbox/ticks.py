@@ -57,7 +57,11 @@ def begin_timeline(connection: Connection, table: Table, held: Tick, *, beyond: 
 
 
 def read_acknowledged(connection: Connection, table: Table) -> dict[TopicPartition, int]:
-    """Return how far the log had acknowledged what is marked as published: next offsets."""
+    """Return next offsets that the log had acknowledged when a mark or tick was committed.
+
+    Whatever lies before them was committed before that, too, so no backup has the one without the
+    other.
+    """
     kept = connection.execute(select(table.c.acknowledged)).scalar_one_or_none()
     listed = _decoder.decode(kept) if kept is not None else []
     return {TopicPartition(topic, partition): offset for topic, partition, offset in listed}
@@ -67,17 +71,19 @@ def keep_acknowledged(
     connection: Connection, table: Table, offsets: Mapping[TopicPartition, int]
 ) -> None:
     """Remember it with the marks: a log that ends before was lost or restored."""
-    listed = [(*at, offset) for at, offset in offsets.items()]
-    connection.execute(_keep_acknowledged(table), {"listed": _encoder.encode(listed)})
+    connection.execute(_keep_acknowledged(table), {"listed": _listed(offsets)})
 
 
-def raise_tick(connection: Connection, table: Table, epoch: int) -> Tick:
-    """Count the tick up by one.
+def raise_tick(
+    connection: Connection, table: Table, epoch: int, acknowledged: Mapping[TopicPartition, int]
+) -> Tick:
+    """Count the tick up by one, and remember with it how far the log has acknowledged all.
 
     Raises:
         FencedError: another relay has taken a newer epoch.
     """
-    raised = connection.execute(_raise_tick(table), {"held": epoch}).one_or_none()
+    given = {"held": epoch, "listed": _listed(acknowledged)}
+    raised = connection.execute(_raise_tick(table), given).one_or_none()
     if raised is None:
         raise _fenced(epoch)
     return Tick(*raised)
@@ -120,7 +126,7 @@ def _raise_tick(table: Table) -> Update:
     return (
         update(table)
         .where(table.c.epoch == bindparam("held"))
-        .values(n=table.c.n + 1)
+        .values(n=table.c.n + 1, acknowledged=bindparam("listed"))
         .returning(table.c.epoch, table.c.n, table.c.timeline)
     )
 
@@ -133,6 +139,10 @@ def _keep_acknowledged(table: Table) -> Update:
 @cache
 def _lock(table: Table) -> Select[int]:
     return select(table.c.epoch).with_for_update(read=True)
+
+
+def _listed(offsets: Mapping[TopicPartition, int]) -> bytes:
+    return _encoder.encode([(*at, offset) for at, offset in offsets.items()])
 
 
 def _fenced(epoch: int) -> FencedError:

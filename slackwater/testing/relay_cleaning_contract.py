@@ -513,6 +513,18 @@ class RelayCleaningContract(SourceContract):
         await (await leading(other)).step()
         await self._has_all_in_order(source, history)
 
+    async def test_a_late_duplicate_of_what_was_removed_costs_nothing_once_a_tick_was_claimed(
+        self, source: Source, other: Source
+    ) -> None:
+        await clean(other, await advance(other, 2))
+        leader = await leading(other)
+        [first, *_] = [each for each in await source.records(_TOPIC) if each.key == "c1"]
+        await source.log.append([as_new(first)])
+        await leader.step()  # claims what the log has
+        await leader.raise_tick()  # and remembers it
+        await (await leading(source)).step()
+        assert len(await timelines(source)) == 1
+
     async def _has_all_in_order(
         self, source: Source, history: Collection[str], *, added: int = 0
     ) -> None:

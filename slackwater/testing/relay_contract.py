@@ -44,7 +44,7 @@ from slackwater.outbox.lineage import Lineage
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.ticks import current_tick
+from slackwater.outbox.ticks import current_tick, read_acknowledged
 from slackwater.outbox.unit_of_work import UnitOfWork
 from slackwater.outbox.unpublished import count_unpublished
 from slackwater.testing import counting
@@ -164,6 +164,11 @@ class Source:
     async def tick(self) -> Tick:
         return await self.database.read(
             lambda connection: current_tick(connection, self.tables.tick)
+        )
+
+    async def acknowledged(self) -> dict[TopicPartition, int]:
+        return await self.database.read(
+            lambda connection: read_acknowledged(connection, self.tables.tick)
         )
 
     async def unpublished(self) -> int:

@@ -103,7 +103,7 @@ class RelayLineageContract(AdapterContract):
         kept = await backup(source)
         tick = await source.tick()
         await source.database.transact(
-            lambda connection: raise_tick(connection, source.tables.tick, tick.epoch)
+            lambda connection: raise_tick(connection, source.tables.tick, tick.epoch, {})
         )
         await restore(source, kept)
         await (await leading(source)).step()
@@ -188,6 +188,47 @@ class RelayLineageContract(AdapterContract):
         await restore(source, kept)
         await (await leading(source)).step()
         assert len(await timelines(source)) == 2
+
+    async def test_an_event_that_only_the_newest_claim_covers_parts_them_too(
+        self, source: Source
+    ) -> None:
+        """What is committed after a tick may be published, and claimed, before the next one."""
+        await advance(source, 1)
+        leader = await leading(source)
+        tick = await leader.raise_tick()
+        kept = await backup(source)
+        await source.raise_counter("c0")
+        assert await leader.publish_all() == 1
+        await leader.log_side.claim(tick)
+        await restore(source, kept)
+        assert (await source.tick()).n == (await source.watermarks())[-1].n
+        await source.raise_counter("c0")
+        await (await leading(source)).step()
+        newest = (await source.watermarks())[-1]
+        assert newest.timeline != tick.timeline
+        assert await ids_in(source, newest) == await ids_of(source)
+        assert len(await ids_of(source)) == 2
+
+    async def test_what_a_claim_covers_is_remembered_with_the_next_tick(
+        self, source: Source
+    ) -> None:
+        """So that a look at what was never acknowledged to us has little to read."""
+        leader = await advance(source, 2)
+        await source.log.append([as_new(record) for record in await source.records(_TOPIC)])
+        await leader.step()
+        assert sum((await source.acknowledged()).values()) == 2
+        await leader.step()
+        assert sum((await source.acknowledged()).values()) == 4
+        with pytest.raises(FencedError):
+            await self._raised_by_a_replaced(source)
+        assert sum((await source.acknowledged()).values()) == 4
+
+    async def _raised_by_a_replaced(self, source: Source) -> None:
+        replaced = await leading(source)
+        await leading(source)
+        await source.log.append([as_new(record) for record in await source.records(_TOPIC)])
+        await replaced.log_side.claim(await source.tick())
+        await replaced.raise_tick()
 
     async def test_a_log_that_ends_before_what_was_claimed_parts_them(
         self, source: Source, tmp_path: Path

@@ -76,9 +76,9 @@ def nobody_is_fenced_and_no_end_is_read_anew(patch: pytest.MonkeyPatch) -> None:
         finally:
             log_side._event_log = log
 
-    def raised(connection: Any, table: Any, epoch: int) -> Tick:
+    def raised(connection: Any, table: Any, _: int, acknowledged: Any) -> Tick:
         held = current_tick(connection, table)
-        return raise_tick(connection, table, held.epoch)
+        return raise_tick(connection, table, held.epoch, acknowledged)
 
     patch.setattr(LogSide, "claim", claim_blindly)
     patch.setattr(leader_module, "raise_tick", raised)

@@ -174,7 +174,7 @@ def fences_and_fresh_ends() -> None:
 def _nothing(*_: object) -> None: ...
 
 
-def _raise_whoever_leads(connection: Connection, table: Table, _: int) -> Tick:
+def _raise_whoever_leads(connection: Connection, table: Table, *_: object) -> Tick:
     connection.execute(table.update().values(n=table.c.n + 1))
     return current_tick(connection, table)
 
