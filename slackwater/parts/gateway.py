@@ -8,10 +8,14 @@ from slackwater.freshness.token import TokenSigner
 from slackwater.gateway import GatewayDefinition, GatewayParts
 from slackwater.http.server import serve
 from slackwater.installation import Installation
+from slackwater.logs import logger
 from slackwater.parts.board import followed_board
 from slackwater.parts.projector import prepare_active
+from slackwater.read_models.target import LostRowsError
 from slackwater.settings import token_secret
 from slackwater.watermarks.record import WATERMARKS
+
+_log = logger("gateway")
 
 
 async def run_gateway(installation: Installation) -> None:
@@ -31,7 +35,10 @@ async def _prepare(installation: Installation, definition: GatewayDefinition) ->
     """Create what is read, so that the gateway may start before anything has been projected."""
     await installation.event_log.create_topics([WATERMARKS])
     for read_model in definition.read_models:
-        await prepare_active(installation, read_model.name)
+        try:
+            await prepare_active(installation, read_model.name)
+        except LostRowsError as error:  # all others can be read
+            _log.error("read model is lost", read_model=read_model.name, reason=str(error))
 
 
 def _parts(

@@ -13,7 +13,12 @@ from slackwater.read_models.progress import ModelVersion, ReadModelState
 from slackwater.read_models.projection import Projection
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.showing import Saved, nothing
-from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
+from slackwater.read_models.target import (
+    DocumentTarget,
+    LostRowsError,
+    SearchTarget,
+    Target,
+)
 from slackwater.read_models.versions import active_version
 from slackwater.watermarks.newest import newest_by_topic
 from slackwater.watermarks.record import WATERMARKS
@@ -28,7 +33,7 @@ async def run_projector(installation: Installation, name: str) -> None:
     After a rebuild the new version is gone on with.
     """
     while True:
-        model = await prepare_active(installation, name)
+        model = await active_version(installation.documents.progress, name)
         projecting = asyncio.create_task(_project(installation, model), name=f"project {name}")
         switching = asyncio.create_task(_switched(installation, model))
         try:
@@ -44,7 +49,11 @@ async def run_projector(installation: Installation, name: str) -> None:
 
 
 async def prepare_active(installation: Installation, name: str) -> ModelVersion:
-    """Create what the version that readers use is kept in; return that version."""
+    """Create what the version that readers use is kept in; return that version.
+
+    Raises:
+        LostRowsError: it was there, and is not any more.
+    """
     model = await active_version(installation.documents.progress, name)
     await target_of(installation, model).prepare()
     return model
@@ -95,6 +104,13 @@ async def _project(installation: Installation, model: ModelVersion) -> None:
     projection = installation.manifest.projection(model.read_model)
     await create_topics(installation, projection)
     target = target_of(installation, model)
+    try:
+        await target.prepare()
+    except LostRowsError as error:
+        _log.error("read model is lost", read_model=model.read_model, reason=str(error))
+        state, reason = ReadModelState.HALTED, str(error)
+        await installation.documents.progress.set_state(model, state, reason)
+        await asyncio.Event().wait()  # until readers use another version
     projector = projector_of(installation, target)
     try:
         await runner_of(installation, model, projector).run()

@@ -36,6 +36,7 @@ from slackwater.read_models.progress import (
 )
 from slackwater.read_models.projection import Projection
 from slackwater.read_models.projector import Projector
+from slackwater.read_models.target import LostRowsError
 from slackwater.read_models.versions import active_version, versions_of
 from slackwater.watermarks.newest import newest_by_topic
 
@@ -179,20 +180,34 @@ async def drop_left_versions(installation: Installation, name: str) -> list[int]
 async def _next_version(installation: Installation, name: str) -> ModelVersion:
     """Return the version that is being built, or begin one.
 
-    One that has holes, or that is outdated, is begun anew.
+    One that has holes, that is outdated, or whose rows are lost, is begun anew.
     """
     progress = installation.documents.progress
     await active_version(progress, name)
     newest = (await versions_of(progress, name))[-1]
     if not newest.active:
-        can_go_on = not (newest.holes or newest.is_outdated)
-        if can_go_on and await _is_of_the_newest_timelines(installation, newest):
+        if await _can_go_on(installation, newest):
             return newest.model
         await target_of(installation, newest.model).drop()
         await progress.forget(newest.model)
     model = ModelVersion(name, newest.model.version + 1)
     await progress.register(model)
     return model
+
+
+async def _can_go_on(installation: Installation, built: ReadModelProgress) -> bool:
+    if built.holes or built.is_outdated or not await _is_whole(installation, built.model):
+        return False
+    return await _is_of_the_newest_timelines(installation, built)
+
+
+async def _is_whole(installation: Installation, model: ModelVersion) -> bool:
+    """Tell whether what a version is kept in is there; create it where nothing was applied yet."""
+    try:
+        await target_of(installation, model).prepare()
+    except LostRowsError:
+        return False
+    return True
 
 
 async def _is_of_the_newest_timelines(installation: Installation, built: ReadModelProgress) -> bool:

@@ -40,6 +40,16 @@ class Indexes:
             await self._take_over(index, alias)
         self._definitions[index.name] = index
 
+    async def require(self, name: str, alias: str) -> None:
+        """Make sure that there is an index behind the alias.
+
+        Raises:
+            UnknownIndexError: there is none.
+        """
+        with told_by_kind(name):
+            if await self._meta(alias) is None:
+                raise UnknownIndexError(name)
+
     async def definition(self, name: str, alias: str) -> Index:
         """Return the definition that was prepared here, else the one that the index carries."""
         if name not in self._definitions:

@@ -88,6 +88,9 @@ class ElasticsearchSearchIndex:
         await require_version(self._client)
         await self._indexes.prepare(index, alias)
 
+    async def require(self, index: str) -> None:
+        await self._indexes.require(index, self._alias(index))
+
     async def get(self, index: str, ids: Sequence[str]) -> dict[str, Row]:
         if not ids:
             return {}

@@ -32,7 +32,8 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     """How events of one aggregate type find their rows.
 
     `row` names the row that carries the aggregate's version; `touches` names the other rows that
-    the rules for these events may read or change.
+    the rules for these events may read, and change where rows are documents. In a search index a
+    row changes by events of its own aggregate only.
     """
 
     row: Callable[[Event], Ref]

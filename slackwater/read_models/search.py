@@ -18,11 +18,14 @@ from slackwater.read_models.documents import Row, RowWrite
 
 
 class UnknownIndexError(StructuralError):
-    """A search index does not exist; prepare it first."""
+    """A search index does not exist; prepare it first, or rebuild its read model if it was lost."""
 
     def __init__(self, index: str) -> None:
         self.index = index
-        super().__init__(f"search index {index} does not exist; prepare it first")
+        super().__init__(
+            f"search index {index} does not exist; prepare it first, or rebuild its read model if "
+            "it was there"
+        )
 
 
 class ChangedIndexError(StructuralError):
@@ -134,6 +137,14 @@ class SearchIndex(Protocol):
 
         Raises:
             ChangedIndexError: the index exists with other fields.
+        """
+        ...
+
+    async def require(self, index: str) -> None:
+        """Make sure that an index exists.
+
+        Raises:
+            UnknownIndexError: it does not, whatever this process knew of it.
         """
         ...
 

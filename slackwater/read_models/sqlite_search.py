@@ -72,6 +72,9 @@ class SqliteSearchIndex:
         """
         await self._file.write(lambda connection: _prepare(connection, index))
 
+    async def require(self, index: str) -> None:
+        await self._read(index, lambda *_: None)
+
     async def get(self, index: str, ids: Sequence[str]) -> dict[str, Row]:
         wanted = orjson.dumps(list(ids)).decode()
         return await self._read(index, lambda connection, _: _get(connection, index, wanted))

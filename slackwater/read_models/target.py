@@ -6,16 +6,39 @@ Each version has collections of its own, so the next one is built while readers 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from msgspec.structs import replace
 
-from slackwater.read_models.documents import Collection, DocumentStore, Row, RowWrite
+from slackwater.errors import StructuralError
+from slackwater.read_models.documents import (
+    Collection,
+    DocumentStore,
+    Row,
+    RowWrite,
+    UnknownCollectionError,
+)
 from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
 from slackwater.read_models.projection import Ref, Rows
-from slackwater.read_models.search import Index, SearchIndex
+from slackwater.read_models.search import Index, SearchIndex, UnknownIndexError
 from slackwater.read_models.showing import Saved, Showing, nothing
+
+
+class LostRowsError(StructuralError):
+    """What a version is kept in is not there, though it has applied events; only a rebuild helps.
+
+    To create it anew would pass nothing for everything.
+    """
+
+    def __init__(self, model: ModelVersion, missing: Exception) -> None:
+        self.model = model
+        super().__init__(
+            f"version {model.version} of read model {model.read_model} has applied events, but what"
+            f" held its rows was dropped or lost ({missing}); build the next version: "
+            f"slackwater rebuild {model.read_model}"
+        )
 
 
 class Target(Protocol):
@@ -25,7 +48,11 @@ class Target(Protocol):
     def model(self) -> ModelVersion: ...
 
     async def prepare(self) -> None:
-        """Create what is missing; keep what is there."""
+        """Create what is missing; keep what is there.
+
+        Raises:
+            LostRowsError: something was applied, so that nothing may be missing.
+        """
         ...
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]: ...
@@ -85,6 +112,10 @@ class DocumentTarget:
         self._documents = documents
 
     async def prepare(self) -> None:
+        if await _has_applied(self._documents.progress, self.model):
+            with _as_lost(self.model):
+                for each in self._collections:
+                    await self._documents.require(each.name)
         await self._documents.prepare(self._collections)
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
@@ -133,6 +164,9 @@ class SearchTarget:
         self._was_touched = False
 
     async def prepare(self) -> None:
+        if await _has_applied(self._progress, self.model):
+            with _as_lost(self.model):
+                await self._search.require(self._index.name)
         await self._search.prepare(self._index)
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
@@ -145,6 +179,7 @@ class SearchTarget:
             await self._progress.save(_without_positions(progress))
             progress = replace(progress, parked=(), discarded=())
         if rows:
+            _require_guarded(rows)
             self._was_touched = True
             await self._search.write(self._index.name, _stored(self.model, rows))
         if self._was_touched or not self._showing.is_idle:
@@ -166,6 +201,30 @@ class SearchTarget:
 
     async def drop(self) -> None:
         await self._search.drop(self._index.name)
+
+
+def _require_guarded(rows: Sequence[RowWrite]) -> None:
+    """Refuse what the index would drop without a word: it writes newer versions only."""
+    for row in rows:
+        if row.version <= row.expected_revision:
+            raise StructuralError(
+                f"a rule has changed row {row.id} of {row.collection} by an event of another "
+                "aggregate; in a search index a row changes by events of its own aggregate only, "
+                "whose versions guard it: mend the projection"
+            )
+
+
+async def _has_applied(progress: ProgressStore, model: ModelVersion) -> bool:
+    entries = await progress.load()
+    return any(any(each.positions.values()) for each in entries if each.model == model)
+
+
+@contextmanager
+def _as_lost(model: ModelVersion) -> Iterator[None]:
+    try:
+        yield
+    except (UnknownCollectionError, UnknownIndexError) as error:
+        raise LostRowsError(model, error) from error
 
 
 def _without_positions(progress: ProgressUpdate) -> ProgressUpdate:

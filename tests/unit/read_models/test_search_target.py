@@ -11,15 +11,16 @@ from msgspec.structs import replace
 
 from slackwater.clock import SystemClock
 from slackwater.consumer.timelines import Timelines
-from slackwater.errors import FencedError, TransientError
+from slackwater.errors import FencedError, StructuralError, TransientError
 from slackwater.event_log.port import TopicPartition
 from slackwater.manifest import Manifest
-from slackwater.read_models.documents import RowWrite
+from slackwater.read_models.documents import Collection, RowWrite, UnknownCollectionError
 from slackwater.read_models.progress import ModelVersion, ProgressUpdate, ReadModelState
 from slackwater.read_models.projector import Projector
+from slackwater.read_models.search import UnknownIndexError
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
-from slackwater.read_models.target import SearchTarget
+from slackwater.read_models.target import DocumentTarget, LostRowsError, SearchTarget
 from slackwater.testing.doorbell import LocalDoorbell
 from slackwater.testing.search_index_contract import INDEX, entry
 from slackwater.watermarks.record import Watermark
@@ -103,6 +104,51 @@ async def _nothing_known() -> dict[str, Watermark]:
 async def _position(documents: SqliteDocumentStore) -> int:
     [found] = await documents.progress.load()
     return found.positions[_FIRST]
+
+
+async def test_an_index_that_is_lost_is_never_made_anew_under_its_progress(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    await target.prepare()  # nothing was applied yet: that may be done again and again
+    await target.commit([entry("a", "Tea")], progress)
+    await target.settled()
+    await target.prepare()
+    await target.drop()
+    with pytest.raises(LostRowsError, match="slackwater rebuild things"):
+        await target.prepare()
+    with pytest.raises(UnknownIndexError):
+        await index.require(INDEX.name + "_v1")
+    next_version = ModelVersion("things", 2)
+    await documents.progress.register(next_version)
+    await SearchTarget(next_version, INDEX, index, documents.progress).prepare()
+
+
+async def test_a_collection_that_is_lost_is_never_made_anew_under_its_progress(
+    documents: SqliteDocumentStore, progress: ProgressUpdate
+) -> None:
+    target = DocumentTarget(_THINGS, [Collection(name="things")], documents)
+    await target.prepare()
+    await target.commit([], progress)
+    await target.prepare()
+    await target.drop()
+    with pytest.raises(LostRowsError, match="slackwater rebuild things"):
+        await target.prepare()
+    with pytest.raises(UnknownCollectionError):
+        await documents.require("things_v1")
+
+
+async def test_a_row_that_changes_without_a_newer_version_is_refused_and_not_dropped(
+    target: SearchTarget, progress: ProgressUpdate, index: _RecordingIndex
+) -> None:
+    await target.commit([entry("a", "Tea", version=3)], progress)
+    await target.settled()
+    touched = replace(entry("a", "Coffee", version=3), expected_revision=3)
+    with pytest.raises(StructuralError, match=f"row a of {INDEX.name} .*mend the projection"):
+        await target.commit([touched], progress)
+    assert index.steps == ["write", "refresh"]
 
 
 async def test_rows_come_first_then_a_refresh_then_progress(
