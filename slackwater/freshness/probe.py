@@ -22,7 +22,7 @@ _log = logger("probe")
 
 
 class TickAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source answers: its tick, and how many events wait for publishing."""
+    """What a source answers: its tick, and how many events wait for publishing, up to a limit."""
 
     source: str
     epoch: int

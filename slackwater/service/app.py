@@ -29,9 +29,9 @@ from slackwater.http.health import Problems, health_routes
 from slackwater.http.problems import CLIENT_CLOSED_REQUEST, json_response, problem
 from slackwater.ids import new_id
 from slackwater.logs import bound, logger
+from slackwater.outbox.probed import read_probed
 from slackwater.outbox.publishing import AnotherWayError
 from slackwater.outbox.ticks import current_tick
-from slackwater.outbox.unpublished import count_unpublished
 from slackwater.service.commands import Answer, CommandType, execute
 from slackwater.service.definition import InvalidQueryError, Query, ServiceDefinition
 from slackwater.service.read_after import ConsumedSources
@@ -173,14 +173,12 @@ class ServiceApp:
 
     async def _tick(self, _: Request) -> Response:
         """Answer, then wake the relay: only a later tick proves anything about this answer."""
-        answer = await self._database.read(self._answer_tick)
+        tables = self._service.tables
+        tick, waiting = await self._database.read_one(lambda each: read_probed(each, tables))
         self._wake_relay()
-        return json_response(answer)
-
-    def _answer_tick(self, connection: Connection) -> TickAnswer:
-        tick = self._read_tick(connection)
-        pending = count_unpublished(connection, self._service.tables.events)
-        return TickAnswer(source=self._service.name, **tick._asdict(), pending_events=pending)
+        return json_response(
+            TickAnswer(source=self._service.name, **tick._asdict(), pending_events=waiting)
+        )
 
     def _read_tick(self, connection: Connection) -> Tick:
         return current_tick(connection, self._service.tables.tick)

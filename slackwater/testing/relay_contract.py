@@ -39,8 +39,10 @@ from slackwater.events.cloudevents import from_headers
 from slackwater.events.event import Event
 from slackwater.local_doorbell import LocalDoorbell
 from slackwater.outbox import leader as leader_module
+from slackwater.outbox import probed
 from slackwater.outbox.leader import Leader
 from slackwater.outbox.lineage import Lineage
+from slackwater.outbox.probed import read_probed
 from slackwater.outbox.publishing import Publishing
 from slackwater.outbox.relay import Relay, outbox_bell
 from slackwater.outbox.tables import KernelTables
@@ -467,6 +469,24 @@ class RelayContract(SourceContract):
             await other.raise_counter("c1")
             other.ring()
             await until(lambda: has_events(source, 1))
+
+    async def test_a_probe_reads_the_tick_and_counts_what_waits_up_to_a_limit(
+        self, source: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(probed, "WAITING_MAX", 2)
+
+        async def read() -> tuple[Tick, int]:
+            return await source.database.read_one(lambda each: read_probed(each, source.tables))
+
+        before = await read()
+        assert before == (await source.tick(), 0)
+        leader = await leading(source)
+        for waiting in (1, 2, 2):
+            await source.raise_counter("c1")
+            assert await read() == (await source.tick(), waiting)
+        await leader.step()
+        assert await read() == (await source.tick(), 0)
+        assert (await source.tick()).n > before[0].n
 
     async def test_relays_of_one_source_take_turns_and_do_not_fight(
         self, source: Source, other: Source
