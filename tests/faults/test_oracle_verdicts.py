@@ -9,15 +9,15 @@ import pytest
 from tests.faults.oracle.registers import Bracket, Commit, Register, all_missing
 from tests.faults.oracle.verdicts import Check, Tally, Verdict
 
-BEGAN_S = 100.0
+TOLD_S = 100.0
 
 
 def check(*missing: Commit, bound_ms: int | None = 500) -> Check:
-    """Return a check of a read that began at 100 s, and reflects all before 99.5 s."""
+    """Return a check of an answer that was told at 100 s, and reflects all before 99.5 s."""
     return Check(
         path="c0",
         read_model="customer_orders",
-        began_s=BEGAN_S,
+        told_s=TOLD_S,
         bound_ms=bound_ms,
         missing=missing,
     )
@@ -81,7 +81,7 @@ def test_what_nobody_has_committed_is_a_phantom() -> None:
 def test_checks_are_counted_by_fault_and_stale_ones_apart() -> None:
     tally = Tally()
     tally.add(check(Commit(99.3, 99.4)))
-    fault = Check("c1", "products", BEGAN_S, 500, (), faults=["two_relays"])
+    fault = Check("c1", "products", TOLD_S, 500, (), faults=["two_relays"])
     tally.add(fault)
     assert tally.checks == 2
     assert tally.violations == [check(Commit(99.3, 99.4))]

@@ -107,6 +107,19 @@ def step_clocks() -> None:
     SystemClock.now = stepped  # type: ignore[method-assign]
 
 
+def tell_instants() -> None:
+    """A gateway says of each bound when it was told, on the clock that all of the machine share."""
+    if sys.argv[1] != "gateway":
+        return
+    from gateway.freshness import wire
+
+    class Telling(wire._Answer):
+        def fields(self) -> list[dict[str, Any]]:
+            return [{**each, "toldS": self._now_s} for each in super().fields()]
+
+    wire._Answer = Telling  # type: ignore[misc]
+
+
 def slow_down_projectors() -> None:
     """Projectors take a while for every commit."""
     for target in (DocumentTarget, SearchTarget):
@@ -148,6 +161,7 @@ if __name__ == "__main__":
         publish_twice,
         hold_refreshes,
         step_clocks,
+        tell_instants,
         slow_down_projectors,
         poison_projectors,
     ):

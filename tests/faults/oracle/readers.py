@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,7 +128,6 @@ class Reader:
         """Ask one question, and check every entry of its answer."""
         asked = question(self._world, self._rng)
         faults = tuple(self._faults())
-        began_s = time.monotonic()
         try:
             answer = await self._connection.ask(asked.text, asked.variables)
         except (OSError, asyncio.IncompleteReadError):  # the gateway was killed
@@ -140,11 +138,9 @@ class Reader:
             self._tally.refused[_code(answer)] += 1
             return
         self._tally.requests += 1
-        self._check(asked, answer, began_s, faults)
+        self._check(asked, answer, faults)
 
-    def _check(
-        self, asked: Question, answer: dict[str, Any], began_s: float, faults: Sequence[str]
-    ) -> None:
+    def _check(self, asked: Question, answer: dict[str, Any], faults: Sequence[str]) -> None:
         shown = asked.shown(answer["data"])
         entries = {
             tuple(entry["path"]): entry for entry in answer["extensions"]["freshness"]["fields"]
@@ -159,7 +155,7 @@ class Reader:
                 Check(
                     path="/".join(path),
                     read_model=str(entry["readModel"]),
-                    began_s=began_s,
+                    told_s=entry["toldS"],
                     bound_ms=entry["maxStalenessMs"],
                     missing=all_missing(values),
                     faults=faults,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
+from slackwater.clock import SystemClock
+
 T = TypeVar("T")
+_clock = SystemClock()
 
 
 class Commit(NamedTuple):
-    """Invisible before `sent_s`, visible from `returned_s` on; on the oracle's monotonic clock."""
+    """Invisible before `sent_s`, visible from `returned_s` on, on the machine's clock of bounds."""
 
     sent_s: float
     returned_s: float
@@ -55,7 +57,7 @@ class Bracket:
 
         def noted(*arguments: object) -> T:
             done = work(*arguments)
-            self._sent_s = time.monotonic()
+            self._sent_s = _clock.monotonic()
             if self._register is not None:
                 self._register.open_since_s = self._sent_s
             return done
@@ -63,7 +65,7 @@ class Bracket:
         return noted
 
     def returned(self) -> Commit:
-        return Commit(self._sent_s, time.monotonic())
+        return Commit(self._sent_s, _clock.monotonic())
 
 
 def all_missing(shown: Iterable[tuple[Register, int]]) -> tuple[Commit, ...]:

@@ -28,11 +28,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One entry of `extensions.freshness.fields`, with what was missing from what it covers."""
+    """One entry of `extensions.freshness.fields`, with what was missing from what it covers.
+
+    A bound speaks of the instant at which it was told, not of the earlier one at which somebody
+    asked, nor of the later one at which the answer came.
+    """
 
     path: str
     read_model: str
-    began_s: float
+    told_s: float
     bound_ms: int | None
     missing: Sequence[Commit]
     faults: Collection[str] = ()
@@ -41,7 +45,7 @@ class Check:
     def verdict(self) -> Verdict:
         if self.bound_ms is None:
             return Verdict.NO_BOUND
-        reflected_s = self.began_s - self.bound_ms / 1000
+        reflected_s = self.told_s - self.bound_ms / 1000
         if any(each.returned_s < reflected_s for each in self.missing):
             return Verdict.VIOLATED
         if any(each.sent_s < reflected_s for each in self.missing):
@@ -50,9 +54,9 @@ class Check:
 
     @property
     def staleness_ms(self) -> float:
-        """How stale the read was at least."""
+        """How stale the answer was at least when it was told."""
         visible_s = min((each.returned_s for each in self.missing), default=math.inf)
-        return max(0.0, (self.began_s - visible_s) * 1000)
+        return max(0.0, (self.told_s - visible_s) * 1000)
 
     @property
     def brackets_ms(self) -> list[float]:
