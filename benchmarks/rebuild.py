@@ -20,7 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.record import record
-from benchmarks.volume import Volume, installation_options, storage_settings
+from benchmarks.volume import Sample, Volume, installation_options, storage_settings
 
 LOOK_S = 2.0
 
@@ -31,13 +31,10 @@ async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
         began_s = time.monotonic()
         async with volume.traffic(clients):
             before = await volume.sample("rebuilding")
-            looks = []
             building = asyncio.create_task(
                 asyncio.to_thread(volume.command, "rebuild", name, "--json")
             )
-            while not building.done():
-                await asyncio.wait([building], timeout=LOOK_S)
-                looks.append(await volume.sample("rebuilding"))
+            looks = await _looked(volume, building)
             reports = [json.loads(line) for line in building.result().splitlines()]
             took_s = time.monotonic() - began_s
         await volume.settle()
@@ -58,6 +55,15 @@ async def rebuilt(volume: Volume, name: str, clients: int) -> dict[str, Any]:
         "looks": len(looks),
         "lag_events_max": max((each for each in lags if each is not None), default=None),
     }
+
+
+async def _looked(volume: Volume, building: asyncio.Task[str]) -> list[Sample]:
+    """Look every few seconds until the rebuild is done, and once behind it."""
+    looks = []
+    while not building.done():
+        await asyncio.wait([building], timeout=LOOK_S)
+        looks.append(await volume.sample("rebuilding"))
+    return looks
 
 
 def main() -> None:

@@ -80,9 +80,9 @@ class Volume:
     @asynccontextmanager
     async def ready(self, customers: int = CUSTOMERS) -> AsyncIterator[None]:
         """Wait until the installation answers and has what the first run needs, and look at it."""
-        await asyncio.to_thread(self._running.wait_ready, READY_S)
-        self._customers = await asyncio.to_thread(self._filled, customers)
         try:
+            await asyncio.to_thread(self._running.wait_ready, READY_S)
+            self._customers = await asyncio.to_thread(self._filled, customers)
             yield
         finally:
             await self._installation.close()

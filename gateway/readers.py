@@ -229,8 +229,8 @@ async def _available(read_model: ReadModel, reading: Awaitable[T]) -> T:
         ) from error
     except (UnknownCollectionError, UnknownIndexError) as error:
         raise ReadModelUnavailable(
-            f"the read model {read_model.name} was rebuilt meanwhile; try again, and see what "
-            "`slackwater lag` says of it if that does not help",
+            f"the read model {read_model.name} was rebuilt meanwhile; try again, and if that is in "
+            f"vain, rebuild it: slackwater rebuild {read_model.name}",
             extensions={"readModel": read_model.name},
             original_error=error,
         ) from error

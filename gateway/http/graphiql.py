@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from gateway.http.media_type import accepts_html
+from gateway.http.media_type import prefers_html
 
 STATIC = Path(__file__).parent.parent / "static" / "graphiql"
 _TABS = ("tour", "demand", "live")
@@ -54,7 +54,7 @@ def wants_page(http: HttpRequest) -> bool:
     A link that holds an operation, as people send each other, opens the page with it: the page
     takes `query` and `variables` from its own address, and leaves it to the reader to run them.
     """
-    return http.method in ("GET", "HEAD") and accepts_html(http.headers.get("accept"))
+    return http.method in ("GET", "HEAD") and prefers_html(http.headers.get("accept"))
 
 
 def page() -> Response:

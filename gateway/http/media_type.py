@@ -19,6 +19,7 @@ class MediaType(StrEnum):
     EVENTS = "text/event-stream"
 
 
+_HTML = "text/html"
 _CHOICES = {
     "*/*": MediaType.JSON,
     "application/*": MediaType.JSON,
@@ -34,17 +35,22 @@ def negotiated(accept: str | None) -> MediaType:
     """
     if not accept:
         return MediaType.JSON
-    ranges = sorted((_parsed(item) for item in accept.split(",")), key=lambda r: r[1], reverse=True)
-    for name, quality in ranges:
-        if name in _CHOICES and quality > 0:
+    for name in _liked(accept):
+        if name in _CHOICES:
             return _CHOICES[name]
     raise Refusal(f"no such answer can be given; accept {MediaType.GRAPHQL}", status=406)
 
 
-def accepts_html(accept: str | None) -> bool:
-    """Tell whether a browser asks for a page."""
-    names = [_parsed(item) for item in (accept or "").split(",")]
-    return any(name == "text/html" and quality > 0 for name, quality in names)
+def prefers_html(accept: str | None) -> bool:
+    """Tell whether a browser asks: it likes a page better than any answer, or names it first."""
+    known = (name for name in _liked(accept or "") if name == _HTML or name in _CHOICES)
+    return next(known, None) == _HTML
+
+
+def _liked(accept: str) -> list[str]:
+    """Return what the client accepts, the best first; of equals, what it names first."""
+    ranges = sorted((_parsed(item) for item in accept.split(",")), key=lambda r: r[1], reverse=True)
+    return [name for name, quality in ranges if quality > 0]
 
 
 def _parsed(item: str) -> tuple[str, float]:

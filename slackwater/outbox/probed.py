@@ -1,6 +1,7 @@
-"""What a probe reads of a source: its tick and how much waits, in one statement of bounded cost.
+"""What a probe reads of a source: its tick and how much waits, in one statement.
 
-Every gateway probes every source ten times a second, also while a million events wait.
+Every gateway probes every source ten times a second, also while a million events wait: those are
+counted up to a limit.
 """
 
 from __future__ import annotations

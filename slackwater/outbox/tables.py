@@ -106,7 +106,8 @@ def _index_numbers(table: Table) -> None:
 def tick_table(metadata: MetaData) -> Table:
     """Declare the one-row table of the source's tick, with the timeline that it counts in.
 
-    `acknowledged` is JSON: how far the log has acknowledged what is marked as published.
+    `acknowledged` is JSON: next offsets before which the log has all, as known at the last tick or
+    mark.
     """
     return Table(
         "tick",

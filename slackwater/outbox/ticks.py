@@ -59,8 +59,8 @@ def begin_timeline(connection: Connection, table: Table, held: Tick, *, beyond: 
 def read_acknowledged(connection: Connection, table: Table) -> dict[TopicPartition, int]:
     """Return next offsets that the log had acknowledged when a mark or tick was committed.
 
-    Whatever lies before them was committed before that, too, so no backup has the one without the
-    other.
+    Whatever lies before them was committed before that, too, so no backup that goes by the order
+    of commits has the one without the other.
     """
     kept = connection.execute(select(table.c.acknowledged)).scalar_one_or_none()
     listed = _decoder.decode(kept) if kept is not None else []

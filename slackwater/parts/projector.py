@@ -9,7 +9,7 @@ from slackwater.consumer.timelines import Timelines
 from slackwater.errors import TransientError
 from slackwater.installation import Installation
 from slackwater.logs import logger
-from slackwater.read_models.progress import ModelVersion, ReadModelState
+from slackwater.read_models.progress import ModelVersion, ProgressStore, ReadModelState
 from slackwater.read_models.projection import Projection
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.showing import Saved, nothing
@@ -107,15 +107,19 @@ async def _project(installation: Installation, model: ModelVersion) -> None:
     try:
         await target.prepare()
     except LostRowsError as error:
-        _log.error("read model is lost", read_model=model.read_model, reason=str(error))
-        state, reason = ReadModelState.HALTED, str(error)
-        await installation.documents.progress.set_state(model, state, reason)
-        await asyncio.Event().wait()  # until readers use another version
+        await _halt_as_lost(installation.documents.progress, error)
     projector = projector_of(installation, target)
     try:
         await runner_of(installation, model, projector).run()
     finally:
         await target.abandon()
+
+
+async def _halt_as_lost(progress: ProgressStore, error: LostRowsError) -> None:
+    """Say what is lost, and do nothing more until readers use another version."""
+    _log.error("read model is lost", read_model=error.model.read_model, reason=str(error))
+    await progress.set_state(error.model, ReadModelState.HALTED, str(error))
+    await asyncio.Event().wait()
 
 
 async def _switched(installation: Installation, model: ModelVersion) -> None:

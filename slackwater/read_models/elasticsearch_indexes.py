@@ -27,28 +27,21 @@ class Indexes:
         self._timeout = timeout
         self._definitions: dict[str, Index] = {}
 
-    async def prepare(self, index: Index, alias: str) -> None:
+    async def prepare(self, index: Index, alias: str, *, may_create: bool = True) -> None:
         """Create the index with its alias if it is missing.
 
         Raises:
             ChangedIndexError: the index exists with other fields.
             ConfigurationError: the server cannot make such an index.
+            UnknownIndexError: it is missing, and may not be created.
         """
         with told_by_kind(index.name):
             if await self._meta(alias) is None:
+                if not may_create:
+                    raise UnknownIndexError(index.name)
                 await self._create(index, alias)
             await self._take_over(index, alias)
         self._definitions[index.name] = index
-
-    async def require(self, name: str, alias: str) -> None:
-        """Make sure that there is an index behind the alias.
-
-        Raises:
-            UnknownIndexError: there is none.
-        """
-        with told_by_kind(name):
-            if await self._meta(alias) is None:
-                raise UnknownIndexError(name)
 
     async def definition(self, name: str, alias: str) -> Index:
         """Return the definition that was prepared here, else the one that the index carries."""

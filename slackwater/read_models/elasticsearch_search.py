@@ -77,19 +77,17 @@ class ElasticsearchSearchIndex:
         self._refresh_interval_ms = refresh_interval_ms
         self._refreshes: dict[str, SharedRefresh] = {}
 
-    async def prepare(self, index: Index) -> None:
+    async def prepare(self, index: Index, *, may_create: bool = True) -> None:
         """Create the index behind its alias if it is missing; new boosts replace the old ones.
 
         Raises:
             ChangedIndexError: the index exists with other fields.
             ConfigurationError: the server is another version, or refuses us.
+            UnknownIndexError: it is missing, and may not be created.
         """
         alias = self._alias(index.name)
         await require_version(self._client)
-        await self._indexes.prepare(index, alias)
-
-    async def require(self, index: str) -> None:
-        await self._indexes.require(index, self._alias(index))
+        await self._indexes.prepare(index, alias, may_create=may_create)
 
     async def get(self, index: str, ids: Sequence[str]) -> dict[str, Row]:
         if not ids:

@@ -53,6 +53,7 @@ def _fold_one(projection: Projection, rows: Rows, event: Event, discards: Discar
         return False
     recorded = projection.event_types.decode(event)
     rule = projection.rule_for(recorded.body)
+    rows.let_edit(guard.row(event) if projection.index is not None else None)
     if rule is not None:
         try:
             rule(rows, recorded)

@@ -34,7 +34,7 @@ from slackwater.read_models.mongodb_find import (
     page_sort,
 )
 from slackwater.read_models.mongodb_progress import MongodbProgressStore
-from slackwater.read_models.mongodb_rows import GuardedWrite, guarded_write, row
+from slackwater.read_models.mongodb_rows import MARK, GuardedWrite, guarded_write, row
 from slackwater.read_models.progress import ProgressUpdate
 
 _POOL_SIZE_MAX = 50
@@ -86,23 +86,22 @@ class MongodbDocumentStore:
         with translated():
             for collection in collections:
                 await self._create(collection_name(collection.name))
+                created = self._database.collection(collection_name(collection.name))
+                mark = {"$setOnInsert": MARK}
+                await created.update_one({"_id": MARK["_id"]}, mark, upsert=True)
                 if collection.indexes:
-                    created = self._database.collection(collection_name(collection.name))
                     await created.create_indexes(index_models(collection))
 
     async def get(self, collection: str, ids: Sequence[str]) -> dict[str, Row]:
-        if not ids:
-            return {}
-        rows = self._database.snapshot(collection_name(collection))
+        """Return rows.
+
+        Raises:
+            UnknownCollectionError: the collection was never prepared, or is not the one that was.
+        """
         found: dict[str, Row] = {}
         async with self._database.session() as session:
             for first in range(0, len(ids), _IDS_MAX):
-                wanted = list(ids[first : first + _IDS_MAX])
-                # One more than there can be: the server then ends the cursor with its first answer.
-                cursor = rows.find(
-                    {"_id": {"$in": wanted}}, session=session, batch_size=len(wanted) + 1
-                )
-                found |= {document["_id"]: row(document) for document in await cursor.to_list()}
+                found |= await self._get(session, collection, ids[first : first + _IDS_MAX])
         return found
 
     async def find(self, query: Find) -> list[Row]:
@@ -122,11 +121,9 @@ class MongodbDocumentStore:
             return await rows.count_documents(count_filter(where), session=session)
 
     async def require(self, collection: str) -> None:
-        """Ask the server, which finds every collection empty that does not exist."""
-        name = collection_name(collection)
-        with translated():
-            if not await self._database.database.list_collection_names(filter={"name": name}):
-                raise UnknownCollectionError(collection)
+        """Look for the mark: the server finds every collection empty that does not exist."""
+        async with self._database.session() as session:
+            await self._get(session, collection, [])
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
         """Write all rows and the progress, or nothing.
@@ -156,6 +153,16 @@ class MongodbDocumentStore:
     async def close(self) -> None:
         await self._progress.close()
         await self._database.close()
+
+    async def _get(self, session: Session, collection: str, ids: Sequence[str]) -> dict[str, Row]:
+        rows = self._database.snapshot(collection_name(collection))
+        wanted = {"_id": {"$in": [MARK["_id"], *ids]}}
+        # One more than there can be: the server then ends the cursor with its first answer.
+        cursor = rows.find(wanted, session=session, batch_size=len(ids) + 2)
+        found = {document["_id"]: document for document in await cursor.to_list()}
+        if found.pop(MARK["_id"], None) is None:
+            raise UnknownCollectionError(collection)
+        return {row_id: row(document) for row_id, document in found.items()}
 
     async def _create(self, name: str) -> None:
         try:

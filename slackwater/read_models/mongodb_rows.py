@@ -2,6 +2,9 @@
 
 A row is `{_id, version, visible, revision, document}`, and `quoted` where keys of the document had
 to be quoted. `visible` says whether the row's own aggregate has been applied.
+
+A prepared collection holds a mark, which is no row. The server makes a collection that is written
+to and does not exist; without its mark, it is not taken for the one that was dropped or lost.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from slackwater.read_models.mongodb_keys import needs_quoting, quoted, restored
 
 _BYTES_MAX = 16 * 1024 * 1024 - 16 * 1024
 """The server's limit of a document, less what a row adds to it."""
+
+MARK: Stored = {"_id": 0, "visible": None}
+"""No row has a number for an id, and no row, not even an invisible one, is neither of the two."""
 
 GuardedWrite = InsertOne[Stored] | UpdateOne
 

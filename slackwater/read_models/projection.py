@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from slackwater.errors import StructuralError
 from slackwater.event_log.port import Topic
 from slackwater.events.event import Event, EventBody, Recorded
 from slackwater.events.types import EventTypes
@@ -51,6 +52,11 @@ class Rows:
         self._loaded = loaded
         self._documents: dict[Ref, Document] = {}
         self._versions: dict[Ref, int] = {}
+        self._only: Ref | None = None
+
+    def let_edit(self, only: Ref | None) -> None:
+        """Refuse from now on to edit any row but this one; None allows all."""
+        self._only = only
 
     def version(self, ref: Ref) -> int:
         """Return the version of the row's aggregate; 0 before its first event."""
@@ -64,7 +70,17 @@ class Rows:
         self._versions[ref] = version
 
     def edit(self, ref: Ref) -> Document:
-        """Return the row's document to change in place; a new row has just its id."""
+        """Return the row's document to change in place; a new row has just its id.
+
+        Raises:
+            StructuralError: nothing would guard the change.
+        """
+        if self._only is not None and ref != self._only:
+            raise StructuralError(
+                f"a rule changes row {ref.id} of {ref.collection} by another aggregate's event; "
+                "rows of a search index change by their own events only, whose versions guard "
+                "them: mend the projection"
+            )
         if ref not in self._documents:
             row = self._loaded.get(ref)
             self._documents[ref] = row.document if row else {"id": ref.id}

@@ -132,19 +132,12 @@ class SearchIndex(Protocol):
     @property
     def capabilities(self) -> frozenset[SearchCapability]: ...
 
-    async def prepare(self, index: Index) -> None:
+    async def prepare(self, index: Index, *, may_create: bool = True) -> None:
         """Create the index if it is missing; new boosts replace the old ones.
 
         Raises:
             ChangedIndexError: the index exists with other fields.
-        """
-        ...
-
-    async def require(self, index: str) -> None:
-        """Make sure that an index exists.
-
-        Raises:
-            UnknownIndexError: it does not, whatever this process knew of it.
+            UnknownIndexError: it is missing, and may not be created.
         """
         ...
 

@@ -64,16 +64,14 @@ class SqliteSearchIndex:
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path, Synchronous.FULL)
 
-    async def prepare(self, index: Index) -> None:
+    async def prepare(self, index: Index, *, may_create: bool = True) -> None:
         """Create the index if it is missing; new boosts replace the old ones.
 
         Raises:
             ChangedIndexError: the index exists with other fields.
+            UnknownIndexError: it is missing, and may not be created.
         """
-        await self._file.write(lambda connection: _prepare(connection, index))
-
-    async def require(self, index: str) -> None:
-        await self._read(index, lambda *_: None)
+        await self._file.write(lambda connection: _prepare(connection, index, may_create))
 
     async def get(self, index: str, ids: Sequence[str]) -> dict[str, Row]:
         wanted = orjson.dumps(list(ids)).decode()
@@ -120,10 +118,12 @@ class SqliteSearchIndex:
         )
 
 
-def _prepare(connection: Connection, index: Index) -> None:
+def _prepare(connection: Connection, index: Index, may_create: bool) -> None:
     connection.execute(_CREATE_INDEXES)
     stored = _stored_definition(connection, index.name)
     if stored is None:
+        if not may_create:
+            raise UnknownIndexError(index.name)
         for statement in _create_statements(index):
             connection.execute(statement)
     elif _field_names(stored) != _field_names(index):

@@ -32,12 +32,12 @@ class LostRowsError(StructuralError):
     To create it anew would pass nothing for everything.
     """
 
-    def __init__(self, model: ModelVersion, missing: Exception) -> None:
+    def __init__(self, model: ModelVersion, missing: str) -> None:
         self.model = model
         super().__init__(
-            f"version {model.version} of read model {model.read_model} has applied events, but what"
-            f" held its rows was dropped or lost ({missing}); build the next version: "
-            f"slackwater rebuild {model.read_model}"
+            f"version {model.version} of read model {model.read_model} has applied events, but "
+            f"{missing} is not there: it was dropped or lost, or is new in the projection; build "
+            f"the next version: slackwater rebuild {model.read_model}"
         )
 
 
@@ -164,10 +164,9 @@ class SearchTarget:
         self._was_touched = False
 
     async def prepare(self) -> None:
-        if await _has_applied(self._progress, self.model):
-            with _as_lost(self.model):
-                await self._search.require(self._index.name)
-        await self._search.prepare(self._index)
+        is_empty = not await _has_applied(self._progress, self.model)
+        with _as_lost(self.model):
+            await self._search.prepare(self._index, may_create=is_empty)
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         self._was_touched = True
@@ -179,7 +178,6 @@ class SearchTarget:
             await self._progress.save(_without_positions(progress))
             progress = replace(progress, parked=(), discarded=())
         if rows:
-            _require_guarded(rows)
             self._was_touched = True
             await self._search.write(self._index.name, _stored(self.model, rows))
         if self._was_touched or not self._showing.is_idle:
@@ -203,17 +201,6 @@ class SearchTarget:
         await self._search.drop(self._index.name)
 
 
-def _require_guarded(rows: Sequence[RowWrite]) -> None:
-    """Refuse what the index would drop without a word: it writes newer versions only."""
-    for row in rows:
-        if row.version <= row.expected_revision:
-            raise StructuralError(
-                f"a rule has changed row {row.id} of {row.collection} by an event of another "
-                "aggregate; in a search index a row changes by events of its own aggregate only, "
-                "whose versions guard it: mend the projection"
-            )
-
-
 async def _has_applied(progress: ProgressStore, model: ModelVersion) -> bool:
     entries = await progress.load()
     return any(any(each.positions.values()) for each in entries if each.model == model)
@@ -223,8 +210,10 @@ async def _has_applied(progress: ProgressStore, model: ModelVersion) -> bool:
 def _as_lost(model: ModelVersion) -> Iterator[None]:
     try:
         yield
-    except (UnknownCollectionError, UnknownIndexError) as error:
-        raise LostRowsError(model, error) from error
+    except UnknownCollectionError as error:
+        raise LostRowsError(model, f"collection {error.collection}") from error
+    except UnknownIndexError as error:
+        raise LostRowsError(model, f"search index {error.index}") from error
 
 
 def _without_positions(progress: ProgressUpdate) -> ProgressUpdate:

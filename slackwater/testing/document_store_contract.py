@@ -456,6 +456,20 @@ class CommitContract(_Stores):
         with pytest.raises(UnknownCollectionError, match=f"collection {THINGS.name} does not"):
             await other.require(THINGS.name)
 
+    async def test_what_is_written_into_a_dropped_collection_is_not_taken_for_all_of_it(
+        self, store: DocumentStore, other: DocumentStore, claim: Claim
+    ) -> None:
+        """An engine may make a collection that is written to and does not exist."""
+        await store.commit([thing("a")], update(claim))
+        await store.drop([THINGS.name])
+        with contextlib.suppress(StructuralError):  # or it is written
+            await store.commit([thing("b")], update(claim))
+        for handle in (store, other):
+            with pytest.raises(UnknownCollectionError):
+                await handle.require(THINGS.name)
+            with pytest.raises(UnknownCollectionError):
+                await handle.get(THINGS.name, ["b"])
+
     async def test_a_dropped_collection_is_empty_when_it_is_prepared_anew(
         self, store: DocumentStore, claim: Claim
     ) -> None:

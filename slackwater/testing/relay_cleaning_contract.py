@@ -513,7 +513,7 @@ class RelayCleaningContract(SourceContract):
         await (await leading(other)).step()
         await self._has_all_in_order(source, history)
 
-    async def test_a_late_duplicate_of_what_was_removed_costs_nothing_once_a_tick_was_claimed(
+    async def test_a_late_duplicate_of_what_was_removed_costs_nothing_once_a_tick_remembers_it(
         self, source: Source, other: Source
     ) -> None:
         await clean(other, await advance(other, 2))

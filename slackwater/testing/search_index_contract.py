@@ -502,7 +502,7 @@ class SearchIndexContract(AdapterContract):
     async def test_an_index_that_was_not_prepared_says_so(self, open_index: OpenIndex) -> None:
         index = await open_index()
         for step in (
-            index.require(INDEX.name),
+            index.prepare(INDEX, may_create=False),
             search(index, "coffee"),
             index.write(INDEX.name, [entry("a", "Coffee")]),
             index.get(INDEX.name, ["a"]),
@@ -513,11 +513,11 @@ class SearchIndexContract(AdapterContract):
 
     async def test_a_dropped_index_says_so(self, shop: SearchIndex, other: SearchIndex) -> None:
         assert await found_ids(other, "grinder") == ["grinder"]
-        await other.require(INDEX.name)
+        await other.prepare(INDEX, may_create=False)
         await shop.drop(INDEX.name)
         for handle in (shop, other):
             with pytest.raises(UnknownIndexError):
-                await handle.require(INDEX.name)
+                await handle.prepare(INDEX, may_create=False)
             with pytest.raises(UnknownIndexError):
                 await search(handle, "coffee")
             with pytest.raises(UnknownIndexError):

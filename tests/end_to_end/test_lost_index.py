@@ -59,4 +59,6 @@ def test_a_lost_index_is_unavailable_until_it_is_rebuilt(storage: str, tmp_path:
         rebuilt = installation.command("rebuild", "order_search")
         assert rebuilt.returncode == 0, rebuilt.stderr
         until(lambda: _found(store), lambda found: found == 2)
+        store.create_customer("Mislaid and found")  # folded by the projector that had halted
+        until(lambda: _found(store), lambda found: found == 3)
         until(lambda: _statuses(store)["order_search"], lambda status: status == "LIVE")

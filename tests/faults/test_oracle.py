@@ -81,7 +81,7 @@ def test_no_bound_is_violated_and_no_token_missed_under_any_fault(
     )
     tally, tokens = watched(tmp_path, plan, engines=engines)
     assert tally.violations == []
-    assert (tally.uncovered, tally.phantoms) == (0, 0)
+    assert (tally.uncovered, tally.untimely, tally.phantoms) == (0, 0, 0)
     assert tally.verdicts[Verdict.HOLDS] > REQUESTS
     assert tally.by_fault.keys() == set(plan.faults)
     assert tally.bounds_ms.keys() == {"customer_orders", "products", "order_search"}

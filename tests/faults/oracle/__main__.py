@@ -69,8 +69,8 @@ def total(legs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "legs": len(legs),
         "requests": sum(each["requests"] for each in legs),
         **{
-            name: sum(each[name] for each in legs)
-            for name in ("refused", "uncovered", "phantoms", "rounds")
+            name: sum(each.get(name, 0) for each in legs)
+            for name in ("refused", "uncovered", "untimely", "phantoms", "rounds")
         },
         "checks": sum(each["checks"] for each in legs),
         "verdicts": dict(verdicts),
@@ -131,7 +131,7 @@ def main() -> None:
         print(json.dumps(found, indent=1), flush=True)
     found = total(legs)
     print(json.dumps(found, indent=1))
-    wrong = ("uncovered", "phantoms", "token_misses")
+    wrong = ("uncovered", "untimely", "phantoms", "token_misses")
     sys.exit(bool(found["verdicts"].get("VIOLATED") or any(found[name] for name in wrong)))
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from benchmarks.client import Connection
+from slackwater.clock import SystemClock
 from tests.faults.oracle.registers import Register, all_missing
 from tests.faults.oracle.verdicts import Check, Tally
 from tests.faults.oracle.writers import LIMIT_MINOR, STOCK
@@ -29,6 +30,7 @@ _CUSTOMERS = "customers(first: 100) { edges { node { id creditLimit { amount } }
 _PRODUCTS = "products(first: 100) { edges { node { sku stockAvailable } } }"
 
 Shown = list[tuple[Register, int]]
+_clock = SystemClock()
 
 
 @dataclass
@@ -128,6 +130,7 @@ class Reader:
         """Ask one question, and check every entry of its answer."""
         asked = question(self._world, self._rng)
         faults = tuple(self._faults())
+        asked_s = _clock.monotonic()
         try:
             answer = await self._connection.ask(asked.text, asked.variables)
         except (OSError, asyncio.IncompleteReadError):  # the gateway was killed
@@ -138,9 +141,16 @@ class Reader:
             self._tally.refused[_code(answer)] += 1
             return
         self._tally.requests += 1
-        self._check(asked, answer, faults)
+        self._check(asked, answer, faults, (asked_s, _clock.monotonic()))
 
-    def _check(self, asked: Question, answer: dict[str, Any], faults: Sequence[str]) -> None:
+    def _check(
+        self,
+        asked: Question,
+        answer: dict[str, Any],
+        faults: Sequence[str],
+        within_s: tuple[float, float],
+    ) -> None:
+        """Check an answer that was asked for and came at these instants."""
         shown = asked.shown(answer["data"])
         entries = {
             tuple(entry["path"]): entry for entry in answer["extensions"]["freshness"]["fields"]
@@ -150,6 +160,7 @@ class Reader:
             if entry is None:
                 self._tally.uncovered += 1
                 continue
+            self._tally.untimely += not within_s[0] <= entry["toldS"] <= within_s[1]
             self._tally.phantoms += sum(register.is_phantom(value) for register, value in values)
             self._tally.add(
                 Check(

@@ -104,6 +104,8 @@ class Tally:
     """By the code of the first error."""
     uncovered: int = 0
     """What was shown and has no entry: nothing was said about it."""
+    untimely: int = 0
+    """Bounds told, as the gateway says, before somebody asked or after the answer came."""
     phantoms: int = 0
     """What was shown and was never committed."""
     rounds: int = 0
@@ -139,6 +141,7 @@ class Tally:
             "refused": self.refused.total(),
             "refused_as": dict(self.refused),
             "uncovered": self.uncovered,
+            "untimely": self.untimely,
             "phantoms": self.phantoms,
             "rounds": self.rounds,
             "checks": self.checks,

@@ -37,7 +37,10 @@ async def test_a_browser_that_follows_a_link_to_an_operation_gets_the_page_too()
     assert response.headers["vary"] == "Accept"
 
 
-@pytest.mark.parametrize("accept", ["application/json", "*/*"])
+@pytest.mark.parametrize(
+    "accept",
+    ["application/json", "*/*", "application/json, text/html;q=0.1", "*/*, text/html"],
+)
 async def test_a_client_that_asks_a_query_gets_its_answer(accept: str) -> None:
     response = await get("/graphql?query={__typename}", accept=accept)
     assert response.json()["data"] == {"__typename": "Query"}
