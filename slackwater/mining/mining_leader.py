@@ -241,7 +241,7 @@ class MiningLeader:
         if self._may_know:
             batch = await self._unpublished(batch)
         if batch:
-            await self._leader.log_side.publish([mined.record for mined in batch])
+            await self._leader.publish([mined.record for mined in batch])
             self._unmarked += [each.position for each in batch]
             self._ticks_wanted = _TICKS_A_CLAIM
 

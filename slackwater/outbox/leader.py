@@ -20,11 +20,11 @@ from sqlalchemy import Connection
 
 from slackwater.clock import Clock
 from slackwater.database.port import Session
-from slackwater.event_log.port import EventLog
+from slackwater.event_log.port import EventLog, NewRecord
 from slackwater.events.event import Event
 from slackwater.logs import logger
 from slackwater.outbox.lineage import Lineage, Rewriting
-from slackwater.outbox.log_side import LogSide
+from slackwater.outbox.log_side import LogPutBackError, LogSide
 from slackwater.outbox.mined import (
     MinedState,
     Position,
@@ -159,12 +159,24 @@ class Leader:
         """
         batch, last = await self._session.read(self._read_first)
         while batch:
-            await self.log_side.publish([row.record for row in batch])
+            await self.publish([row.record for row in batch])
             await self.mark([row.position for row in batch])
             yield batch
             if batch[-1].position >= last:
                 break
             batch = await self._session.read(self._read_batch)
+
+    async def publish(self, records: Sequence[NewRecord]) -> None:
+        """Append events; the log has acknowledged all of them when this returns.
+
+        Raises:
+            LogPutBackError: the log has lost something, which is remembered for whoever leads next.
+        """
+        try:
+            await self.log_side.publish(records)
+        except LogPutBackError:
+            await self._session.transact(self._remember)
+            raise
 
     async def mark(self, positions: Sequence[int]) -> None:
         """Mark events as published, and remember how far the log has them.
@@ -252,13 +264,16 @@ class Leader:
         return current_tick(connection, self._tables.tick)
 
     def _raise_tick(self, connection: Connection) -> Tick:
-        acknowledged = self.log_side.acknowledged
-        return raise_tick(connection, self._tables.tick, self._epoch, acknowledged)
+        remembered = self.log_side.remembered
+        return raise_tick(connection, self._tables.tick, self._epoch, remembered)
+
+    def _remember(self, connection: Connection) -> None:
+        hold_epoch(connection, self._tables.tick, self._epoch)
+        keep_acknowledged(connection, self._tables.tick, self.log_side.remembered)
 
     def _mark(self, connection: Connection, positions: Sequence[int]) -> None:
-        hold_epoch(connection, self._tables.tick, self._epoch)
+        self._remember(connection)
         mark_published(connection, self._tables.events, positions)
-        keep_acknowledged(connection, self._tables.tick, self.log_side.acknowledged)
 
     async def _number_published(self) -> None:
         """Number what a relay of a release that knew no numbers has marked."""

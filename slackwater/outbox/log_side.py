@@ -10,11 +10,17 @@ from msgspec.structs import replace
 from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.errors import TransientError
-from slackwater.event_log.port import EventLog, NewRecord
+from slackwater.event_log.port import EventLog, NewRecord, TopicPartition
 from slackwater.events.cloudevents import TIMELINE_HEADER
 from slackwater.outbox.lineage import Lead
 from slackwater.watermarks.record import Watermark, by_topic
 from slackwater.watermarks.tick import Tick
+
+_NEVER = 2**62
+
+
+class LogPutBackError(TransientError):
+    """The log ends before what it had acknowledged: it was lost, or put back to an older state."""
 
 
 class LogSide:
@@ -32,18 +38,27 @@ class LogSide:
         self.acknowledged = dict(lead.acknowledged)
         """Next offsets before which the log has everything; another mapping when they grow."""
         self.has_claimed = asyncio.Event()
+        self._put_back: frozenset[TopicPartition] = frozenset()
+
+    @property
+    def remembered(self) -> dict[TopicPartition, int]:
+        """What the source is to remember of it: where something was lost, an end that never comes.
+
+        What is appended meanwhile may fill the gap up, and the log would look whole.
+        """
+        return self.acknowledged | dict.fromkeys(self._put_back, _NEVER)
 
     async def publish(self, records: Sequence[NewRecord]) -> None:
         """Append events; the log has acknowledged all of them when this returns.
 
         Raises:
-            TransientError: the log ends before what it had acknowledged; whoever leads next sees
-                that the histories have parted, as nothing of this is marked.
+            LogPutBackError: it had ended before what it had acknowledged (`remembered`).
         """
         places = await self._event_log.append([self._in_timeline(each) for each in records])
         for at, offset in places:
             if offset < self.acknowledged.get(at, 0):
-                raise TransientError(
+                self._put_back |= {at}
+                raise LogPutBackError(
                     f"{at.topic}[{at.partition}] goes on at {offset}, and had acknowledged all "
                     f"before {self.acknowledged[at]}: it was lost or put back"
                 )

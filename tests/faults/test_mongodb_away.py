@@ -6,7 +6,7 @@ import asyncio
 import gc
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import pytest
@@ -66,7 +66,8 @@ async def proxy(client: AsyncMongoClient[dict[str, Any]]) -> AsyncIterator[Loopb
 
 @pytest.fixture
 async def direct(database: str) -> AsyncIterator[MongodbDocumentStore]:
-    async with aclosing_store(engine_url("mongodb"), database) as store:
+    url = engine_url("mongodb")
+    async with aclosing_store(url, database, timeout_ms=1_000 * _DEADLINE_S) as store:
         await store.prepare([THINGS])
         await store.progress.register(READ_MODEL)
         yield store
@@ -83,15 +84,19 @@ async def store(
 
 @pytest.fixture
 async def claim(store: MongodbDocumentStore) -> Claim:
-    return await store.progress.claim(READ_MODEL, [FIRST])
+    """Claim, again and again if need be: a busy machine may take longer than the time at test."""
+    async with asyncio.timeout(_DEADLINE_S):
+        while True:
+            with suppress(TransientError):
+                return await store.progress.claim(READ_MODEL, [FIRST])
 
 
-def aclosing_store(url: str, database: str) -> Any:
+def aclosing_store(url: str, database: str, *, timeout_ms: int = _TIMEOUT_MS) -> Any:
     store: Any = MongodbDocumentStore(
         url,
         database=database,
-        timeout_ms=_TIMEOUT_MS,
-        server_selection_timeout_ms=_TIMEOUT_MS // 2,
+        timeout_ms=timeout_ms,
+        server_selection_timeout_ms=timeout_ms // 2,
     )
     store.aclose = store.close
     return aclosing(store)
