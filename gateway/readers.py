@@ -160,9 +160,7 @@ class Readers:
         self, read_model: ReadModel, collection: str, ids: Sequence[str]
     ) -> dict[str, Row]:
         stored = self._pinned(read_model, collection)
-        rows = await _available(read_model, self._documents.get(stored, ids))
-        await self._require(read_model, stored, is_whole=len(rows) == len(set(ids)))
-        return rows
+        return await _available(read_model, self._documents.get(stored, ids))
 
     async def _require(self, read_model: ReadModel, stored: str, *, is_whole: bool) -> None:
         """Make sure that what is missing is not missing for want of the whole collection.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 
 import pytest
 
@@ -33,6 +34,11 @@ def missing(name: str) -> str | None:
 def on_all_engines() -> list[pytest.MarkDecorator]:
     """Return the marks of a test that needs every engine."""
     return [pytest.mark.engine(name) for name in NAMES]
+
+
+def as_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of an installation by their names in Python."""
+    return {name.removeprefix("SLACKWATER_").lower(): each for name, each in environment.items()}
 
 
 def engine_settings() -> dict[str, str]:

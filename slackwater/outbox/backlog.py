@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, bindparam, false, func, literal, select
+from sqlalchemy import Connection, Select, Table, false, func, select
 
 from slackwater import metrics
 from slackwater.cancellation import end_if_cancelled
@@ -19,6 +19,7 @@ from slackwater.clock import Clock
 from slackwater.database.port import Database
 from slackwater.errors import TransientError
 from slackwater.logs import logger
+from slackwater.outbox.unpublished import count_unpublished
 
 _COUNTED_MAX = 100_000
 _INTERVAL_S = 5.0
@@ -38,7 +39,7 @@ def read_backlog(connection: Connection, table: Table) -> Backlog:
     oldest = connection.execute(_select_oldest(table)).scalar_one_or_none()
     first, last = connection.execute(_select_ends(table)).one()
     return Backlog(
-        waiting=connection.execute(_count(table), {"most": _COUNTED_MAX}).scalar_one(),
+        waiting=count_unpublished(connection, table, most=_COUNTED_MAX),
         oldest=datetime.fromisoformat(oldest) if oldest is not None else None,
         rows_at_most=last - first + 1 if last is not None else 0,
     )
@@ -85,9 +86,3 @@ def _select_ends(table: Table) -> Select[Any]:
     first = select(func.min(table.c.position)).scalar_subquery()
     last = select(func.max(table.c.position)).scalar_subquery()
     return select(first, last)
-
-
-@cache
-def _count(table: Table) -> Select[int]:
-    waiting = select(literal(1)).select_from(table).where(table.c.published == false())
-    return select(func.count()).select_from(waiting.limit(bindparam("most")).subquery())

@@ -9,9 +9,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, false, func, literal, select, true
+from sqlalchemy import Connection, Select, select, true
 
 from slackwater.outbox.tables import KernelTables
+from slackwater.outbox.unpublished import counting
 from slackwater.watermarks.tick import Tick
 
 WAITING_MAX = 10_000
@@ -20,15 +21,13 @@ WAITING_MAX = 10_000
 
 def read_probed(connection: Connection, tables: KernelTables) -> tuple[Tick, int]:
     """Return the tick, (0, 0) before any relay has started, and how many events wait."""
-    row = connection.execute(_select(tables)).one()
+    row = connection.execute(_select(tables), {"most": WAITING_MAX}).one()
     tick = Tick(row.epoch, row.n, row.timeline) if row.epoch is not None else Tick(0, 0)
     return tick, row.waiting
 
 
 @cache
 def _select(tables: KernelTables) -> Select[Any]:
-    events, tick = tables.events, tables.tick
-    some = select(literal(1)).where(events.c.published == false()).limit(WAITING_MAX).subquery()
-    waiting = select(func.count().label("waiting")).select_from(some).subquery()
+    tick, waiting = tables.tick, counting(tables.events).subquery()
     probed = select(waiting.c.waiting, tick.c.epoch, tick.c.n, tick.c.timeline)
     return probed.select_from(waiting.outerjoin(tick, true()))

@@ -23,6 +23,7 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
+    literal,
     select,
     true,
     update,
@@ -59,9 +60,17 @@ def last_unpublished(connection: Connection, table: Table) -> int:
     return last
 
 
-def count_unpublished(connection: Connection, table: Table) -> int:
-    """Return how many events wait for publishing."""
-    return connection.execute(_count(table)).scalar_one()
+def count_unpublished(connection: Connection, table: Table, *, most: int) -> int:
+    """Count the events that wait for publishing, up to a limit."""
+    return connection.execute(counting(table), {"most": most}).scalar_one()
+
+
+@cache
+def counting(table: Table) -> Select[int]:
+    """Return what counts the events that wait, `most` of them at most, as `waiting`."""
+    waiting = select(literal(1)).select_from(table).where(table.c.published == false())
+    some = waiting.limit(bindparam("most")).subquery()
+    return select(func.count().label("waiting")).select_from(some)
 
 
 def mark_published(connection: Connection, table: Table, positions: Sequence[int]) -> None:
@@ -156,8 +165,3 @@ def _select_marked(table: Table) -> Select[int]:
 @cache
 def _select_last(table: Table) -> Select[Any]:
     return select(func.max(table.c.position)).where(table.c.published == false())
-
-
-@cache
-def _count(table: Table) -> Select[int]:
-    return select(func.count()).select_from(table).where(table.c.published == false())

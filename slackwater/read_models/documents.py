@@ -148,7 +148,11 @@ class DocumentStore(Protocol):
         ...
 
     async def get(self, collection: str, ids: Sequence[str]) -> dict[str, Row]:
-        """Return the rows that exist, by id; invisible ones (version 0) too."""
+        """Return the rows that exist, by id; invisible ones (version 0) too.
+
+        Raises:
+            UnknownCollectionError: the collection was never prepared, or is not the one that was.
+        """
         ...
 
     async def find(self, query: Find) -> list[Row]:
@@ -162,7 +166,8 @@ class DocumentStore(Protocol):
     async def require(self, collection: str) -> None:
         """Make sure that a collection exists after something was missing in what was read of it.
 
-        Of one that does not exist, a store may refuse every read or find it empty.
+        Of one that does not exist, a store may refuse every read, as it must where rows are asked
+        for by their ids, or find it empty.
 
         Raises:
             UnknownCollectionError: it does not, so what was read proves nothing.

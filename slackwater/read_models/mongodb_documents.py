@@ -93,11 +93,6 @@ class MongodbDocumentStore:
                     await created.create_indexes(index_models(collection))
 
     async def get(self, collection: str, ids: Sequence[str]) -> dict[str, Row]:
-        """Return rows.
-
-        Raises:
-            UnknownCollectionError: the collection was never prepared, or is not the one that was.
-        """
         found: dict[str, Row] = {}
         async with self._database.session() as session:
             for first in range(0, len(ids), _IDS_MAX):

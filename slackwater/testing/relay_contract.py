@@ -60,6 +60,7 @@ _DEADLINE_S = 20.0
 _SIGN_OF_LIFE_S = 5.0
 _TAKEOVER_S = 5.0
 _LONG_MS = 60_000
+_ALL = 10**9
 
 _RELAY_FOR_EVER = """
 import asyncio
@@ -175,7 +176,7 @@ class Source:
 
     async def unpublished(self) -> int:
         return await self.database.read(
-            lambda connection: count_unpublished(connection, self.tables.events)
+            lambda connection: count_unpublished(connection, self.tables.events, most=_ALL)
         )
 
     def waiting_runs(self, connection: Connection) -> frozenset[str]:
@@ -657,9 +658,9 @@ class _HaltingSession(SessionAround):
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         def halting(connection: Connection) -> T:
-            pending = count_unpublished(connection, self._events)
+            pending = count_unpublished(connection, self._events, most=_ALL)
             outcome = work(connection)
-            if pending and not count_unpublished(connection, self._events):
+            if pending and not count_unpublished(connection, self._events, most=_ALL):
                 self.has_marked.set()
                 assert self.may_commit.wait(_DEADLINE_S)
             return outcome

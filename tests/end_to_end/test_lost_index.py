@@ -11,7 +11,7 @@ import pytest
 from slackwater.installation import Installation
 from slackwater.settings import load_settings
 from tests.end_to_end.harness import Store, running, until
-from tests.engines import engine_settings
+from tests.engines import as_settings, engine_settings
 
 pytestmark = pytest.mark.slow
 
@@ -33,8 +33,7 @@ def _statuses(store: Store) -> dict[str, str]:
 
 
 async def _lose_index(data_dir: Path, settings: Mapping[str, str]) -> None:
-    own = {name.removeprefix("SLACKWATER_").lower(): each for name, each in settings.items()}
-    installation = Installation(load_settings({**own, "data_dir": data_dir}))
+    installation = Installation(load_settings({**as_settings(settings), "data_dir": data_dir}))
     try:
         await installation.search.drop("order_search_v1")
     finally:

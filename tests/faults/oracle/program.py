@@ -117,7 +117,7 @@ def tell_instants() -> None:
         def fields(self) -> list[dict[str, Any]]:
             return [{**each, "toldS": self._now_s} for each in super().fields()]
 
-    wire._Answer = Telling  # type: ignore[misc]
+    wire._Answer = Telling  # type: ignore[misc] - a double stands in its place
 
 
 def slow_down_projectors() -> None:

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from slackwater.installation import Installation
 from slackwater.settings import load_settings
 from tests.end_to_end.harness import Running, until
+from tests.engines import as_settings
 from tests.faults.loopback_proxy import LoopbackProxy
 from tests.faults.oracle.faults import FAULTS, Stage
 from tests.faults.oracle.pace import Pace
@@ -274,9 +274,7 @@ async def watching(
         )
         stack.push_async_callback(asyncio.to_thread, running.stop)
         await asyncio.to_thread(running.wait_ready, READY_S)
-        own: dict[str, Any] = {
-            name.removeprefix("SLACKWATER_").lower(): each for name, each in storage.items()
-        }
-        installation = Installation(load_settings({**own, "data_dir": running.data_dir}))
+        own = {**as_settings(storage), "data_dir": running.data_dir}
+        installation = Installation(load_settings(own))
         stack.push_async_callback(installation.close)
         yield Watch(running, installation, switches, plan, proxy)
