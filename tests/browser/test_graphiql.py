@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
@@ -28,6 +29,7 @@ LINK = "/graphql?" + urlencode(
 )
 # Asked again and again from outside: the page's own policy forbids what waiting inside it needs.
 OPERATION_NAME = "() => localStorage['graphiql:operationName']"
+STORED_TABS = "() => localStorage['graphiql:tabState'] ?? ''"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on the PATH; install it")
 
@@ -46,6 +48,11 @@ class Visit:
         else:
             self.foreign.append(route.request.url)
             await route.abort()
+
+    async def until(self, expression: str, holds: Callable[[Any], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not holds(await self.page.evaluate(expression)):
+                await asyncio.sleep(0.02)
 
     def note(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -109,9 +116,7 @@ async def test_a_subscription_runs_over_the_same_address(tmp_path: Path) -> None
         page = visit.page
         await page.get_by_role("tab", name="Live").click()
         # GraphiQL takes up a tab's operation a moment after its text.
-        async with asyncio.timeout(10):
-            while await page.evaluate(OPERATION_NAME) != "Live":
-                await asyncio.sleep(0.02)
+        await visit.until(OPERATION_NAME, lambda name: name == "Live")
         await page.click(RUN)
         await expect(page.locator(RESPONSE)).to_contain_text("readModelProgress")
         await expect(page.locator("#freshness")).to_contain_text("LIVE")
@@ -145,6 +150,8 @@ async def test_a_link_leaves_the_tabs_of_the_last_visit_and_opens_its_own_beside
     async with visited("/graphql") as visit:
         page = visit.page
         await expect(page.get_by_role("tab")).to_contain_text(["Tour", "Demand", "Live"])
+        # GraphiQL keeps its tabs a moment after it shows them.
+        await visit.until(STORED_TABS, lambda tabs: "Live" in tabs)
         await page.goto(urljoin(page.url, LINK))
         await expect(page.get_by_role("tab")).to_contain_text(["Tour", "Demand", "Live", "Linked"])
         await page.click(RUN)
