@@ -3,48 +3,36 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import typer
 
-from slackwater.command_line import (
-    audit,
-    database,
-    dead_letter,
-    demo,
-    doctor,
-    lag,
-    parts,
-    rebuild,
-    run,
-    schema,
-    topics,
-    verify,
-)
 from slackwater.errors import SlackwaterError
 
-app = typer.Typer(
-    help="A GraphQL gateway over CQRS read models that tells how stale every field can be.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-run.add_to(app)
-parts.add_to(app)
-demo.add_to(app)
-verify.add_to(app)
-doctor.add_to(app)
-lag.add_to(app)
-rebuild.add_to(app)
-dead_letter.add_to(app)
-audit.add_to(app)
-database.add_to(app)
-topics.add_to(app)
-schema.add_to(app)
+# The module of each command, in the order of `--help`.
+MODULES = {
+    "run": "run",
+    "gateway": "parts",
+    "service": "parts",
+    "relay": "parts",
+    "projector": "parts",
+    "demo": "demo",
+    "verify": "verify",
+    "doctor": "doctor",
+    "lag": "lag",
+    "rebuild": "rebuild",
+    "dead-letter": "dead_letter",
+    "audit": "audit",
+    "db": "database",
+    "topics": "topics",
+    "schema": "schema",
+}
 
 
 def main() -> None:
     """Run the command line; known errors end with status 1 and their message."""
     try:
-        app()
+        app_for(sys.argv[1:])()
     except SlackwaterError as error:
         sys.exit(f"slackwater: {error}")
     except BaseExceptionGroup as group:
@@ -52,6 +40,23 @@ def main() -> None:
         if known is None:
             raise
         sys.exit(f"slackwater: {_first(known)}")
+
+
+def app_for(arguments: list[str]) -> typer.Typer:
+    """Return the application with the command that `arguments` begin with, or else with every one.
+
+    What a command needs takes up to a second to load, and every process of ours is a command.
+    """
+    app = typer.Typer(
+        help="A GraphQL gateway over CQRS read models that tells how stale every field can be.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)  # a single command keeps its name
+    wanted = MODULES.get(arguments[0]) if arguments else None
+    for module in [wanted] if wanted else dict.fromkeys(MODULES.values()):
+        import_module(f"slackwater.command_line.{module}").add_to(app)
+    return app
 
 
 def _first(error: BaseException) -> BaseException:

@@ -14,21 +14,12 @@ import msgspec
 
 from slackwater.clock import Clock
 from slackwater.freshness.bound import Instant
+from slackwater.freshness.tick_answer import TickAnswer
 from slackwater.logs import logger
 from slackwater.watermarks.tick import Tick
 
 _TIMEOUT = aiohttp.ClientTimeout(total=1.0)
 _log = logger("probe")
-
-
-class TickAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source answers: its tick, and how many events wait for publishing, up to a limit."""
-
-    source: str
-    epoch: int
-    n: int
-    timeline: str
-    pending_events: int
 
 
 TakeTick = Callable[[str, Tick, Instant, int], object]

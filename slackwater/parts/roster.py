@@ -1,4 +1,7 @@
-"""The roster: every part of an installation, by the words that start it on the command line."""
+"""The roster: every part of an installation, by the words that start it on the command line.
+
+A part is loaded where it is asked for, because a process of its own needs none of the others.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,6 @@ import msgspec
 
 from slackwater.installation import Installation
 from slackwater.manifest import Manifest
-from slackwater.parts.gateway import run_gateway
-from slackwater.parts.projector import run_projector
-from slackwater.parts.relay import run_relay
-from slackwater.parts.service import run_service
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -26,18 +25,26 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def service_part(name: str) -> Part:
+    from slackwater.parts.service import run_service
+
     return Part(("service", name), lambda installation: run_service(installation, name))
 
 
 def relay_part(name: str) -> Part:
+    from slackwater.parts.relay import run_relay
+
     return Part(("relay", name), lambda installation: run_relay(installation, name))
 
 
 def projector_part(name: str) -> Part:
+    from slackwater.parts.projector import run_projector
+
     return Part(("projector", name), lambda installation: run_projector(installation, name))
 
 
 def gateway_part() -> Part:
+    from slackwater.parts.gateway import run_gateway
+
     return Part(("gateway",), run_gateway)
 
 

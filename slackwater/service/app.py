@@ -24,7 +24,7 @@ from slackwater.clock import Clock
 from slackwater.database.port import Database, UnstorableTextError
 from slackwater.errors import TransientError, UnknownOutcomeError
 from slackwater.events.event import Cause
-from slackwater.freshness.probe import TickAnswer
+from slackwater.freshness.tick_answer import TickAnswer
 from slackwater.http.health import Problems, health_routes
 from slackwater.http.problems import CLIENT_CLOSED_REQUEST, json_response, problem
 from slackwater.ids import new_id

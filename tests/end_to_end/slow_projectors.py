@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from slackwater.command_line.main import app
+from slackwater.command_line.main import main
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.progress import ProgressUpdate
 from slackwater.read_models.target import DocumentTarget, SearchTarget
@@ -28,4 +28,4 @@ def _slow_down(target: type[DocumentTarget | SearchTarget]) -> None:
 if __name__ == "__main__":
     _slow_down(DocumentTarget)
     _slow_down(SearchTarget)
-    app()
+    main()

@@ -20,6 +20,6 @@ class _NotInstalled(MetaPathFinder):
 
 if __name__ == "__main__":
     sys.meta_path.insert(0, _NotInstalled())
-    from slackwater.command_line.main import app
+    from slackwater.command_line.main import main
 
-    app()
+    main()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from slackwater.clock import SystemClock
-from slackwater.command_line.main import app
+from slackwater.command_line.main import main
 from slackwater.database.port import Database, Session
 from slackwater.database.postgresql import PostgresqlDatabase
 from slackwater.database.sqlite import SqliteDatabase
@@ -170,4 +170,4 @@ if __name__ == "__main__":
         lead_without_lease()
     for name in filter(None, os.environ.get(SAFEGUARDS_OFF_SETTING, "").split(",")):
         turn_off(name)
-    app()
+    main()

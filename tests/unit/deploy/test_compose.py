@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from deploy.engines.roster import ENGINES
-from slackwater.command_line.main import app
+from slackwater.command_line.main import app_for
 from slackwater.installation import Installation
 from slackwater.manifest import Manifest
 from slackwater.parts.roster import all_parts
@@ -55,7 +55,7 @@ def postgresql_url(role: str, secret: str) -> str:
 
 
 def is_known(words: list[str]) -> bool:
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app_for([]))
     for word in words:
         if not hasattr(command, "commands"):
             return True  # what follows are its arguments
