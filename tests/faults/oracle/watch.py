@@ -205,13 +205,19 @@ class Watch:
             await asyncio.Event().wait()
         while True:
             for name in self._rng.sample(list(self._plan.faults), len(self._plan.faults)):
-                self._faults.add(name)
-                try:
-                    await FAULTS[name](stage)
-                finally:
-                    self._faults.discard(name)
-                await asyncio.sleep(CALM_S)
+                await self._inject(name, stage)
+                while name not in self.tally.by_fault:  # nobody has had an answer meanwhile
+                    await self._inject(name, stage)
             self.tally.rounds += 1
+
+    async def _inject(self, name: str, stage: Stage) -> None:
+        """Let one fault happen, and leave a while for what was asked in it to be answered."""
+        self._faults.add(name)
+        try:
+            await FAULTS[name](stage)
+        finally:
+            self._faults.discard(name)
+        await asyncio.sleep(CALM_S)
 
     async def _read(self, number: int) -> None:
         wanted = self._plan.reads_a_second
