@@ -8,6 +8,7 @@ from importlib import import_module
 import typer
 
 from slackwater.errors import SlackwaterError
+from slackwater.garbage import leave_it_at_exit
 
 # The module of each command, in the order of `--help`.
 MODULES = {
@@ -31,6 +32,7 @@ MODULES = {
 
 def main() -> None:
     """Run the command line; known errors end with status 1 and their message."""
+    leave_it_at_exit()
     try:
         app_for(sys.argv[1:])()
     except SlackwaterError as error:
