@@ -305,6 +305,7 @@ def test_mining_is_examined_where_it_was_chosen_and_a_slot_that_nobody_needs_is_
     assert "pg_drop_replication_slot" in unwanted["remedy"]
 
 
+@pytest.mark.engine("postgresql")
 def test_a_way_of_publishing_that_would_forget_events_is_broken_and_so_are_lost_ones(
     on_postgresql: Settings, tmp_path: Path
 ) -> None:
