@@ -73,7 +73,7 @@ class Volume:
         """Place orders until the log holds so many events, and let the read models catch up."""
         async with self.ready(customers):
             async with self.traffic(CLIENTS):
-                while (await self.sample("placing"))["events"] < events_wanted:  # noqa: ASYNC110 - it is looked at
+                while (await self.sample("placing"))["events"] < events_wanted:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(SAMPLE_S)
             await self.settle()
 

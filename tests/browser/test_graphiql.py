@@ -50,6 +50,7 @@ class Visit:
             await route.abort()
 
     async def until(self, expression: str, holds: Callable[[Any], bool]) -> None:
+        """Ask the page until it holds; nothing tells when GraphiQL has stored what it shows."""
         async with asyncio.timeout(10):
             while not holds(await self.page.evaluate(expression)):
                 await asyncio.sleep(0.02)
