@@ -16,6 +16,7 @@ DEADLINE_S = 20
 _PARENT = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "input()"], start_new_session=True)
+print("begun", flush=True)
 child.wait()
 """
 
@@ -37,7 +38,12 @@ def until_family_has(size: int, pid: int) -> list[int]:
 
 @pytest.fixture
 def parent() -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, "-c", _PARENT], stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    # A parent that is stopped while its child has not begun its program waits for that, unstopped.
+    assert process.stdout.readline() == b"begun\n"
     yield process.pid
     kill(process.pid)
     process.communicate()
