@@ -130,7 +130,7 @@ async def _switched(installation: Installation, model: ModelVersion) -> None:
     while True:
         await asyncio.sleep(_LOOK_INTERVAL_S)
         try:
-            if await active_version(installation.documents.progress, model.read_model) != model:
+            if await installation.documents.progress.active(model.read_model) != model.version:
                 return
         except TransientError as error:
             _log.warning("progress cannot be read", reason=str(error))

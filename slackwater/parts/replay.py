@@ -38,7 +38,7 @@ from slackwater.read_models.documents import Row, RowWrite
 from slackwater.read_models.fold import MissingVersionError, fold, refs_of
 from slackwater.read_models.paging import all_discards
 from slackwater.read_models.progress import Claim, ModelVersion, ProgressUpdate, active_entry
-from slackwater.read_models.projection import Projection, Ref
+from slackwater.read_models.projection import Projection, Ref, Rows
 from slackwater.read_models.target import Target, load_rows
 
 _PAGE = 500
@@ -249,7 +249,7 @@ class _Replay:
         claim = Claim(model=self._target.model, fences={}, positions={})
         events = self._known.read([letter.record for letter in page])
         for left in reversed(range(_CONFLICTS_MAX)):
-            rows = await load_rows(self._target, refs_of(self._projection, events))
+            rows = Rows(await load_rows(self._target, refs_of(self._projection, events)))
             applied = fold(self._projection, rows, events, self._known)
             update = ProgressUpdate(
                 claim=claim, positions={}, events_applied=applied, discarded=discarded
@@ -339,7 +339,7 @@ class _Replay:
             row = _guarded_row(self._projection, letter)
         except PoisonousEventError:
             return None
-        return (await load_rows(self._target, [row])).version(row) if row is not None else None
+        return Rows(await load_rows(self._target, [row])).version(row) if row is not None else None
 
     def _said(self, reason: str | None, *, closed: bool = False) -> Replayed:
         return Replayed(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from slackwater.errors import ConflictError
@@ -34,7 +35,7 @@ from slackwater.read_models.mongodb_find import (
     page_sort,
 )
 from slackwater.read_models.mongodb_progress import MongodbProgressStore
-from slackwater.read_models.mongodb_rows import MARK, GuardedWrite, guarded_write, row
+from slackwater.read_models.mongodb_rows import MARK, guarded_write, row
 from slackwater.read_models.progress import ProgressUpdate
 
 _POOL_SIZE_MAX = 50
@@ -166,25 +167,22 @@ class MongodbDocumentStore:
             if error.code != ServerCode.NAMESPACE_EXISTS:
                 raise
 
-    async def _write(
-        self, session: Session, collection: str, guarded: Sequence[GuardedWrite]
-    ) -> None:
+    async def _write(self, session: Session, collection: str, guarded: Sequence[UpdateOne]) -> None:
         target = self._database.collection(collection_name(collection))
         try:
             written = await target.bulk_write(guarded, session=session)
         except BulkWriteError as error:
             raise _refusal(collection, error) from error
-        if written.inserted_count + written.matched_count < len(guarded):
+        if written.upserted_count + written.matched_count < len(guarded):
             raise ConflictError(
                 f"some rows of {collection} are not at their expected revision; "
                 "load them anew and fold again"
             )
 
 
-def _by_collection(rows: Sequence[RowWrite]) -> Mapping[str, list[GuardedWrite]]:
-    # Inserts first: a bulk then takes two requests a collection at most.
-    writes: defaultdict[str, list[GuardedWrite]] = defaultdict(list)
-    for write in sorted(rows, key=lambda write: write.expected_revision > 0):
+def _by_collection(rows: Sequence[RowWrite]) -> Mapping[str, list[UpdateOne]]:
+    writes: defaultdict[str, list[UpdateOne]] = defaultdict(list)
+    for write in rows:
         writes[write.collection].append(guarded_write(write))
     return writes
 

@@ -211,6 +211,10 @@ class MongodbProgressStore:
             self._database.witness(session.operation_time)
         return _progress(documents, holes)
 
+    async def active(self, read_model: str) -> int | None:
+        async with self._database.session() as session:
+            return await self._active(ModelVersion(read_model), session) or None
+
     async def wait_for_change(self, *, timeout_ms: int) -> None:
         await self._changes.wait(timeout_ms=timeout_ms)
 

@@ -14,7 +14,7 @@ from typing import Any
 import bson
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
-from pymongo import InsertOne, UpdateOne
+from pymongo import UpdateOne
 
 from slackwater.read_models.documents import Document, Row, RowWrite, UnstorableDocumentError
 from slackwater.read_models.mongodb_database import Stored
@@ -26,20 +26,19 @@ _BYTES_MAX = 16 * 1024 * 1024 - 16 * 1024
 MARK: Stored = {"_id": 0, "visible": None}
 """No row has a number for an id, and no row, not even an invisible one, is neither of the two."""
 
-GuardedWrite = InsertOne[Stored] | UpdateOne
 
-
-def guarded_write(write: RowWrite) -> GuardedWrite:
+def guarded_write(write: RowWrite) -> UpdateOne:
     """Return the write of a row that the server does only at the expected revision.
+
+    No row is at revision 0, so the server inserts a new one; where it exists, its id is refused.
+    One kind of write for all lets a bulk of them be one request.
 
     Raises:
         UnstorableDocumentError: the document is too large, or no JSON with integers of 64 bits.
     """
-    fields = _fields(write)
-    if write.expected_revision == 0:
-        return InsertOne({"_id": write.id, "revision": 1, **fields})
     guard = {"_id": write.id, "revision": write.expected_revision}
-    return UpdateOne(guard, {"$set": fields, "$inc": {"revision": 1}})
+    change = {"$set": _fields(write), "$inc": {"revision": 1}}
+    return UpdateOne(guard, change, upsert=write.expected_revision == 0)
 
 
 def row(stored: Stored) -> Row:

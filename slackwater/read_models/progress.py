@@ -236,6 +236,13 @@ class ProgressStore(Protocol):
         """Return the progress of every version of all read models."""
         ...
 
+    async def active(self, read_model: str) -> int | None:
+        """Return the number of the version that readers use, if any is registered.
+
+        For whoever asks for nothing else, again and again.
+        """
+        ...
+
     async def wait_for_change(self, *, timeout_ms: int) -> None:
         """Return when progress or state may have changed since the last call, or time is up.
 

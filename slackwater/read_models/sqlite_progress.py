@@ -221,6 +221,12 @@ class SqliteProgressStore:
     async def load(self) -> list[ReadModelProgress]:
         return await self._read(_load)
 
+    async def active(self, read_model: str) -> int | None:
+        found = await self._read(
+            lambda connection: connection.execute(_ACTIVE, (read_model,)).fetchone()
+        )
+        return found[0] if found is not None else None
+
     async def wait_for_change(self, *, timeout_ms: int) -> None:
         if self._listener is None:
             # Nobody listened until now, so anything may have changed: the caller must look.

@@ -21,7 +21,7 @@ from slackwater.read_models.documents import (
     UnknownCollectionError,
 )
 from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
-from slackwater.read_models.projection import Ref, Rows
+from slackwater.read_models.projection import Ref
 from slackwater.read_models.search import Index, SearchIndex, UnknownIndexError
 from slackwater.read_models.showing import Saved, Showing, nothing
 
@@ -79,18 +79,16 @@ class Target(Protocol):
         ...
 
 
-async def load_rows(target: Target, refs: Iterable[Ref]) -> Rows:
-    """Return the rows to fold into, as they are stored."""
+async def load_rows(target: Target, refs: Iterable[Ref]) -> dict[Ref, Row]:
+    """Return those of the rows that exist, as they are stored."""
     ids: defaultdict[str, list[str]] = defaultdict(list)
     for ref in refs:
         ids[ref.collection].append(ref.id)
-    return Rows(
-        {
-            Ref(collection, row_id): row
-            for collection, wanted in ids.items()
-            for row_id, row in (await target.load(collection, wanted)).items()
-        }
-    )
+    return {
+        Ref(collection, row_id): row
+        for collection, wanted in ids.items()
+        for row_id, row in (await target.load(collection, wanted)).items()
+    }
 
 
 class DocumentTarget:

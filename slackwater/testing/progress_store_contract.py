@@ -128,7 +128,9 @@ class ProgressStoreContract(AdapterContract):
         return await store.claim(READ_MODEL, [FIRST, SECOND])
 
     async def test_nothing_is_known_of_an_empty_store(self, open_progress: OpenProgress) -> None:
-        assert await (await open_progress()).load() == []
+        progress = await open_progress()
+        assert await progress.load() == []
+        assert await progress.active(READ_MODEL.read_model) is None
 
     async def test_a_registered_read_model_runs_with_nothing_applied(
         self, store: ProgressStore
@@ -319,6 +321,7 @@ class ProgressStoreContract(AdapterContract):
         assert await store.activate(NEXT)
         entries = {entry.model: entry.active for entry in await other.load()}
         assert entries == {READ_MODEL: False, NEXT: True}
+        assert await other.active(NEXT.read_model) == NEXT.version
         assert (await load_one(other, NEXT)).state is ReadModelState.RUNNING
 
     async def test_a_position_is_kept_with_the_timeline_that_it_counts_in(

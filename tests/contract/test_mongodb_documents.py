@@ -189,14 +189,13 @@ async def test_a_commit_is_one_transaction_with_its_fences_first_and_a_majority_
     await store.commit([thing("a")], update(claim, first=1))
     commands.sent.clear()
     await store.commit([thing("a", revision=1), thing("b")], update(claim, first=2))
-    fences, inserts, updates, commit = commands.sent
-    assert [sent.get("update", sent.get("insert")) for sent in (fences, inserts, updates)] == [
-        "progress",
-        "rows_contract_things",
-        "rows_contract_things",
-    ]
+    fences, writes, commit = commands.sent
+    assert (fences["update"], writes["update"]) == ("progress", "rows_contract_things")
     assert [update["q"]["fence"] for update in fences["updates"]] == [1]
-    assert [update["q"] for update in updates["updates"]] == [{"_id": "a", "revision": 1}]
+    assert [(update["q"], update["upsert"]) for update in writes["updates"]] == [
+        ({"_id": "a", "revision": 1}, False),
+        ({"_id": "b", "revision": 0}, True),
+    ]
     assert (fences["startTransaction"], fences["readConcern"]["level"]) == (True, "snapshot")
     assert {sent["txnNumber"] for sent in commands.sent} == {commit["txnNumber"]}
     assert (commit["name"], commit["writeConcern"]["w"]) == ("commitTransaction", "majority")
