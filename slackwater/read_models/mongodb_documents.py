@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from slackwater.errors import ConflictError
@@ -35,7 +34,7 @@ from slackwater.read_models.mongodb_find import (
     page_sort,
 )
 from slackwater.read_models.mongodb_progress import MongodbProgressStore
-from slackwater.read_models.mongodb_rows import MARK, guarded_write, row
+from slackwater.read_models.mongodb_rows import MARK, GuardedWrite, guarded_writes, row
 from slackwater.read_models.progress import ProgressUpdate
 
 _POOL_SIZE_MAX = 50
@@ -167,24 +166,27 @@ class MongodbDocumentStore:
             if error.code != ServerCode.NAMESPACE_EXISTS:
                 raise
 
-    async def _write(self, session: Session, collection: str, guarded: Sequence[UpdateOne]) -> None:
+    async def _write(
+        self, session: Session, collection: str, guarded: Sequence[GuardedWrite]
+    ) -> None:
         target = self._database.collection(collection_name(collection))
         try:
             written = await target.bulk_write(guarded, session=session)
         except BulkWriteError as error:
             raise _refusal(collection, error) from error
-        if written.upserted_count + written.matched_count < len(guarded):
+        done = written.inserted_count + written.upserted_count + written.matched_count
+        if done < len(guarded):
             raise ConflictError(
                 f"some rows of {collection} are not at their expected revision; "
                 "load them anew and fold again"
             )
 
 
-def _by_collection(rows: Sequence[RowWrite]) -> Mapping[str, list[UpdateOne]]:
-    writes: defaultdict[str, list[UpdateOne]] = defaultdict(list)
+def _by_collection(rows: Sequence[RowWrite]) -> Mapping[str, list[GuardedWrite]]:
+    writes: defaultdict[str, list[RowWrite]] = defaultdict(list)
     for write in rows:
-        writes[write.collection].append(guarded_write(write))
-    return writes
+        writes[write.collection].append(write)
+    return {collection: guarded_writes(each) for collection, each in writes.items()}
 
 
 def _refusal(collection: str, error: BulkWriteError) -> Exception:

@@ -9,12 +9,13 @@ to and does not exist; without its mark, it is not taken for the one that was dr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import bson
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateOne
 
 from slackwater.read_models.documents import Document, Row, RowWrite, UnstorableDocumentError
 from slackwater.read_models.mongodb_database import Stored
@@ -23,22 +24,30 @@ from slackwater.read_models.mongodb_keys import needs_quoting, quoted, restored
 _BYTES_MAX = 16 * 1024 * 1024 - 16 * 1024
 """The server's limit of a document, less what a row adds to it."""
 
+GuardedWrite = InsertOne[Stored] | UpdateOne
+
 MARK: Stored = {"_id": 0, "visible": None}
 """No row has a number for an id, and no row, not even an invisible one, is neither of the two."""
 
 
-def guarded_write(write: RowWrite) -> UpdateOne:
-    """Return the write of a row that the server does only at the expected revision.
+def guarded_writes(rows: Sequence[RowWrite]) -> list[GuardedWrite]:
+    """Return writes that the server does only at the expected revisions, as one kind of request.
 
-    No row is at revision 0, so the server inserts a new one; where it exists, its id is refused.
-    One kind of write for all lets a bulk of them be one request.
+    No row is at revision 0, so that an upsert there inserts one, and is refused where it exists.
 
     Raises:
-        UnstorableDocumentError: the document is too large, or no JSON with integers of 64 bits.
+        UnstorableDocumentError: a document is too large, or no JSON with integers of 64 bits.
     """
-    guard = {"_id": write.id, "revision": write.expected_revision}
-    change = {"$set": _fields(write), "$inc": {"revision": 1}}
-    return UpdateOne(guard, change, upsert=write.expected_revision == 0)
+    if all(each.expected_revision == 0 for each in rows):
+        return [InsertOne({"_id": each.id, "revision": 1, **_fields(each)}) for each in rows]
+    return [
+        UpdateOne(
+            {"_id": each.id, "revision": each.expected_revision},
+            {"$set": _fields(each), "$inc": {"revision": 1}},
+            upsert=each.expected_revision == 0,
+        )
+        for each in rows
+    ]
 
 
 def row(stored: Stored) -> Row:

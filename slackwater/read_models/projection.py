@@ -45,7 +45,8 @@ class Rows:
     """The rows of one batch while it is folded: loaded once, changed in memory, written once.
 
     The loaded documents are this batch's own and are changed in place; a batch that fails is
-    dropped with them.
+    dropped with them. Rules see documents by `edit` alone, so that whatever they have seen is
+    written under its guard: a loaded row may be older than the stored one.
     """
 
     def __init__(self, loaded: dict[Ref, Row]) -> None:

@@ -22,14 +22,18 @@ from contextlib import contextmanager
 from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.consumer.timelines import PartedError, Timelines
-from slackwater.errors import PoisonousEventError, StructuralError, TransientError
+from slackwater.errors import (
+    ConflictError,
+    PoisonousEventError,
+    StructuralError,
+    TransientError,
+)
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.logs import logger
 from slackwater.read_models.dead_letters import DeadLetter
 from slackwater.read_models.discards import NO_DISCARDS
-from slackwater.read_models.documents import RowWrite
+from slackwater.read_models.documents import Row, RowWrite
 from slackwater.read_models.fold import fold, refs_of
-from slackwater.read_models.kept_rows import KeptRows
 from slackwater.read_models.paging import all_discards, holes_of
 from slackwater.read_models.parking import LETTERS_MAX, Parking
 from slackwater.read_models.progress import (
@@ -39,6 +43,7 @@ from slackwater.read_models.progress import (
     ReadModelState,
 )
 from slackwater.read_models.projection import Projection, Ref, Rows
+from slackwater.read_models.remembered_rows import RememberedRows
 from slackwater.read_models.target import Target, load_rows
 
 _log = logger("projector")
@@ -81,14 +86,14 @@ class Projector:
         self._claim: Claim | None = None
         self._parking: Parking | None = None
         self._discards = NO_DISCARDS
-        self._kept = KeptRows()
+        self._remembered = RememberedRows()
 
     async def assigned(
         self, partitions: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, int]:
         model = self._target.model
         await self._target.abandon()
-        self._kept.clear()
+        self._remembered = RememberedRows()
         self._claim = await self._progress.claim(model, sorted(partitions))
         self._parking = None
         await self._progress.set_state(model, self._running)
@@ -112,23 +117,13 @@ class Projector:
         """Apply records in their order and park what is poisonous; return how many were new."""
         try:
             return await self._apply_together(claim, records)
-        except PoisonousEventError:
+        except PoisonousEventError as error:
             if len(records) == 1:
-                return await self._apply_alone(claim, records[0])
+                await self._park(claim, records[0], error)
+                return 0
         half = len(records) // 2
         before = await self._apply(claim, records[:half])
         return before + await self._apply(claim, records[half:])
-
-    async def _apply_alone(self, claim: Claim, record: Record) -> int:
-        """Apply a record to its rows as they are stored, and park it if it is poisonous to them.
-
-        What a first try has taken out of the rows that are kept is kept no longer.
-        """
-        try:
-            return await self._apply_together(claim, [record])
-        except PoisonousEventError as error:
-            await self._park(claim, record, error)
-            return 0
 
     async def _apply_together(self, claim: Claim, records: Sequence[Record]) -> int:
         parking = await self._parking_of(claim)
@@ -136,25 +131,27 @@ class Projector:
             admitted = await self._timelines.admit(records)
         free, behind = parking.split(admitted)
         events = self._discards.read(free)
-        rows = await self._load(refs_of(self._projection, events))
-        applied = fold(self._projection, rows, events, self._discards)
-        positions = {record.topic_partition: record.offset + 1 for record in records}
-        update = self._update(claim, positions, events_applied=applied, parked=behind)
-        written = rows.writes()
-        await self._commit(written, update)
-        self._keep(written)
+        refs = refs_of(self._projection, events)
+        recalled = self._remembered.recall(refs)
+        rows = await self._load(refs, recalled)
+        try:
+            applied = fold(self._projection, rows, events, self._discards)
+            positions = {record.topic_partition: record.offset + 1 for record in records}
+            update = self._update(claim, positions, events_applied=applied, parked=behind)
+            await self._commit(rows.writes(), update)
+        except (PoisonousEventError, ConflictError) as error:
+            if not recalled:
+                raise
+            if isinstance(error, ConflictError):
+                self._remembered.share(recalled)
+            return await self._apply_together(claim, records)  # to rows as they are stored
+        if self._projection.index is None:  # what is loaded from an index has to be shown
+            self._remembered.remember(rows.writes())
         return applied
 
-    async def _load(self, refs: Collection[Ref]) -> Rows:
-        """Return rows to fold into: those that are kept, and the others as they are stored."""
-        kept = self._kept.take(refs)
-        stored = await load_rows(self._target, [ref for ref in refs if ref not in kept])
-        return Rows(stored | kept)
-
-    def _keep(self, written: Sequence[RowWrite]) -> None:
-        """Keep rows of documents: in an index a row that is loaded is one that has to be shown."""
-        if self._projection.index is None:
-            self._kept.put(written)
+    async def _load(self, refs: Collection[Ref], recalled: Mapping[Ref, Row]) -> Rows:
+        stored = await load_rows(self._target, [ref for ref in refs if ref not in recalled])
+        return Rows({**stored, **recalled})
 
     async def _park(self, claim: Claim, record: Record, error: PoisonousEventError) -> None:
         if not record.key:
@@ -172,7 +169,6 @@ class Projector:
             await self._target.commit(rows, update)
         except TransientError:
             self._parking = None  # it may be saved all the same, and a hole closed meanwhile
-            self._kept.clear()
             raise
         parking.take(update.parked)
 
@@ -190,6 +186,7 @@ class Projector:
         Who discards says so before closing a hole: where no hole is seen, its discards are.
         """
         if self._parking is None:
+            self._remembered.clear()  # who closed a hole has written rows of its key before
             loaded = await self._loaded_parking(claim)
             self._discards = await all_discards(self._progress, claim.model.read_model)
             self._parking = loaded

@@ -309,6 +309,8 @@ class ProgressStoreContract(AdapterContract):
         await store.save(update(built, first=9))
         assert not await store.activate(NEXT)
         assert (await load_one(store)).active
+        assert await store.active(NEXT.read_model) == READ_MODEL.version
+        assert await store.active(OTHERS.read_model) is None
         assert (await load_one(store, NEXT)).state is ReadModelState.REBUILDING
 
     async def test_a_version_that_has_everything_is_activated_in_one_step(
