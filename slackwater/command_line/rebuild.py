@@ -10,7 +10,7 @@ import typer
 from slackwater.command_line.options import DataDir, Json
 from slackwater.command_line.process import run_process
 from slackwater.installation import Installation
-from slackwater.parts.rebuild import RebuildReport, drop_left_versions
+from slackwater.parts.rebuild import HAND_OVER_S, RebuildReport, drop_left_versions
 from slackwater.parts.rebuild import rebuild as rebuild_read_model
 from slackwater.settings import load_settings
 
@@ -48,7 +48,10 @@ def rebuild(
 def _line(report: RebuildReport) -> str:
     title = f"{report.read_model} version {report.version}"
     if report.active:
-        return f"{title}: readers use it; `slackwater rebuild --drop-old` removes the one before"
+        return (
+            f"{title}: readers use it; goes on with it until a projector does, {HAND_OVER_S:.0f} s "
+            "at most; `slackwater rebuild --drop-old` removes the one before"
+        )
     left = "" if report.seconds_left is None else f", {report.seconds_left} s left"
     counted = f"{report.events_done:,}/{report.events_total:,} events"
     return f"{title}: {counted}, {report.events_per_second:,.0f}/s{left}"

@@ -41,7 +41,8 @@ from slackwater.read_models.versions import active_version, versions_of
 from slackwater.watermarks.newest import newest_by_topic
 
 _REPORT_INTERVAL_S = 0.5
-_HAND_OVER_S = 30.0
+HAND_OVER_S = 30.0
+"""For how long what was built is gone on with while no projector does."""
 _RATE_WINDOW_MIN_S = 0.2
 _NEAR_EVENTS = 500
 _log = logger("rebuild")
@@ -155,7 +156,7 @@ async def _built(
         async for report in _reports(installation, switch, builder, building):
             yield report
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_HAND_OVER_S):
+            async with asyncio.timeout(HAND_OVER_S):
                 await builder.handed_over.wait()
     finally:
         building.cancel()
