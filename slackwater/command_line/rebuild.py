@@ -49,8 +49,8 @@ def _line(report: RebuildReport) -> str:
     title = f"{report.read_model} version {report.version}"
     if report.active:
         return (
-            f"{title}: readers use it; goes on with it until a projector does, {HAND_OVER_S:.0f} s "
-            "at most; `slackwater rebuild --drop-old` removes the one before"
+            f"{title}: readers use it; this command keeps it current until a projector does, "
+            f"{HAND_OVER_S:.0f} s at most; `slackwater rebuild --drop-old` removes the one before"
         )
     left = "" if report.seconds_left is None else f", {report.seconds_left} s left"
     counted = f"{report.events_done:,}/{report.events_total:,} events"

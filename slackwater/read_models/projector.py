@@ -125,7 +125,13 @@ class Projector:
         before = await self._apply(claim, records[:half])
         return before + await self._apply(claim, records[half:])
 
-    async def _apply_together(self, claim: Claim, records: Sequence[Record]) -> int:
+    async def _apply_together(
+        self, claim: Claim, records: Sequence[Record], failed_on: Mapping[Ref, Row] | None = None
+    ) -> int:
+        """Apply records to rows as they are remembered; if that fails, to the stored ones.
+
+        `failed_on` is what was recalled for the first try.
+        """
         parking = await self._parking_of(claim)
         with self._remedy():
             admitted = await self._timelines.admit(records)
@@ -133,25 +139,21 @@ class Projector:
         events = self._discards.read(free)
         refs = refs_of(self._projection, events)
         recalled = self._remembered.recall(refs)
-        rows = await self._load(refs, recalled)
+        stored = await load_rows(self._target, refs - recalled.keys())
+        self._remembered.share(_changed(failed_on or {}, stored))
+        rows = Rows({**stored, **recalled})
         try:
             applied = fold(self._projection, rows, events, self._discards)
             positions = {record.topic_partition: record.offset + 1 for record in records}
             update = self._update(claim, positions, events_applied=applied, parked=behind)
             await self._commit(rows.writes(), update)
-        except (PoisonousEventError, ConflictError) as error:
+        except (PoisonousEventError, ConflictError):
             if not recalled:
                 raise
-            if isinstance(error, ConflictError):
-                self._remembered.share(recalled)
-            return await self._apply_together(claim, records)  # to rows as they are stored
+            return await self._apply_together(claim, records, failed_on=recalled)
         if self._projection.index is None:  # what is loaded from an index has to be shown
             self._remembered.remember(rows.writes())
         return applied
-
-    async def _load(self, refs: Collection[Ref], recalled: Mapping[Ref, Row]) -> Rows:
-        stored = await load_rows(self._target, [ref for ref in refs if ref not in recalled])
-        return Rows({**stored, **recalled})
 
     async def _park(self, claim: Claim, record: Record, error: PoisonousEventError) -> None:
         if not record.key:
@@ -245,3 +247,12 @@ class Projector:
                 f"{error.source} was restored or its log was lost, and what was folded of it is no "
                 f"more; run `slackwater rebuild {self._projection.name}`"
             ) from error
+
+
+def _changed(recalled: Mapping[Ref, Row], stored: Mapping[Ref, Row]) -> list[Ref]:
+    """Return the rows that somebody else has written since they were remembered."""
+    return [
+        ref
+        for ref, row in recalled.items()
+        if ref in stored and stored[ref].revision != row.revision
+    ]

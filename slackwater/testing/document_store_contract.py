@@ -207,6 +207,19 @@ class CommitContract(_Stores):
         loaded = await load_one(other.progress)
         assert (loaded.positions[FIRST], loaded.events_applied) == (0, 0)
 
+    @holds(Guarantee.ATOMICITY)
+    async def test_a_new_row_that_exists_is_refused_beside_one_that_is_replaced(
+        self, store: DocumentStore, other: DocumentStore, claim: Claim
+    ) -> None:
+        await store.commit([thing("a", label="kept"), thing("b", label="kept")], update(claim))
+        with pytest.raises(ConflictError):
+            await store.commit([thing("a", revision=1), thing("b")], update(claim, first=3))
+        found = await other.get(THINGS.name, ["a", "b"])
+        assert [(row.revision, row.document["label"]) for row in found.values()] == [
+            (1, "kept")
+        ] * 2
+        assert (await load_one(other.progress)).positions[FIRST] == 0
+
     @holds(Guarantee.FENCING)
     async def test_a_commit_with_a_stale_fence_leaves_nothing(
         self, store: DocumentStore, other: DocumentStore, claim: Claim
@@ -406,8 +419,10 @@ class CommitContract(_Stores):
             await store.commit(rows, update(claim, first=1))
         assert await store.count(NAMES.name) == 0
         await store.commit(rows[:1], update(claim, first=1))
-        with pytest.raises(PoisonousEventError):
-            await store.commit(rows[1:], update(claim, first=2))
+        replaced = thing("a", collection=NAMES.name, revision=1, name="Ada")
+        for taken in (rows[1:], [replaced, *rows[1:]]):
+            with pytest.raises(PoisonousEventError):
+                await store.commit(taken, update(claim, first=2))
 
     async def test_a_unique_value_is_not_taken_by_invisible_rows(
         self, store: DocumentStore, claim: Claim

@@ -163,6 +163,8 @@ class RelayWritersContract(AdapterContract):
             for handle in handles[:2]:
                 await stack.enter_async_context(running(handle.relay(log=log)))
             await stack.enter_async_context(_watching(source, history))
+            async with asyncio.timeout(_DEADLINE_S):
+                await _until(lambda: bool(log.watermarks))  # whoever leads is at work by now
             await _write(handles, history, log)
             await _claimed_everything(source, log)
         took_s = time.monotonic() - began_s

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ async def leg(folder: Path, plan: Plan, *, engines: bool) -> dict[str, Any]:
         "commit": _commit(),
         "seed": plan.seed,
         "took_s": round(time.monotonic() - began_s, 1),
-        "safeguards_off": list(plan.safeguards_off),
+        "plan": asdict(plan),
         "writes_a_second": watch.writes_a_second,
         **tally.summary(),
         "tokens": watch.tokens.summary(),

@@ -97,7 +97,7 @@ def test_small_rows_take_room_too() -> None:
     rows = RememberedRows(bytes_max=4_500)
     refs = [Ref("things", str(n)) for n in range(20)]
     rows.remember([write(ref.id) for ref in refs])
-    assert len(rows.recall(refs)) < 9
+    assert len(rows.recall(refs)) == 8
 
 
 def test_one_that_has_no_room_leaves_it_to_others() -> None:
@@ -241,15 +241,34 @@ async def test_a_write_on_an_old_row_is_made_again_on_the_stored_one_at_once(
     assert loads.ids == ["a", "a", "a"]  # and is not remembered any more
 
 
-async def test_two_that_share_a_row_write_it_by_turns(
-    documents: SqliteDocumentStore, projector: Projector
+async def test_a_row_that_others_write_as_well_is_loaded_until_partitions_are_assigned_anew(
+    documents: SqliteDocumentStore, loads: Loads, projector: Projector
 ) -> None:
-    for n, record in enumerate(history(6)):
-        if n % 2:
-            await write_beside(documents, version=n + 1, revision=n)
-        else:
-            await projector.handle([record])
-    assert await stored(documents) == (6, [10, 11, 12, 13, 14, 15])
+    first, second, third, fourth, fifth = history(5)
+    await projector.handle([first])
+    await write_beside(documents, version=1, revision=1)
+    for record in (second, third):
+        await projector.handle([record])
+    assert loads.ids == ["a", "a", "a"]
+    await projector.assigned([AT])
+    for record in (fourth, fifth):
+        await projector.handle([record])
+    assert loads.ids == ["a", "a", "a", "a"]
+    assert await stored(documents) == (5, [10, 11, 12, 13, 14])
+
+
+async def test_only_the_row_that_somebody_else_wrote_is_remembered_no_more(
+    documents: SqliteDocumentStore, loads: Loads, projector: Projector
+) -> None:
+    a, b, another_a, another_b, third_a, third_b = records(
+        *(event(name, n + 1, 10 + n) for n in range(3) for name in "ab")
+    )
+    await projector.handle([a, b])
+    await write_beside(documents, version=1, revision=1)
+    await projector.handle([another_a, another_b])
+    assert sorted(loads.ids) == ["a", "a", "b", "b"]
+    await projector.handle([third_a, third_b])
+    assert sorted(loads.ids) == ["a", "a", "a", "b", "b"]
 
 
 async def test_a_commit_that_failed_leaves_nothing_remembered(
