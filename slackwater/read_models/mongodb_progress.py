@@ -57,7 +57,7 @@ class MongodbProgressStore:
         self._discards = MongodbDiscards(database)
 
     async def register(self, model: ModelVersion) -> None:
-        await self._insert(_pointer(model.read_model), {"active": model.version})
+        await self._insert(_pointer(model), {"active": model.version})
         is_active = await self._active(model) == model.version
         state = ReadModelState.RUNNING if is_active else ReadModelState.REBUILDING
         new = {"state": state.value, "reason": None, "events_applied": 0}
@@ -178,7 +178,7 @@ class MongodbProgressStore:
             if not activated:
                 raise _NotYetError
             change = {"$set": {"active": model.version}}
-            await self._collection.update_one(_pointer(model.read_model), change, session=session)
+            await self._collection.update_one(_pointer(model), change, session=session)
             running = {"$set": {"state": ReadModelState.RUNNING.value, "reason": None}}
             await self._collection.update_one(_id(model), running, session=session)
 
@@ -213,8 +213,7 @@ class MongodbProgressStore:
 
     async def active(self, read_model: str) -> int | None:
         async with self._database.session() as session:
-            pointer = await self._collection.find_one(_pointer(read_model), session=session)
-        return pointer["active"] if pointer is not None else None
+            return await self._active(ModelVersion(read_model), session) or None
 
     async def wait_for_change(self, *, timeout_ms: int) -> None:
         await self._changes.wait(timeout_ms=timeout_ms)
@@ -267,7 +266,8 @@ class MongodbProgressStore:
         return updated.matched_count
 
     async def _active(self, model: ModelVersion, session: Session | None = None) -> int:
-        pointer = await self._collection.find_one(_pointer(model.read_model), session=session)
+        """Return the version that readers use, 0 where none is registered."""
+        pointer = await self._collection.find_one(_pointer(model), session=session)
         return pointer["active"] if pointer is not None else 0
 
     async def _require_registered(self, session: Session, model: ModelVersion) -> None:
@@ -339,8 +339,8 @@ class _NotYetError(Exception):
     """Takes a switch back that came too early."""
 
 
-def _pointer(read_model: str) -> Stored:
-    return {"_id": {"read_model": read_model}}
+def _pointer(model: ModelVersion) -> Stored:
+    return {"_id": {"read_model": model.read_model}}
 
 
 def _id(model: ModelVersion, partition: TopicPartition | None = None) -> Stored:

@@ -146,13 +146,14 @@ class Projector:
             applied = fold(self._projection, rows, events, self._discards)
             positions = {record.topic_partition: record.offset + 1 for record in records}
             update = self._update(claim, positions, events_applied=applied, parked=behind)
-            await self._commit(rows.writes(), update)
+            written = rows.writes()
+            await self._commit(written, update)
         except (PoisonousEventError, ConflictError):
             if not recalled:
                 raise
             return await self._apply_together(claim, records, failed_on=recalled)
         if self._projection.index is None:  # what is loaded from an index has to be shown
-            self._remembered.remember(rows.writes())
+            self._remembered.remember(written)
         return applied
 
     async def _park(self, claim: Claim, record: Record, error: PoisonousEventError) -> None:

@@ -64,7 +64,9 @@ class RememberedRows:
 
     def remember(self, written: Sequence[RowWrite]) -> None:
         """Remember what one commit has written, if that is little and nobody else writes it."""
-        for write in written if len(written) <= _FEW else ():
+        if len(written) > _FEW:
+            return
+        for write in written:
             ref = Ref(write.collection, write.id)
             if ref in self._rows:
                 self._forget(ref)
@@ -74,7 +76,7 @@ class RememberedRows:
                     self._remember(ref, write, msgspec.msgpack.encode(write.document))
 
     def share(self, refs: Iterable[Ref]) -> None:
-        """Remember these rows no more: somebody else has written one of them, and may again."""
+        """Remember these rows no more: somebody else has written them, and may again."""
         if len(self._shared) > _SHARED_MAX:
             self._shared.clear()
         self._shared.update(refs)

@@ -222,10 +222,7 @@ class SqliteProgressStore:
         return await self._read(_load)
 
     async def active(self, read_model: str) -> int | None:
-        found = await self._read(
-            lambda connection: connection.execute(_ACTIVE, (read_model,)).fetchone()
-        )
-        return found[0] if found is not None else None
+        return await self._read(lambda connection: _active(connection, read_model))
 
     async def wait_for_change(self, *, timeout_ms: int) -> None:
         if self._listener is None:
@@ -281,10 +278,15 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
         connection.execute(_COUNT_EVENTS, (update.events_applied, *claim.model))
 
 
+def _active(connection: Connection, read_model: str) -> int | None:
+    found = connection.execute(_ACTIVE, (read_model,)).fetchone()
+    return found[0] if found is not None else None
+
+
 def _discard(connection: Connection, update: ProgressUpdate) -> None:
     model = update.claim.model
-    active = connection.execute(_ACTIVE, (model.read_model,)).fetchall()
-    if active and active[0][0] > model.version:
+    active = _active(connection, model.read_model)
+    if active is not None and active > model.version:
         raise LeftVersionError(model)
     sqlite_discards.put(connection, model.read_model, update.discarded)
     connection.execute(_OUTDATE, model)
@@ -303,7 +305,7 @@ def _create_tables(connection: Connection) -> None:
 
 
 def _register(connection: Connection, model: ModelVersion) -> None:
-    is_first = not connection.execute(_ACTIVE, (model.read_model,)).fetchall()
+    is_first = _active(connection, model.read_model) is None
     state = ReadModelState.RUNNING if is_first else ReadModelState.REBUILDING
     connection.execute(_REGISTER, (*model, is_first, state)).close()
 

@@ -72,7 +72,7 @@ def write_seldom(path: Path) -> int:
             passed_by = max(passed_by, written(writing) - before)
             insert(writing)
             writing.execute("COMMIT")
-            time.sleep(0.005)
+            time.sleep(0.005)  # it comes seldom
     turn.close()
     return passed_by
 

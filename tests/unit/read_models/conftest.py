@@ -10,10 +10,12 @@ import pytest
 
 from slackwater.installation import Installation
 from slackwater.manifest import Manifest as RealManifest
+from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.settings import load_settings
+from slackwater.testing.doorbell import LocalDoorbell
 from tests.unit.read_models import things
 from tests.unit.read_models.replaying import Manifest, Projecting
-from tests.unit.read_models.things import BROKEN, MODEL, event
+from tests.unit.read_models.things import BROKEN, COLLECTIONS, MODEL, event
 
 KINDS = {
     "documents": Manifest(
@@ -35,6 +37,15 @@ async def installation(
     await installation.documents.progress.register(MODEL)
     yield installation
     await installation.close()
+
+
+@pytest.fixture
+async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocumentStore]:
+    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
+    await documents.prepare(COLLECTIONS)
+    await documents.progress.register(MODEL)
+    yield documents
+    await documents.close()
 
 
 @pytest.fixture

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from slackwater.consumer.timelines import Timelines
 from slackwater.errors import StructuralError, TransientError
 from slackwater.event_log.port import Record
 from slackwater.read_models.dead_letters import Hole
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.parking import LETTERS_MAX
 from slackwater.read_models.progress import ProgressUpdate, ReadModelProgress
-from slackwater.read_models.projection import Projection
 from slackwater.read_models.projector import KeylessEventError, Projector
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
-from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
-from slackwater.testing.clock import ManualClock
-from slackwater.testing.doorbell import LocalDoorbell
+from slackwater.read_models.target import DocumentTarget, SearchTarget
+from tests.unit.read_models.assigned import projecting_into
 from tests.unit.read_models.things import (
     AT,
     BROKEN,
@@ -33,44 +30,14 @@ from tests.unit.read_models.things import (
     SEARCHED,
     UNSTORABLE,
     event,
-    newest_by_topic,
     records,
 )
-
-
-@pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocumentStore]:
-    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
-    await documents.prepare(COLLECTIONS)
-    await documents.progress.register(MODEL)
-    yield documents
-    await documents.close()
 
 
 async def projecting(documents: SqliteDocumentStore, letters_max: int = LETTERS_MAX) -> Projector:
     """Return a projector to which the partition was assigned."""
     target = DocumentTarget(MODEL, COLLECTIONS, documents)
     return await projecting_into(target, PROJECTION, documents, letters_max)
-
-
-async def projecting_into(
-    target: Target,
-    projection: Projection,
-    documents: SqliteDocumentStore,
-    letters_max: int = LETTERS_MAX,
-) -> Projector:
-    """Return a projector of a projection to which the partition was assigned."""
-    await target.prepare()
-    projector = Projector(
-        projection,
-        target=target,
-        progress=documents.progress,
-        timelines=Timelines(newest_by_topic),
-        clock=ManualClock(),
-        letters_max=letters_max,
-    )
-    await projector.assigned([AT])
-    return projector
 
 
 async def load(documents: SqliteDocumentStore) -> ReadModelProgress:

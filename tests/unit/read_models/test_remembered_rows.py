@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from unittest.mock import AsyncMock
 
@@ -10,19 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slackwater.consumer.timelines import Timelines
 from slackwater.errors import TransientError
 from slackwater.event_log.port import Record
 from slackwater.read_models.documents import Row, RowWrite
 from slackwater.read_models.progress import Claim, ProgressUpdate
-from slackwater.read_models.projection import Projection, Ref
+from slackwater.read_models.projection import Ref
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.remembered_rows import RememberedRows
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
-from slackwater.testing.clock import ManualClock
-from slackwater.testing.doorbell import LocalDoorbell
+from tests.unit.read_models.assigned import projecting_into
 from tests.unit.read_models.things import (
     AT,
     COLLECTIONS,
@@ -31,7 +28,6 @@ from tests.unit.read_models.things import (
     PROJECTION,
     SEARCHED,
     event,
-    newest_by_topic,
     records,
 )
 
@@ -142,15 +138,6 @@ class Loads:
 
 
 @pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocumentStore]:
-    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
-    await documents.prepare(COLLECTIONS)
-    await documents.progress.register(MODEL)
-    yield documents
-    await documents.close()
-
-
-@pytest.fixture
 async def target(documents: SqliteDocumentStore) -> DocumentTarget:
     target = DocumentTarget(MODEL, COLLECTIONS, documents)
     await target.prepare()
@@ -164,22 +151,7 @@ def loads(target: DocumentTarget, monkeypatch: pytest.MonkeyPatch) -> Loads:
 
 @pytest.fixture
 async def projector(documents: SqliteDocumentStore, target: DocumentTarget) -> Projector:
-    return await projecting(PROJECTION, target, documents)
-
-
-async def projecting(
-    projection: Projection, target: Target, documents: SqliteDocumentStore
-) -> Projector:
-    """Return a projector to which the partition was assigned."""
-    projector = Projector(
-        projection,
-        target=target,
-        progress=documents.progress,
-        timelines=Timelines(newest_by_topic),
-        clock=ManualClock(),
-    )
-    await projector.assigned([AT])
-    return projector
+    return await projecting_into(target, PROJECTION, documents)
 
 
 def history(versions: int) -> list[Record]:
@@ -303,7 +275,7 @@ async def test_a_row_of_a_search_index_is_loaded_for_each_batch(
     target = SearchTarget(MODEL, INDEX, search, documents.progress)
     await target.prepare()
     loads = Loads(target, monkeypatch)
-    projector = await projecting(SEARCHED, target, documents)
+    projector = await projecting_into(target, SEARCHED, documents)
     for record in history(3):
         await projector.handle([record])
     await target.settled()
