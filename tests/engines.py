@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pytest
 
@@ -26,7 +26,7 @@ def engine_url(name: str) -> str:
 
 def missing(name: str) -> str | None:
     """Say why a test that needs the engine cannot run; None when it can."""
-    if _URLS[name] is not None:
+    if _URLS.get(name) is not None:
         return None
     return f"SLACKWATER_{name.upper()}_URL is not set; `make engines` starts {name} and prints it"
 
@@ -41,7 +41,7 @@ def as_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return {name.removeprefix("SLACKWATER_").lower(): each for name, each in environment.items()}
 
 
-def engine_settings() -> dict[str, str]:
-    """Return the environment of a new installation on the real engines, with names of its own."""
-    urls = {f"SLACKWATER_{name.upper()}_URL": engine_url(name) for name in NAMES}
+def engine_settings(names: Collection[str] = NAMES) -> dict[str, str]:
+    """Return the environment of a new installation on real engines, with names of its own."""
+    urls = {f"SLACKWATER_{name.upper()}_URL": engine_url(name) for name in names}
     return {**urls, "SLACKWATER_NAMESPACE": f"test_{secrets.token_hex(4)}"}

@@ -224,12 +224,16 @@ class OperationFreshness:
             self.required.judge(self._reading_of)
 
     async def settled_event(self) -> bool:
-        """Wait for the demands with WAIT before an event's data is read.
+        """Wait for demands with WAIT, and for writes to reflect, before an event's data is read.
 
         Returns:
             Whether no demand stands in the way of showing the event now.
+
+        Raises:
+            InvalidConsistencyToken: the source has left the history of the token's write.
+            StaleRead: the writes of the token are not reflected in time.
         """
-        await self.required.wait_for_event()
+        await self.required.wait()
         return self.required.may_show_event()
 
     def may_show_event(self) -> bool:

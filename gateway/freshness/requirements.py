@@ -81,7 +81,9 @@ class Requirements:
         return self._judgement.to_source
 
     async def wait(self) -> None:
-        """Wait for the writes of the token and for demands with WAIT.
+        """Wait for the writes of the token and for demands with WAIT; of a subscription, each time.
+
+        What reflected the writes once need not for ever: its source may have been restored.
 
         Raises:
             InvalidConsistencyToken: the token names a tick that cannot be.
@@ -114,11 +116,6 @@ class Requirements:
         origin = read_model, sources
         wanted = [(self._demands[one.demand or 0], origin, key) for one in places]
         await wait_until_met(wanted, self._board, self._clock, asked_s)
-
-    async def wait_for_event(self) -> None:
-        """Wait for demands with WAIT before a subscription's event is read."""
-        self._choose_sources()
-        await self._wait_for_demands(self._clock.monotonic())
 
     def may_show_event(self) -> bool:
         """Tell whether the demands with WAIT or FAIL are met as the board stands now."""

@@ -20,7 +20,7 @@ from gateway.schema.info import Info
 from gateway.schema.order import ORDER, Order
 from gateway.schema.read_models import ReadModelStatus, status_of
 from gateway.sources import Answered
-from slackwater.read_models.documents import Row
+from slackwater.read_models.documents import Document, Row
 
 _PROGRESS_INTERVAL_S = 1.0
 _LOOK_AGAIN_S = 5.0
@@ -98,23 +98,26 @@ async def _check_known(row: Row | None, source: DataLoader[str, Answered], key: 
 async def _changes(
     info: Info, read_model: str, read: Callable[[], Awaitable[Row | None]]
 ) -> AsyncIterator[Row]:
-    """Yield the row, then again whenever it was written anew; each time with new loaders.
+    """Yield the row, then again whenever its document has changed; each time with new loaders.
 
-    A change that was too stale to be shown is told of once, and comes as soon as it may be shown.
+    Revisions would not do: each version of a read model counts its own, and a version that is
+    switched to may have another document at the revision that was shown. A change that was too
+    stale to be shown is told of once, and comes as soon as it may be shown.
     """
     board, freshness = info.context.board, info.context.freshness
-    shown, refused = 0, 0
+    shown: Document | None = None
+    refused: Document | None = None
     while True:
         applied = board.applied(read_model)
         may_show = await freshness.settled_event()
         info.context.renew()
         row = await read()
-        if row is not None and row.revision != shown and (may_show or row.revision != refused):
+        if row is not None and row.document != shown and (may_show or row.document != refused):
             yield row
             is_refused = freshness.event_was_refused
-            shown, refused = (shown, row.revision) if is_refused else (row.revision, 0)
+            shown, refused = (shown, row.document) if is_refused else (row.document, None)
         await board.wait_for(
-            partial(_is_due, info, read_model, applied, is_refused=refused != 0),
+            partial(_is_due, info, read_model, applied, is_refused=refused is not None),
             deadline_s=freshness.now_s() + _LOOK_AGAIN_S,
         )
 

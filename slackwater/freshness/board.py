@@ -70,8 +70,11 @@ class _Model:
         return self.progress.timelines if self.progress is not None else {}
 
     def follow(self, progress: ReadModelProgress) -> None:
-        """Take over new progress; whatever went back (a restored store) is proven anew."""
-        if _went_back(self.positions, progress.positions):
+        """Take over new progress; whatever went back (a restored store) is proven anew.
+
+        So is another version: what it has parked need not be what the one before had.
+        """
+        if self.version != progress.model.version or _went_back(self.positions, progress.positions):
             self.reached = dict.fromkeys(self.reached)
             self.proven = dict.fromkeys(self.proven)
             self.reached_by_all = dict.fromkeys(self.reached)

@@ -285,6 +285,7 @@ class KernelTables:
             progress.c.topic == bindparam("of_topic"),
             progress.c.partition == bindparam("of_partition"),
             progress.c.fence == bindparam("of_fence"),
+            progress.c.position == bindparam("from_position"),
         )
         self.select_handled = select(self.inbox.c.event_id).where(
             self.inbox.c.consumer == bindparam("consumer"),

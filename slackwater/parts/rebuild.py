@@ -192,6 +192,8 @@ async def _next_version(installation: Installation, name: str) -> ModelVersion:
         await target_of(installation, newest.model).drop()
         await progress.forget(newest.model)
     model = ModelVersion(name, newest.model.version + 1)
+    # Progress may have been put back to before such a version was built, and its rows kept.
+    await target_of(installation, model).drop()
     await progress.register(model)
     return model
 

@@ -72,6 +72,7 @@ class SagaConsumer:
         self._dead_letters = DeadLetters(service.tables, consumer.name)
         self._fences: dict[TopicPartition, int] = {}
         self._handled: dict[TopicPartition, int] = {}
+        self._is_handled_known = True
         self._parking: Parking | None = None
         self._batch_size = BatchSize(_BATCH_MAX)
         self.halt_reason: str | None = None
@@ -100,6 +101,7 @@ class SagaConsumer:
         self._fences = {at: fence for at, (fence, _) in claimed.items()}
         places = {at: place for at, (_, place) in claimed.items()}
         self._handled = {at: place.position for at, place in places.items()}
+        self._is_handled_known = True
         begun = await self._timelines.begun(self._handled, _timelines(places))
         beginnings = {at: followed.beginning for at, followed in begun.items()}
         if beginnings:
@@ -112,6 +114,8 @@ class SagaConsumer:
 
         What an earlier, failed call had already made durable is left out.
         """
+        if not self._is_handled_known:
+            await self._look_again()
         left = self._left_of(records)
         try:
             admitted = {_place(record) for record in await self._timelines.admit(left)}
@@ -126,9 +130,23 @@ class SagaConsumer:
                     raise
                 self._batch_size.lost(len(batch))
             except TransientError:
-                self._parking = None  # it may be done all the same, and a hole closed meanwhile
+                # It may be done all the same, and a hole closed meanwhile.
+                self._parking, self._is_handled_known = None, False
                 raise
             left = self._left_of(left)
+
+    async def _look_again(self) -> None:
+        """Learn how far we have come, after a commit whose outcome is unknown.
+
+        Raises:
+            FencedError: the database is further back than what it has acknowledged.
+        """
+        stored = await self._database.read(self._stored_places)
+        for at, handled in self._handled.items():
+            if stored[at].position < handled:
+                raise FencedError(f"{self._consumer.name} is put back in {at}; it rejoins")
+        self._handled = {at: stored[at].position for at in self._handled}
+        self._is_handled_known = True
 
     async def _handle_or_park(
         self, records: Sequence[Record], admitted: Collection[tuple[TopicPartition, int]]
@@ -222,12 +240,15 @@ class SagaConsumer:
 
         Where something is parked it has come up to the first of that: what lies behind is not done.
         """
-        table = self._service.tables.consumer_progress
-        rows = connection.execute(select(table).where(table.c.consumer == self._consumer.name))
-        places = {TopicPartition(row.topic, row.partition): _stored_place(row) for row in rows}
+        places = self._stored_places(connection)
         for at, first in self._dead_letters.first_parked(connection).items():
             places[at] = places[at]._replace(position=min(places[at].position, first))
         return places
+
+    def _stored_places(self, connection: Connection) -> dict[TopicPartition, Place]:
+        table = self._service.tables.consumer_progress
+        rows = connection.execute(select(table).where(table.c.consumer == self._consumer.name))
+        return {TopicPartition(row.topic, row.partition): _stored_place(row) for row in rows}
 
     def _begin(self, connection: Connection, beginnings: Mapping[TopicPartition, int]) -> None:
         self._dead_letters.forget(connection, beginnings)
@@ -253,6 +274,14 @@ class SagaConsumer:
         return row.fence, _stored_place(row)
 
     def _save(self, connection: Connection, positions: Mapping[TopicPartition, int]) -> None:
+        """Move on from where we know that we are, and from nowhere else.
+
+        A database that was replaced by a copy of itself, such as a standby without the last
+        commits, is further back, with what lies between not handled.
+
+        Raises:
+            FencedError: somebody else owns a partition, or its position is another one.
+        """
         timelines = self._timelines.of(positions)
         for at, position in positions.items():
             place = {
@@ -260,12 +289,16 @@ class SagaConsumer:
                 "of_topic": at.topic,
                 "of_partition": at.partition,
                 "of_fence": self._fences[at],
+                "from_position": self._handled[at],
                 "position": position,
                 "timeline": timelines[at],
             }
             saved = connection.execute(self._service.tables.update_consumer_progress, place)
             if not saved.rowcount:
-                raise FencedError(f"{self._consumer.name} no longer owns {at}; it rejoins")
+                raise FencedError(
+                    f"{self._consumer.name} no longer owns {at}, or is not where it was in it; "
+                    "it rejoins"
+                )
 
     def _own_row(self, at: TopicPartition) -> tuple[Any, ...]:
         table = self._service.tables.consumer_progress

@@ -65,6 +65,24 @@ async def test_a_placed_order_is_answered_queried_and_a_fact(orders: ServiceBenc
     assert await orders.violations() == []
 
 
+async def test_a_product_that_a_restored_source_adds_anew_is_the_one_sold(
+    orders: ServiceBench,
+) -> None:
+    lost = ProductAdded(name="Lost", description="", price=euros(100), stock_available=1)
+    anew = ProductAdded(name="Anew", description="", price=euros(900), stock_available=1)
+    before, after = published(lost, "coffee"), published(anew, "coffee")
+    assert before.event.version == after.event.version == 1
+    await orders.hear(before)
+    orders.timeline = "after the restore"
+    await orders.hear(after)
+    await orders.hear(after, before)  # whatever comes twice has been handled
+    placed = await orders.command(
+        "place-order", customer_id="customer-1", lines=[{"sku": "coffee", "quantity": 1}]
+    )
+    assert placed.body["order"]["lines"][0]["product_name"] == "Anew"
+    assert placed.body["order"]["total"]["minor"] == 900
+
+
 async def test_an_order_placed_again_with_its_key_is_placed_once(orders: ServiceBench) -> None:
     assert await place(orders, key="key-1") == await place(orders, key="key-1")
     assert len(await orders.published()) == 1

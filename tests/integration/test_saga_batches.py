@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, delete, insert, select
 
 from slackwater.consumer.timelines import Timelines
 from slackwater.database.port import ContendedError
-from slackwater.errors import TransientError
+from slackwater.errors import FencedError, TransientError
 from slackwater.event_log.port import Record, TopicPartition
 from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.testing.clock import ManualClock
@@ -85,6 +87,44 @@ async def test_what_was_done_before_the_trouble_is_not_done_again(bench: Service
     await consumer.handle(records)
     assert sum(size for size in consumer.sizes if size <= WINS_UP_TO) == ORDERS - done
     assert await stock(bench) == 0
+
+
+async def test_what_a_standby_lacks_is_handled_when_it_takes_over(bench: ServiceBench) -> None:
+    """It has the fence, and neither the last effects nor the position behind them."""
+    consumer, records = Racing(bench), orders()
+    at = records[0].topic_partition
+    await consumer.assigned([at])
+    await consumer.handle(records[:10])
+    before = await bench.database.read(_state)
+    await consumer.handle(records[10:20])
+    await bench.database.transact(lambda connection: _put_back(connection, before))
+    with pytest.raises(FencedError, match="it rejoins"):
+        await consumer.handle(records[20:])
+    positions = await consumer.assigned([at])
+    assert positions[at] == 10
+    await consumer.handle(records[positions[at] :])
+    assert await stock(bench) == 0
+
+
+State = dict[str, list[dict[str, Any]]]
+
+
+def _state(connection: Connection) -> State:
+    """Return all rows of all tables."""
+    tables = service.tables.tick.metadata.sorted_tables
+    return {
+        each.name: [dict(row) for row in connection.execute(select(each)).mappings()]
+        for each in tables
+    }
+
+
+def _put_back(connection: Connection, state: State) -> None:
+    tables = service.tables.tick.metadata.sorted_tables
+    for table in reversed(tables):
+        connection.execute(delete(table))
+    for table in tables:
+        if state[table.name]:
+            connection.execute(insert(table), state[table.name])
 
 
 async def stock(bench: ServiceBench) -> int:

@@ -1,7 +1,8 @@
 """The catalogue: orders' own copy of what products are called and cost.
 
-It is kept by inventory's events, so an order is priced without asking another service. The newer
-version of a product wins, in whatever order its events arrive.
+It is kept by inventory's events, so an order is priced without asking another service. What the log
+tells last of a product wins: its events come in their order, and each once. Versions would not do,
+as a source that was restored hands out anew those of what it has lost.
 """
 
 from __future__ import annotations
@@ -55,8 +56,6 @@ def _keep(connection: Connection, entry: CatalogueEntry) -> None:
         "currency": entry.price.currency,
         "version": entry.version,
     }
-    known = read_entries(connection, [entry.sku]).get(entry.sku)
-    if known is None:
+    kept = connection.execute(update(table).where(table.c.sku == entry.sku).values(**columns))
+    if not kept.rowcount:
         connection.execute(insert(table).values(sku=entry.sku, **columns))
-    elif known.version < entry.version:
-        connection.execute(update(table).where(table.c.sku == entry.sku).values(**columns))

@@ -2,7 +2,8 @@
 
 Each leg is an installation of its own, watched for some thousands of requests; its figures are
 appended to `legs.jsonl` in the folder, and the same command goes on behind the last one. A leg's
-seed is the first seed plus its number. `--engines` uses those that the environment names.
+seed is the first seed plus its number. `--engines` uses those that the environment names, and
+`--engines postgresql,kafka` only these: what has no engine is embedded.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.engines import engine_settings
+from tests.engines import NAMES, engine_settings, missing
 from tests.faults.oracle.faults import faults_of
 from tests.faults.oracle.verdicts import Verdict
 from tests.faults.oracle.watch import Plan, watching, writes_a_second
@@ -31,10 +32,10 @@ from tests.faults.oracle.watch import Plan, watching, writes_a_second
 _LEG_TIMEOUT_S = 3_600
 
 
-async def leg(folder: Path, plan: Plan, *, engines: bool) -> dict[str, Any]:
+async def leg(folder: Path, plan: Plan, *, engines: Sequence[str]) -> dict[str, Any]:
     """Watch one installation; return what was found."""
     began_s = time.monotonic()
-    settings = engine_settings() if engines else None
+    settings = engine_settings(engines) if engines else None
     async with watching(folder, plan, settings) as watch, asyncio.timeout(_LEG_TIMEOUT_S):
         tally = await watch.run()
     for check in tally.violations:
@@ -45,6 +46,7 @@ async def leg(folder: Path, plan: Plan, *, engines: bool) -> dict[str, Any]:
         "seed": plan.seed,
         "took_s": round(time.monotonic() - began_s, 1),
         "plan": asdict(plan),
+        "engines": list(engines),
         "writes_a_second": watch.writes_a_second,
         **tally.summary(),
         "tokens": watch.tokens.summary(),
@@ -100,11 +102,16 @@ def main() -> None:
     parser.add_argument("--token-clients", type=int, default=2)
     parser.add_argument("--off", default="", help="safeguards that are off")
     parser.add_argument("--on", default="", help="switches that are on, such as slow-projectors")
-    parser.add_argument("--engines", action="store_true")
+    parser.add_argument(
+        "--engines", nargs="?", const=",".join(NAMES), default="", help="all, or some with commas"
+    )
     options = parser.parse_args()
+    engines = [*filter(None, options.engines.split(","))]
+    for reason in filter(None, map(missing, engines)):
+        parser.error(reason)
     # Whoever ends this, too, must not leave a running installation behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    everything = faults_of(engines=options.engines)
+    everything = faults_of(engines=engines)
     faults = everything if options.faults is None else [*filter(None, options.faults.split(","))]
     options.folder.mkdir(parents=True, exist_ok=True)
     path = options.folder / "legs.jsonl"
@@ -116,7 +123,7 @@ def main() -> None:
             readers=options.readers,
             reads_a_second=options.reads,
             only_orders=options.only_orders,
-            writes_a_second=options.rate or writes_a_second(engines=options.engines),
+            writes_a_second=options.rate or writes_a_second(engines=bool(engines)),
             token_clients=options.token_clients,
             faults=faults,
             safeguards_off=[*filter(None, options.off.split(","))],
@@ -125,7 +132,7 @@ def main() -> None:
         )
         print(f"leg {len(legs)}: {plan}", flush=True)
         with tempfile.TemporaryDirectory(prefix="oracle-") as scratch:
-            found = asyncio.run(leg(Path(scratch), plan, engines=options.engines))
+            found = asyncio.run(leg(Path(scratch), plan, engines=engines))
         legs.append(found)
         with path.open("a") as file:
             file.write(json.dumps(found) + "\n")

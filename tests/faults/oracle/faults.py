@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 
 from tests.end_to_end.harness import Running, free_port_block
@@ -291,7 +291,7 @@ async def _until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(_LOOK_S)
 
 
-FAULTS_OF_ENGINES = ("failed_shard",)
+FAULTS_OF_ENGINES = {"failed_shard": "elasticsearch"}
 FAULTS: dict[str, Callable[[Stage], Awaitable[None]]] = {
     each.__name__: each
     for each in (
@@ -319,6 +319,6 @@ FAULTS: dict[str, Callable[[Stage], Awaitable[None]]] = {
 }
 
 
-def faults_of(*, engines: bool) -> list[str]:
-    """Return the names of all faults that this storage can have."""
-    return [name for name in FAULTS if engines or name not in FAULTS_OF_ENGINES]
+def faults_of(*, engines: Collection[str]) -> list[str]:
+    """Return the names of all faults that storage on these engines can have."""
+    return [name for name in FAULTS if FAULTS_OF_ENGINES.get(name) in (None, *engines)]

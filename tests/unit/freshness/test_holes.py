@@ -64,13 +64,13 @@ class Tide:
             )
         self.pass_with(*holes)
 
-    def pass_with(self, *holes: Hole) -> None:
+    def pass_with(self, *holes: Hole, version: int = 1) -> None:
         """Let progress tell of these holes."""
         at = [TopicPartition(topic, partition) for topic in "tu" for partition in (0, 1)]
         self.board.on_progress(
             [
                 ReadModelProgress(
-                    model=ModelVersion(model.name),
+                    model=ModelVersion(model.name, version),
                     active=True,
                     state=ReadModelState.RUNNING,
                     reason=None,
@@ -126,6 +126,14 @@ def test_the_bound_of_a_parked_key_grows_and_those_of_others_do_not(tide: Tide) 
         reading = tide.board.reading_of_key("keyed", other)
         assert tide.bounds(reading) == (0, 0)
         assert (tide.status(reading), reading.holes(("s",))) == (FreshnessStatus.LIVE, 0)
+
+
+def test_what_one_version_has_is_no_proof_of_what_another_has_parked(tide: Tide) -> None:
+    tide.flow(hole(1))
+    tide.pass_with()  # what was parked has been applied, in the version that is active
+    assert tide.bounds(tide.board.reading("keyed")) == (0, 0)
+    tide.pass_with(hole(1), version=2)
+    assert tide.bounds(tide.board.reading("keyed")) == (100, 0)
 
 
 def test_a_hole_of_one_source_is_none_of_another(tide: Tide) -> None:

@@ -268,6 +268,10 @@ class Tide:
         before = self.ticks[source]
         self.ticks[source] = before._replace(epoch=epoch or before.epoch, n=before.n + 1)
 
+    def restore(self, source: str) -> None:
+        """Let a source begin another history, and rebuild what was read of the one before."""
+        self.ticks[source] = Tick(self.ticks[source].epoch + 1, 1, "restored")
+
     def publish(self, source: str) -> None:
         """Commit an event and publish it; the next tick claims it."""
         self.published[source] += 1
@@ -331,6 +335,10 @@ class Tide:
             state=self.states[model.name],
             reason=None,
             positions=self.applied[model.name],
+            timelines={
+                TopicPartition(topic, 0): self.ticks[source].timeline
+                for source, topic in TOPIC.items()
+            },
             events_applied=sum(self.applied[model.name].values()),
             written=self.written[model.name],
             holes=self.holes[model.name],

@@ -27,7 +27,7 @@ from contracts.documents.customers import CUSTOMERS_COLLECTION
 from contracts.documents.order_search import ORDER_SEARCH_INDEX
 from contracts.documents.orders import ORDERS_COLLECTION
 from contracts.documents.products import PRODUCTS_COLLECTION
-from contracts.read_models import READ_MODELS
+from contracts.read_models import ORDERS_MODEL, READ_MODELS
 from contracts.timestamps import to_text
 from gateway.freshness.directives import CLIENT_DIRECTIVES
 from gateway.freshness.served import ServedFrom
@@ -302,6 +302,31 @@ class Stage:
 
     async def products(self, *documents: Document) -> None:
         await self.write(_stored(PRODUCTS_COLLECTION).name, *documents)
+
+    async def rebuilt_orders(self, *documents: Document) -> None:
+        """Build the second version of the orders in one batch, and switch to it."""
+        first, second = (ModelVersion(ORDERS_MODEL.name, version) for version in (1, 2))
+        collection = replace(ORDERS_COLLECTION, name=second.stored_name(ORDERS_COLLECTION.name))
+        progress = self.documents.progress
+        await self.documents.prepare([collection])
+        await progress.register(second)
+        position = (await progress.claim(first, [_PLACE])).positions[_PLACE]
+        claim = await progress.claim(second, [_PLACE])
+        await self.documents.commit(
+            [
+                RowWrite(
+                    collection=collection.name,
+                    id=one["id"],
+                    version=1,
+                    expected_revision=0,
+                    document=one,
+                )
+                for one in documents
+            ],
+            ProgressUpdate(claim=claim, positions={_PLACE: position}, events_applied=1),
+        )
+        assert await progress.activate(second)
+        self.board.on_progress(await progress.load())
 
     async def index(self, kind: str, key: str, title: str) -> None:
         """Make something findable."""

@@ -13,7 +13,7 @@ from gateway.readers import Readers
 from gateway.request import Request
 from gateway.schema.schema import make_schema
 from slackwater.events.event import Cause
-from tests.unit.gateway.freshness_bench import SIGNER, Tide
+from tests.unit.gateway.freshness_bench import SIGNER, Tide, token
 from tests.unit.gateway.schema_stage import Stage, order_document, order_id
 
 SCHEMA = make_schema()
@@ -112,6 +112,30 @@ async def test_a_change_that_was_refused_is_told_of_once_and_comes_later(
     tide.settle()
     assert await shown(task) == "APPROVED"
     await stream.aclose()
+
+
+async def test_no_event_is_shown_once_the_source_has_left_the_history_of_the_write(
+    stage: Stage, tide: Tide
+) -> None:
+    await stage.orders(order_document(1, status="PENDING"))
+    written = request(stage, tide)
+    written.read_after = token(orders=1)
+    query = "subscription ($id: ID!) { orderChanged(id: $id) { status } }"
+    stream: Any = await SCHEMA.subscribe(
+        query, context_value=written, variable_values={"id": order_id(1)}
+    )
+    assert await shown(await begun(stream)) == "PENDING"
+    tide.restore("orders")
+    await stage.orders(order_document(1, status="APPROVED"))
+    tide.publish("orders")
+    tide.apply()
+    task = await begun(stream)
+    assert not task.done()
+    for _ in range(2):  # no answer counts before the log tells of the other history
+        tide.pass_by(100)
+        tide.settle()
+    async with asyncio.timeout(10):
+        assert codes(await task) == ["INVALID_CONSISTENCY_TOKEN"]
 
 
 async def test_no_source_tells_of_changes(stage: Stage, tide: Tide) -> None:

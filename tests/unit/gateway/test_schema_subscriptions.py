@@ -48,6 +48,16 @@ async def test_a_customer_is_shown_now_and_whenever_it_has_changed(stage: Stage)
     assert (await _next(events))["customerChanged"]["orderCount"] == 1
 
 
+async def test_a_change_that_comes_with_another_version_is_shown(stage: Stage) -> None:
+    await stage.customers(customer_document([], name="First"))
+    await stage.orders(order_document(1, status="PENDING"))
+    events = stage.subscribe(_ORDER, id=order_id(1))
+    assert (await _next(events))["orderChanged"]["status"] == "PENDING"
+    # In the version that was built meanwhile, the order is at the same revision.
+    await stage.rebuilt_orders(order_document(1, status="APPROVED"))
+    assert (await _next(events))["orderChanged"]["status"] == "APPROVED"
+
+
 async def test_an_order_that_is_projected_only_later_is_shown_then(stage: Stage) -> None:
     stage.services.on_query("order", order_document(1))
     events = stage.subscribe(_ORDER, id=order_id(1))
