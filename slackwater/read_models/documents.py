@@ -54,6 +54,17 @@ class RowWrite(msgspec.Struct, frozen=True, kw_only=True):
     document: Document
 
 
+def written_back(collection: str, row: Row) -> RowWrite:
+    """Return the write that leaves a row as it was read."""
+    return RowWrite(
+        collection=collection,
+        id=row.id,
+        version=row.version,
+        expected_revision=row.revision,
+        document=row.document,
+    )
+
+
 class TakenValueError(PoisonousEventError):
     """A row repeats the value of another in a unique index; let the owner of the value mend it."""
 

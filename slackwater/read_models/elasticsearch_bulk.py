@@ -3,6 +3,9 @@
 The version that guards a row is its aggregate's, kept by Elasticsearch itself: an older write is
 refused whoever sends it and whenever it arrives. Rows of one bulk succeed or fail one by one; so
 whatever went wrong, the whole bulk may be repeated, and what was written is refused as not newer.
+
+A refusal says what the primary has, and not that any other copy has it: what is stored may be of a
+write that was never acknowledged, and go with the primary. So it is written back, which is.
 """
 
 from __future__ import annotations
@@ -50,11 +53,16 @@ class Bulk:
         self._bytes += _length(lines)
 
 
-def bulks_of(index: Index, rows: Sequence[RowWrite]) -> Iterator[Bulk]:
-    """Yield the rows in order, in requests of bounded size; a greater row has its own."""
+def bulks_of(
+    index: Index, rows: Sequence[RowWrite], *, writes_back: bool = False
+) -> Iterator[Bulk]:
+    """Yield the rows in order, in requests of bounded size; a greater row has its own.
+
+    What is written back takes the place of the same version, too.
+    """
     bulk = Bulk()
     for row in rows:
-        lines = _lines(index, row)
+        lines = _lines(index, row, "external_gte" if writes_back else "external")
         if not bulk.has_room_for(lines):
             yield bulk
             bulk = Bulk()
@@ -63,8 +71,13 @@ def bulks_of(index: Index, rows: Sequence[RowWrite]) -> Iterator[Bulk]:
         yield bulk
 
 
-def check_items(index: str, rows: Sequence[RowWrite], items: Sequence[Mapping[str, Any]]) -> None:
+def refused_of(
+    index: str, rows: Sequence[RowWrite], items: Sequence[Mapping[str, Any]]
+) -> list[RowWrite]:
     """Judge the reply to a bulk; trouble that passes comes first, because all is repeated then.
+
+    Returns:
+        The rows that are not newer than what the primary has.
 
     Raises:
         SearchUnavailableError: a row was not written and can be, later.
@@ -79,6 +92,11 @@ def check_items(index: str, rows: Sequence[RowWrite], items: Sequence[Mapping[st
         if failed_row.type in _POISON:
             raise UnindexableRowError(row, failed_row.reason)
         raise error_of(index, failed_row)
+    return [row for row, item in zip(rows, items, strict=True) if _is_refused(item)]
+
+
+def _is_refused(item: Mapping[str, Any]) -> bool:
+    return bool(item["index"]["status"] == _NOT_NEWER)
 
 
 def _failures(
@@ -86,15 +104,15 @@ def _failures(
 ) -> Iterator[tuple[RowWrite, Failure]]:
     for row, item in zip(rows, items, strict=True):
         result = item["index"]
-        if "error" in result and result["status"] != _NOT_NEWER:
+        if "error" in result and not _is_refused(item):
             yield row, failure(result["status"], result["error"])
 
 
-def _lines(index: Index, row: RowWrite) -> list[bytes]:
+def _lines(index: Index, row: RowWrite, version_type: str) -> list[bytes]:
     kind, document = kind_and_json(index, row)
     if not 0 < len(row.id.encode()) <= _ID_BYTES_MAX:  # it would have the whole bulk refused
         raise UnindexableRowError(row, f"its id is empty or longer than {_ID_BYTES_MAX} bytes")
-    action = {"_id": row.id, "version": row.version, "version_type": "external"}
+    action = {"_id": row.id, "version": row.version, "version_type": version_type}
     stored = {
         "id": row.id,
         "kind": kind,

@@ -1,18 +1,19 @@
 """Search read models in Elasticsearch.
 
 A write is acknowledged when it is in the translog on disk, on the primary and on every copy that
-counts as in sync. It is guarded by its aggregate's version, in Elasticsearch itself. Searches show
-it after the next refresh; nothing but `refresh` refreshes, so progress that is saved behind it
-never covers what cannot be found. A search that did not see the whole index is an error.
+counts as in sync. It is guarded by its aggregate's version, in Elasticsearch itself; what is stored
+in place of an older one is acknowledged in the same way before a write returns. Searches show it
+after the next refresh; nothing but `refresh` refreshes, so progress that is saved behind it never
+covers what cannot be found. A search that did not see the whole index is an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from slackwater.read_models.documents import Row, RowWrite
-from slackwater.read_models.elasticsearch_bulk import Bulk, bulks_of, check_items
+from slackwater.read_models.documents import Row, RowWrite, written_back
+from slackwater.read_models.elasticsearch_bulk import Bulk, bulks_of, refused_of
 from slackwater.read_models.elasticsearch_client import connect, require_version
 from slackwater.read_models.elasticsearch_cursor import CursorSigner, SnapshotCursor
 from slackwater.read_models.elasticsearch_errors import (
@@ -31,6 +32,7 @@ from slackwater.read_models.elasticsearch_snapshots import Snapshots
 from slackwater.read_models.search import Index, SearchCapability, SearchRequest, SearchResult
 
 _UNAVAILABLE = 503
+_WRITE_BACKS_MAX = 10
 
 
 class ElasticsearchSearchIndex:
@@ -107,8 +109,16 @@ class ElasticsearchSearchIndex:
             UnindexableRowError: a row can never be written; some of the others may have been.
         """
         definition = await self._definition(index)
-        for bulk in bulks_of(definition, rows):
-            await self._write(index, bulk)
+        refused = await self._write(index, bulks_of(definition, rows))
+        for _ in range(_WRITE_BACKS_MAX):
+            if not refused:
+                return
+            newer = await self._newer(index, refused)
+            refused = await self._write(index, bulks_of(definition, newer, writes_back=True))
+        if refused:
+            raise SearchUnavailableError(
+                f"rows of search index {index} are written by others without a pause; try again"
+            )
 
     async def refresh(self, index: str) -> None:
         """Return after a refresh that began after this call; callers at one time share it.
@@ -173,7 +183,21 @@ class ElasticsearchSearchIndex:
     def _cursor(self, index: str, place: Place, page: Page) -> str:
         return self._cursors.encode(SnapshotCursor(index, place.score, place.id, page.snapshot))
 
-    async def _write(self, index: str, bulk: Bulk) -> None:
+    async def _newer(self, index: str, refused: Sequence[RowWrite]) -> list[RowWrite]:
+        """Return what is stored in place of rows; or a row itself, where a copy lags behind it."""
+        stored = await self.get(index, [row.id for row in refused])
+        return [
+            written_back(row.collection, stored[row.id])
+            if row.id in stored and stored[row.id].version >= row.version
+            else row
+            for row in refused
+        ]
+
+    async def _write(self, index: str, bulks: Iterable[Bulk]) -> list[RowWrite]:
+        """Send bulks; return the rows that the primary has as new, or newer."""
+        return [row for bulk in bulks for row in await self._send(index, bulk)]
+
+    async def _send(self, index: str, bulk: Bulk) -> list[RowWrite]:
         with told_by_kind(index):
             reply = await self._client.bulk(
                 index=self._alias(index),
@@ -183,8 +207,7 @@ class ElasticsearchSearchIndex:
                 wait_for_active_shards=1,
                 timeout=self._timeout,
             )
-        if reply["errors"]:
-            check_items(index, bulk.rows, reply["items"])
+        return refused_of(index, bulk.rows, reply["items"]) if reply["errors"] else []
 
     async def _refresh(self, index: str) -> None:
         with told_by_kind(index):

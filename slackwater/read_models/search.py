@@ -146,7 +146,10 @@ class SearchIndex(Protocol):
         ...
 
     async def write(self, index: str, rows: Sequence[RowWrite]) -> None:
-        """Write each row whose version is newer than the stored one; drop the others."""
+        """Write each row whose version is newer than the stored one; drop the others.
+
+        What is stored in place of those is as durable when this returns, whoever wrote it.
+        """
         ...
 
     async def refresh(self, index: str) -> None:

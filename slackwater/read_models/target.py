@@ -19,6 +19,7 @@ from slackwater.read_models.documents import (
     Row,
     RowWrite,
     UnknownCollectionError,
+    written_back,
 )
 from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
 from slackwater.read_models.projection import Ref
@@ -136,9 +137,10 @@ class DocumentTarget:
 class SearchTarget:
     """Rows first, then a refresh, then progress: what progress covers can be found.
 
-    A row that was only read is refreshed as well. It may be newer than the events at hand because a
-    projector that died, or was replaced, wrote it and never came to its refresh; then there is
-    nothing left to write, and progress would cover what cannot be found.
+    A row that was only read is written as it was read, and refreshed as well. It may be newer than
+    the events at hand because a projector that died, or was replaced, wrote it and never came to
+    its refresh, or because a write of ours broke off. Then there is nothing new to write, and
+    progress would cover what cannot be found, or what is on one copy alone and goes with it.
     What is parked or discarded is durable before progress passes it.
 
     Folding goes on while a refresh is waited for.
@@ -160,6 +162,7 @@ class SearchTarget:
         self._progress = progress
         self._showing = Showing(self._show, progress, saved)
         self._was_touched = False
+        self._read: Mapping[str, Row] = {}
 
     async def prepare(self) -> None:
         is_empty = not await _has_applied(self._progress, self.model)
@@ -168,22 +171,33 @@ class SearchTarget:
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         self._was_touched = True
-        return await self._search.get(self.model.stored_name(collection), ids)
+        self._read = await self._search.get(self.model.stored_name(collection), ids)
+        return self._read
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
         self._showing.raise_failure()
         if progress.parked or progress.discarded:
             await self._progress.save(_without_positions(progress))
             progress = replace(progress, parked=(), discarded=())
-        if rows:
+        writes = [*_stored(self.model, rows), *self._only_read(rows)]
+        if writes:
             self._was_touched = True
-            await self._search.write(self._index.name, _stored(self.model, rows))
+            await self._search.write(self._index.name, writes)
+        self._read = {}
         if self._was_touched or not self._showing.is_idle:
             self._was_touched = False
             self._showing.add(progress)
         else:
             await self._progress.save(progress)
             await self._saved()
+
+    def _only_read(self, rows: Sequence[RowWrite]) -> list[RowWrite]:
+        written = {row.id for row in rows}
+        return [
+            written_back(self._index.name, row)
+            for row_id, row in self._read.items()
+            if row_id not in written
+        ]
 
     async def settled(self) -> None:
         """Return once the progress of every commit is saved; raise what made showing end."""

@@ -126,6 +126,49 @@ async def test_progress_covers_nothing_that_a_dead_projector_wrote_and_did_not_r
     await documents.close()
 
 
+async def _sequence_number(client: AsyncElasticsearch, alias: str, row_id: str) -> int:
+    """Return the number of the write that made a row what it is: each has one on all copies."""
+    found = await client.get(index=alias, id=row_id)
+    return int(found["_seq_no"])
+
+
+async def test_progress_covers_nothing_that_was_only_read_and_may_be_on_one_copy_alone(
+    index: ElasticsearchSearchIndex, prefix: str, client: AsyncElasticsearch, tmp_path: Path
+) -> None:
+    """A write that broke off may be seen and not acknowledged: then it goes with its copy."""
+    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
+    things = ModelVersion("things")
+    await documents.progress.register(things)
+    claim = await documents.progress.claim(things, [_FIRST])
+    target = SearchTarget(things, INDEX, index, documents.progress)
+    await target.prepare()
+    stored = things.stored_name(INDEX.name)
+    await index.write(stored, [entry("a", "Coffee"), entry("b", "Coffee")])
+    before = [await _sequence_number(client, f"{prefix}{stored}", row_id) for row_id in "ab"]
+    read = await target.load(INDEX.name, ["a", "b", "c"])
+    await target.commit(
+        [entry("b", "Tea", version=2)], ProgressUpdate(claim=claim, positions={_FIRST: 2})
+    )
+    await target.settled()
+    after = [await _sequence_number(client, f"{prefix}{stored}", row_id) for row_id in "ab"]
+    assert all(new > old for new, old in zip(after, before, strict=True))
+    assert (await index.get(stored, ["a"]))["a"] == read["a"]
+    await documents.close()
+
+
+async def test_what_refuses_a_write_is_written_back(
+    index: ElasticsearchSearchIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    await write(index, entry("newer", "Coffee", version=3), entry("equal", "Coffee", version=2))
+    kept = await index.get(INDEX.name, ["newer", "equal"])
+    before = [await _sequence_number(client, alias, row_id) for row_id in kept]
+    await write(index, *(entry(name, "Tea", version=2) for name in ("newer", "equal", "new")))
+    after = [await _sequence_number(client, alias, row_id) for row_id in kept]
+    assert all(new > old for new, old in zip(after, before, strict=True))
+    assert await index.get(INDEX.name, ["newer", "equal"]) == kept
+    assert await found_ids(index, "tea") == ["new"]
+
+
 async def test_what_waits_for_the_next_refresh_is_noted_meanwhile(
     open_index: OpenIndex, tmp_path: Path
 ) -> None:

@@ -108,6 +108,17 @@ async def test_a_count_that_is_not_whole_is_an_error(
         await index.count(INDEX.name)
 
 
+async def test_a_row_that_the_primary_refuses_and_no_copy_shows_is_not_taken_for_written(
+    index: ElasticsearchSearchIndex, proxy: RewritingProxy
+) -> None:
+    await index.write(INDEX.name, [entry("a", "Coffee", version=3)])
+    lagging = _with(docs=[{"_id": "a", "found": False}])
+    with proxy.rewriting("_mget", lagging), pytest.raises(SearchUnavailableError):
+        await index.write(INDEX.name, [entry("a", "Tea", version=2)])
+    await index.write(INDEX.name, [entry("a", "Tea", version=2)])
+    assert (await index.get(INDEX.name, ["a"]))["a"].version == 3
+
+
 @pytest.mark.parametrize(
     "shards",
     [{"total": 2, "successful": 1, "failed": 1}, {"total": 2, "successful": 0, "failed": 0}],
