@@ -233,7 +233,7 @@ class OperationFreshness:
             InvalidConsistencyToken: the source has left the history of the token's write.
             StaleRead: the writes of the token are not reflected in time.
         """
-        await self.required.wait()
+        await self.required.wait_for_event()
         return self.required.may_show_event()
 
     def may_show_event(self) -> bool:

@@ -81,9 +81,7 @@ class Requirements:
         return self._judgement.to_source
 
     async def wait(self) -> None:
-        """Wait for the writes of the token and for demands with WAIT; of a subscription, each time.
-
-        What reflected the writes once need not for ever: its source may have been restored.
+        """Wait for the writes of the token and for demands with WAIT.
 
         Raises:
             InvalidConsistencyToken: the token names a tick that cannot be.
@@ -116,6 +114,22 @@ class Requirements:
         origin = read_model, sources
         wanted = [(self._demands[one.demand or 0], origin, key) for one in places]
         await wait_until_met(wanted, self._board, self._clock, asked_s)
+
+    async def wait_for_event(self) -> None:
+        """Wait in the same way before a subscription's event is read.
+
+        What reflected the writes once need not for ever: its source may have been restored.
+
+        Raises:
+            InvalidConsistencyToken: the source has left the history of the token's write.
+            StaleRead: the writes of the token are not reflected in time.
+        """
+        asked_s = self._clock.monotonic()
+        self._choose_sources()
+        await self._read_after.wait(
+            self.pairs(), asked_s, timeout_ms=self._timeout_ms(), keys=self._keys_of_pairs()
+        )
+        await self._wait_for_demands(asked_s)
 
     def may_show_event(self) -> bool:
         """Tell whether the demands with WAIT or FAIL are met as the board stands now."""

@@ -20,6 +20,7 @@ from gateway.schema.info import Info
 from gateway.schema.order import ORDER, Order
 from gateway.schema.read_models import ReadModelStatus, status_of
 from gateway.sources import Answered
+from slackwater.freshness.board import FreshnessBoard
 from slackwater.read_models.documents import Document, Row
 
 _PROGRESS_INTERVAL_S = 1.0
@@ -108,7 +109,7 @@ async def _changes(
     shown: Document | None = None
     refused: Document | None = None
     while True:
-        applied = board.applied(read_model)
+        known = _state_of(board, read_model)
         may_show = await freshness.settled_event()
         info.context.renew()
         row = await read()
@@ -117,12 +118,17 @@ async def _changes(
             is_refused = freshness.event_was_refused
             shown, refused = (shown, row.document) if is_refused else (row.document, None)
         await board.wait_for(
-            partial(_is_due, info, read_model, applied, is_refused=refused is not None),
+            partial(_is_due, info, read_model, known, is_refused=refused is not None),
             deadline_s=freshness.now_s() + _LOOK_AGAIN_S,
         )
 
 
-def _is_due(info: Info, read_model: str, applied: int, *, is_refused: bool) -> bool:
-    if info.context.board.applied(read_model) != applied:
+def _is_due(info: Info, read_model: str, known: tuple[int, int], *, is_refused: bool) -> bool:
+    if _state_of(info.context.board, read_model) != known:
         return True
     return is_refused and info.context.freshness.may_show_event()
+
+
+def _state_of(board: FreshnessBoard, read_model: str) -> tuple[int, int]:
+    """Return which version is read, and how many events it has applied."""
+    return board.reading(read_model).version, board.applied(read_model)

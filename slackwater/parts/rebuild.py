@@ -28,6 +28,7 @@ from slackwater.parts.projector import create_topics, projector_of, runner_of, t
 from slackwater.parts.replay import replay_hole
 from slackwater.read_models.dead_letters import Hole, lacks_no_more
 from slackwater.read_models.progress import (
+    FIRST_VERSION,
     ModelVersion,
     ProgressStore,
     ReadModelProgress,
@@ -165,16 +166,22 @@ async def _built(
 
 
 async def drop_left_versions(installation: Installation, name: str) -> list[int]:
-    """Remove what readers do not use any more: every version older than the active one."""
+    """Remove what readers do not use any more: every version older than the active one.
+
+    Those, too, of which progress knows nothing since it was put back.
+    """
     installation.manifest.projection(name)  # refuses a name that is none
     progress = installation.documents.progress
     active = await active_version(progress, name)
+    known = {entry.model.version for entry in await versions_of(progress, name)}
     dropped = []
-    for entry in await versions_of(progress, name):
-        if entry.model.version < active.version:
-            await target_of(installation, entry.model).drop()
-            await progress.forget(entry.model)
-            dropped.append(entry.model.version)
+    for version in range(FIRST_VERSION, active.version):
+        model = ModelVersion(name, version)
+        target = target_of(installation, model)
+        if version in known or await target.exists():
+            await target.drop()
+            await progress.forget(model)
+            dropped.append(version)
     return dropped
 
 
@@ -191,10 +198,20 @@ async def _next_version(installation: Installation, name: str) -> ModelVersion:
             return newest.model
         await target_of(installation, newest.model).drop()
         await progress.forget(newest.model)
-    model = ModelVersion(name, newest.model.version + 1)
-    # Progress may have been put back to before such a version was built, and its rows kept.
-    await target_of(installation, model).drop()
+    model = await _unused_version(installation, newest.model)
     await progress.register(model)
+    return model
+
+
+async def _unused_version(installation: Installation, newest: ModelVersion) -> ModelVersion:
+    """Return a later version of which nothing is left.
+
+    Where progress was put back, a version may be left that was built after that: of a history that
+    is no more, perhaps. It is not dropped here: it could be that of a rebuild which began just now.
+    """
+    model = ModelVersion(newest.read_model, newest.version + 1)
+    while await target_of(installation, model).exists():
+        model = ModelVersion(model.read_model, model.version + 1)
     return model
 
 

@@ -363,6 +363,9 @@ class _Rehearsal:
     async def prepare(self) -> None:
         """Nothing is written, so nothing is needed."""
 
+    async def exists(self) -> bool:
+        return await self._target.exists()
+
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         stored = await self._target.load(collection, ids)
         written = {

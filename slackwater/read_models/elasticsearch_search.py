@@ -9,7 +9,7 @@ covers what cannot be found. A search that did not see the whole index is an err
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from slackwater.read_models.documents import Row, RowWrite, written_back
@@ -108,17 +108,18 @@ class ElasticsearchSearchIndex:
             SearchUnavailableError: not all was written; the same rows may be written again.
             UnindexableRowError: a row can never be written; some of the others may have been.
         """
-        definition = await self._definition(index)
-        refused = await self._write(index, bulks_of(definition, rows))
-        for _ in range(_WRITE_BACKS_MAX):
-            if not refused:
-                return
-            newer = await self._newer(index, refused)
-            refused = await self._write(index, bulks_of(definition, newer, writes_back=True))
+        refused = await self._write(index, rows)
         if refused:
-            raise SearchUnavailableError(
-                f"rows of search index {index} are written by others without a pause; try again"
-            )
+            await self._write_back(index, {row.id: row for row in refused})
+
+    async def confirm(self, index: str, read: Mapping[str, int]) -> None:
+        """Write documents back, so that every copy in sync acknowledges them.
+
+        Raises:
+            SearchUnavailableError: a document is gone, or older than it was; read it anew.
+        """
+        if read:
+            await self._write_back(index, read)
 
     async def refresh(self, index: str) -> None:
         """Return after a refresh that began after this call; callers at one time share it.
@@ -183,18 +184,31 @@ class ElasticsearchSearchIndex:
     def _cursor(self, index: str, place: Place, page: Page) -> str:
         return self._cursors.encode(SnapshotCursor(index, place.score, place.id, page.snapshot))
 
-    async def _newer(self, index: str, refused: Sequence[RowWrite]) -> list[RowWrite]:
-        """Return what is stored in place of rows; or a row itself, where a copy lags behind it."""
-        stored = await self.get(index, [row.id for row in refused])
-        return [
-            written_back(row.collection, stored[row.id])
-            if row.id in stored and stored[row.id].version >= row.version
-            else row
-            for row in refused
-        ]
+    async def _write_back(self, index: str, wanted: Mapping[str, RowWrite | int]) -> None:
+        """Write what is stored in place of rows, or under ids that had at least some version.
 
-    async def _write(self, index: str, bulks: Iterable[Bulk]) -> list[RowWrite]:
-        """Send bulks; return the rows that the primary has as new, or newer."""
+        A copy may lag behind what it is read from: a row itself is newer then.
+        """
+        for _ in range(_WRITE_BACKS_MAX):
+            stored = await self.get(index, [*wanted])
+            newest = [
+                _newest(index, row_id, stored.get(row_id), row_or_version)
+                for row_id, row_or_version in wanted.items()
+            ]
+            refused = await self._write(index, newest, back=True)
+            if not refused:
+                return
+            wanted = {row.id: row for row in refused}
+        raise SearchUnavailableError(
+            f"rows of search index {index} are written by others without a pause; try again"
+        )
+
+    async def _write(
+        self, index: str, rows: Sequence[RowWrite], *, back: bool = False
+    ) -> list[RowWrite]:
+        """Send rows; return those that the primary has as new, or newer."""
+        definition = await self._definition(index)
+        bulks = bulks_of(definition, rows, writes_back=back)
         return [row for bulk in bulks for row in await self._send(index, bulk)]
 
     async def _send(self, index: str, bulk: Bulk) -> list[RowWrite]:
@@ -218,6 +232,17 @@ class ElasticsearchSearchIndex:
             raise SearchUnavailableError(
                 f"search index {index} was not refreshed on all copies ({shards}); try again"
             )
+
+
+def _newest(index: str, row_id: str, stored: Row | None, wanted: RowWrite | int) -> RowWrite:
+    version = wanted if isinstance(wanted, int) else wanted.version
+    if stored is not None and stored.version >= version:
+        return written_back(index, stored)
+    if isinstance(wanted, int):
+        raise SearchUnavailableError(
+            f"row {row_id} of search index {index} is not shown as it was read; try again"
+        )
+    return wanted
 
 
 def _row(index: str, found: Mapping[str, Any]) -> Row | None:

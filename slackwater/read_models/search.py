@@ -7,7 +7,7 @@ that could not see the whole index is an error, never a shorter answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -149,6 +149,18 @@ class SearchIndex(Protocol):
         """Write each row whose version is newer than the stored one; drop the others.
 
         What is stored in place of those is as durable when this returns, whoever wrote it.
+        """
+        ...
+
+    async def confirm(self, index: str, read: Mapping[str, int]) -> None:
+        """Make documents that were read as durable as what we write, whoever wrote them.
+
+        Args:
+            index: its name.
+            read: the ids, each with the version that was read.
+
+        Raises:
+            TransientError: a document is older than that, or gone; read anew.
         """
         ...
 

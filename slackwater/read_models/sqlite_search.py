@@ -7,7 +7,7 @@ in another file: a power failure that took a write and left its progress would l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -84,6 +84,9 @@ class SqliteSearchIndex:
                 _write(connection, definition, row)
 
         await self._file.write(work)
+
+    async def confirm(self, index: str, read: Mapping[str, int]) -> None:
+        """Return at once: what is read has been committed, to the only copy."""
 
     async def refresh(self, index: str) -> None:
         """Return at once: FTS5 shows a write to searches when it is committed."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -19,11 +19,15 @@ from slackwater.read_models.documents import (
     Row,
     RowWrite,
     UnknownCollectionError,
-    written_back,
 )
 from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
 from slackwater.read_models.projection import Ref
-from slackwater.read_models.search import Index, SearchIndex, UnknownIndexError
+from slackwater.read_models.search import (
+    ChangedIndexError,
+    Index,
+    SearchIndex,
+    UnknownIndexError,
+)
 from slackwater.read_models.showing import Saved, Showing, nothing
 
 
@@ -54,6 +58,10 @@ class Target(Protocol):
         Raises:
             LostRowsError: something was applied, so that nothing may be missing.
         """
+        ...
+
+    async def exists(self) -> bool:
+        """Tell whether anything of it is there."""
         ...
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]: ...
@@ -117,6 +125,13 @@ class DocumentTarget:
                     await self._documents.require(each.name)
         await self._documents.prepare(self._collections)
 
+    async def exists(self) -> bool:
+        for each in self._collections:
+            with suppress(UnknownCollectionError):
+                await self._documents.require(each.name)
+                return True
+        return False
+
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         return await self._documents.get(self.model.stored_name(collection), ids)
 
@@ -137,7 +152,7 @@ class DocumentTarget:
 class SearchTarget:
     """Rows first, then a refresh, then progress: what progress covers can be found.
 
-    A row that was only read is written as it was read, and refreshed as well. It may be newer than
+    A row that was only read is confirmed by every copy, and refreshed as well. It may be newer than
     the events at hand because a projector that died, or was replaced, wrote it and never came to
     its refresh, or because a write of ours broke off. Then there is nothing new to write, and
     progress would cover what cannot be found, or what is on one copy alone and goes with it.
@@ -162,28 +177,41 @@ class SearchTarget:
         self._progress = progress
         self._showing = Showing(self._show, progress, saved)
         self._was_touched = False
-        self._read: Mapping[str, Row] = {}
+        self._read: dict[str, int] = {}
 
     async def prepare(self) -> None:
         is_empty = not await _has_applied(self._progress, self.model)
         with _as_lost(self.model):
             await self._search.prepare(self._index, may_create=is_empty)
 
+    async def exists(self) -> bool:
+        try:
+            await self._search.prepare(self._index, may_create=False)
+        except UnknownIndexError:
+            return False
+        except ChangedIndexError:
+            return True
+        return True
+
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         self._was_touched = True
-        self._read = await self._search.get(self.model.stored_name(collection), ids)
-        return self._read
+        rows = await self._search.get(self.model.stored_name(collection), ids)
+        self._read = {row_id: row.version for row_id, row in rows.items()}
+        return rows
 
     async def commit(self, rows: Sequence[RowWrite], progress: ProgressUpdate) -> None:
         self._showing.raise_failure()
         if progress.parked or progress.discarded:
             await self._progress.save(_without_positions(progress))
             progress = replace(progress, parked=(), discarded=())
-        writes = [*_stored(self.model, rows), *self._only_read(rows)]
-        if writes:
+        read, self._read = self._read, {}
+        if rows:
             self._was_touched = True
-            await self._search.write(self._index.name, writes)
-        self._read = {}
+            await self._search.write(self._index.name, _stored(self.model, rows))
+        written = {row.id for row in rows}
+        only_read = {row_id: version for row_id, version in read.items() if row_id not in written}
+        if only_read:
+            await self._search.confirm(self._index.name, only_read)
         if self._was_touched or not self._showing.is_idle:
             self._was_touched = False
             self._showing.add(progress)
@@ -191,19 +219,12 @@ class SearchTarget:
             await self._progress.save(progress)
             await self._saved()
 
-    def _only_read(self, rows: Sequence[RowWrite]) -> list[RowWrite]:
-        written = {row.id for row in rows}
-        return [
-            written_back(self._index.name, row)
-            for row_id, row in self._read.items()
-            if row_id not in written
-        ]
-
     async def settled(self) -> None:
         """Return once the progress of every commit is saved; raise what made showing end."""
         await self._showing.settled()
 
     async def abandon(self) -> None:
+        self._read = {}
         await self._showing.abandon()
 
     async def _show(self) -> None:

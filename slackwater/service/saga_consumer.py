@@ -42,6 +42,7 @@ from slackwater.service.definition import Consumer, ServiceDefinition
 from slackwater.service.steps import Steps
 
 _BATCH_MAX = 500
+_LOOK_INTERVAL_S = 1.0
 
 _log = logger("saga")
 
@@ -72,7 +73,7 @@ class SagaConsumer:
         self._dead_letters = DeadLetters(service.tables, consumer.name)
         self._fences: dict[TopicPartition, int] = {}
         self._handled: dict[TopicPartition, int] = {}
-        self._is_handled_known = True
+        self._looked_s: float | None = None
         self._parking: Parking | None = None
         self._batch_size = BatchSize(_BATCH_MAX)
         self.halt_reason: str | None = None
@@ -101,7 +102,7 @@ class SagaConsumer:
         self._fences = {at: fence for at, (fence, _) in claimed.items()}
         places = {at: place for at, (_, place) in claimed.items()}
         self._handled = {at: place.position for at, place in places.items()}
-        self._is_handled_known = True
+        self._looked_s = self._clock.monotonic()
         begun = await self._timelines.begun(self._handled, _timelines(places))
         beginnings = {at: followed.beginning for at, followed in begun.items()}
         if beginnings:
@@ -114,7 +115,7 @@ class SagaConsumer:
 
         What an earlier, failed call had already made durable is left out.
         """
-        if not self._is_handled_known:
+        if self._must_look():
             await self._look_again()
         left = self._left_of(records)
         try:
@@ -131,22 +132,26 @@ class SagaConsumer:
                 self._batch_size.lost(len(batch))
             except TransientError:
                 # It may be done all the same, and a hole closed meanwhile.
-                self._parking, self._is_handled_known = None, False
+                self._parking, self._looked_s = None, None
                 raise
             left = self._left_of(left)
 
+    def _must_look(self) -> bool:
+        now_s = self._clock.monotonic()
+        return self._looked_s is None or now_s - self._looked_s > _LOOK_INTERVAL_S
+
     async def _look_again(self) -> None:
-        """Learn how far we have come, after a commit whose outcome is unknown.
+        """Learn how far we have come in all partitions, also with a commit of unknown outcome.
 
         Raises:
             FencedError: the database is further back than what it has acknowledged.
         """
-        stored = await self._database.read(self._stored_places)
+        places = await self._database.read(self._stored_places)
+        stored = {at: places[at].position if at in places else -1 for at in self._handled}
         for at, handled in self._handled.items():
-            if stored[at].position < handled:
-                raise FencedError(f"{self._consumer.name} is put back in {at}; it rejoins")
-        self._handled = {at: stored[at].position for at in self._handled}
-        self._is_handled_known = True
+            if stored[at] < handled:
+                raise FencedError(f"{self._consumer.name} was put back in {at}; it rejoins")
+        self._handled, self._looked_s = stored, self._clock.monotonic()
 
     async def _handle_or_park(
         self, records: Sequence[Record], admitted: Collection[tuple[TopicPartition, int]]

@@ -432,6 +432,16 @@ class SearchIndexContract(AdapterContract):
         assert _seen_without_scores(after.hits) == _seen_without_scores(before.hits)
         assert await index.count(INDEX.name) == 10
 
+    @holds(Guarantee.IDEMPOTENCE)
+    async def test_confirming_what_was_read_changes_nothing(self, index: SearchIndex) -> None:
+        await write(index, entry("a", "Tea", version=2), entry("b", "Tea"))
+        read = await index.get(INDEX.name, ["a", "b"])
+        await index.confirm(INDEX.name, {"a": 2, "b": 1})
+        await index.confirm(INDEX.name, {"a": 1})  # newer by now
+        await index.confirm(INDEX.name, {})
+        assert await index.get(INDEX.name, ["a", "b"]) == read
+        assert await found_ids(index, "tea") == ["a", "b"]
+
     @holds(Guarantee.WATERMARKS)
     async def test_every_write_is_found_after_a_refresh_that_came_after_it(
         self, index: SearchIndex, other: SearchIndex

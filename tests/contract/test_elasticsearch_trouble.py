@@ -115,6 +115,10 @@ async def test_a_row_that_the_primary_refuses_and_no_copy_shows_is_not_taken_for
     lagging = _with(docs=[{"_id": "a", "found": False}])
     with proxy.rewriting("_mget", lagging), pytest.raises(SearchUnavailableError):
         await index.write(INDEX.name, [entry("a", "Tea", version=2)])
+    with proxy.rewriting("_mget", lagging), pytest.raises(SearchUnavailableError):
+        await index.confirm(INDEX.name, {"a": 3})
+    with pytest.raises(SearchUnavailableError, match="not shown as it was read"):
+        await index.confirm(INDEX.name, {"a": 4})
     await index.write(INDEX.name, [entry("a", "Tea", version=2)])
     assert (await index.get(INDEX.name, ["a"]))["a"].version == 3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -107,5 +108,7 @@ def test_a_rebuild_takes_nothing_over_from_a_history_that_was_lost(
         rebuilt = installation.command("rebuild", "order_search")
         assert rebuilt.returncode == 0, rebuilt.stderr
         models = store.ask(_VERSIONS).data["readModels"]
-        assert {"name": "order_search", "version": 2} in models
+        assert {"name": "order_search", "version": 3} in models
         until(lambda: _found(store), lambda found: found == 1)
+        dropped = installation.command("rebuild", "order_search", "--drop-old", "--json")
+        assert json.loads(dropped.stdout)["dropped_versions"] == [1, 2]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select
 
 from slackwater.consumer.timelines import Timelines
@@ -41,11 +42,12 @@ class Racing(SagaConsumer):
     breaks_at: int | None = None
 
     def __init__(self, bench: ServiceBench) -> None:
+        self.clock = ManualClock()
         super().__init__(
             service,
             service.consumers[0],
             database=bench.database,
-            clock=ManualClock(),
+            clock=self.clock,
             timelines=Timelines(bench.newest_by_topic),
             committed=lambda: None,
         )
@@ -100,10 +102,47 @@ async def test_what_a_standby_lacks_is_handled_when_it_takes_over(bench: Service
     await bench.database.transact(lambda connection: _put_back(connection, before))
     with pytest.raises(FencedError, match="it rejoins"):
         await consumer.handle(records[20:])
-    positions = await consumer.assigned([at])
-    assert positions[at] == 10
-    await consumer.handle(records[positions[at] :])
+    await _goes_on_from(10, consumer, records)
     assert await stock(bench) == 0
+
+
+async def test_what_a_standby_lacks_of_another_partition_is_noticed_within_a_second(
+    bench: ServiceBench,
+) -> None:
+    consumer, records = Racing(bench), orders()
+    at, other = records[0].topic_partition, TopicPartition(records[0].topic, 1)
+    elsewhere = [replace(record, partition=1) for record in records[20:]]
+    await consumer.assigned([at, other])
+    await consumer.handle(records[:10])
+    before = await bench.database.read(_state)
+    await consumer.handle(records[10:20])
+    await bench.database.transact(lambda connection: _put_back(connection, before))
+    await consumer.handle(elsewhere[:1])
+    consumer.clock.advance(ms=1_001)
+    with pytest.raises(FencedError, match=r"put back in .*partition=0"):
+        await consumer.handle(elsewhere[1:2])
+
+
+async def test_a_standby_that_knows_nothing_of_a_claim_has_it_made_anew(
+    bench: ServiceBench,
+) -> None:
+    consumer, records = Racing(bench), orders()
+    before = await bench.database.read(_state)
+    await consumer.assigned([records[0].topic_partition])
+    await consumer.handle(records[:10])
+    await bench.database.transact(lambda connection: _put_back(connection, before))
+    consumer.clock.advance(ms=1_001)
+    with pytest.raises(FencedError, match="put back"):
+        await consumer.handle(records[10:20])
+    await _goes_on_from(0, consumer, records)
+    assert await stock(bench) == 0
+
+
+async def _goes_on_from(offset: int, consumer: SagaConsumer, records: Sequence[Record]) -> None:
+    at = records[0].topic_partition
+    positions = await consumer.assigned([at])
+    assert positions[at] == offset
+    await consumer.handle(records[offset:])
 
 
 State = dict[str, list[dict[str, Any]]]

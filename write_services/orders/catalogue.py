@@ -1,8 +1,8 @@
 """The catalogue: orders' own copy of what products are called and cost.
 
-It is kept by inventory's events, so an order is priced without asking another service. What the log
-tells last of a product wins: its events come in their order, and each once. Versions would not do,
-as a source that was restored hands out anew those of what it has lost.
+It is kept by inventory's events, so an order is priced without asking another service. Each event
+is handled once, and the one handled last wins. Versions would not do, as a source that was restored
+hands out anew those of what it has lost.
 """
 
 from __future__ import annotations

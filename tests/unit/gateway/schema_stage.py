@@ -311,6 +311,7 @@ class Stage:
         await self.documents.prepare([collection])
         await progress.register(second)
         position = (await progress.claim(first, [_PLACE])).positions[_PLACE]
+        applied = self.board.applied(ORDERS_MODEL.name)
         claim = await progress.claim(second, [_PLACE])
         await self.documents.commit(
             [
@@ -323,7 +324,7 @@ class Stage:
                 )
                 for one in documents
             ],
-            ProgressUpdate(claim=claim, positions={_PLACE: position}, events_applied=1),
+            ProgressUpdate(claim=claim, positions={_PLACE: position}, events_applied=applied),
         )
         assert await progress.activate(second)
         self.board.on_progress(await progress.load())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from slackwater.manifest import Manifest
 from slackwater.read_models.documents import Collection, RowWrite, UnknownCollectionError
 from slackwater.read_models.progress import ModelVersion, ProgressUpdate, ReadModelState
 from slackwater.read_models.projector import Projector
-from slackwater.read_models.search import UnknownIndexError
+from slackwater.read_models.search import UnindexableRowError, UnknownIndexError
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.read_models.target import DocumentTarget, LostRowsError, SearchTarget
@@ -35,6 +35,7 @@ class _RecordingIndex(SqliteSearchIndex):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.steps: list[str] = []
+        self.confirmed: list[dict[str, int]] = []
         self.fails = False
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
@@ -43,6 +44,10 @@ class _RecordingIndex(SqliteSearchIndex):
     async def write(self, index: str, rows: Sequence[RowWrite]) -> None:
         self.steps.append("write")
         await super().write(index, rows)
+
+    async def confirm(self, index: str, read: Mapping[str, int]) -> None:
+        self.steps.append("confirm")
+        self.confirmed.append(dict(read))
 
     async def refresh(self, index: str) -> None:
         self.steps.append("refresh")
@@ -174,6 +179,37 @@ async def test_what_was_only_read_is_refreshed_before_progress_covers_it(
     await target.commit([], progress)
     await target.settled()
     assert index.steps == ["refresh"]
+
+
+async def test_what_was_only_read_is_confirmed_as_it_was_read_and_then_refreshed(
+    index: _RecordingIndex, target: SearchTarget, progress: ProgressUpdate
+) -> None:
+    await target.commit([entry("a", "Tea"), entry("b", "Tea")], progress)
+    await target.settled()
+    index.steps.clear()
+    read = await target.load(INDEX.name, ["a", "b", "c"])
+    read["a"].document["title"] = "changed by a rule"
+    await target.commit([entry("b", "Milk", version=2)], progress)
+    await target.settled()
+    assert index.steps == ["write", "confirm", "refresh"]
+    await target.commit([], progress)
+    assert index.confirmed == [{"a": 1}]
+
+
+async def test_what_a_batch_has_read_that_failed_is_not_confirmed_with_the_next(
+    index: _RecordingIndex, target: SearchTarget, progress: ProgressUpdate
+) -> None:
+    await target.commit([entry("a", "Tea")], progress)
+    await target.load(INDEX.name, ["a"])
+    unindexable = entry("b", "Tea")
+    unindexable.document["title"] = 7
+    with pytest.raises(UnindexableRowError):
+        await target.commit([unindexable], progress)
+    await target.commit([], progress)
+    await target.load(INDEX.name, ["a"])
+    await target.abandon()
+    await target.commit([], progress)
+    assert index.confirmed == []
 
 
 async def test_nothing_read_or_written_needs_no_refresh(
