@@ -193,7 +193,7 @@ async def _next_version(installation: Installation, name: str) -> ModelVersion:
     progress = installation.documents.progress
     await active_version(progress, name)
     newest = (await versions_of(progress, name))[-1]
-    if not newest.active:
+    if not newest.active and not await _may_hold_another(installation, newest):
         if await _can_go_on(installation, newest):
             return newest.model
         await target_of(installation, newest.model).drop()
@@ -201,6 +201,15 @@ async def _next_version(installation: Installation, name: str) -> ModelVersion:
     model = await _unused_version(installation, newest.model)
     await progress.register(model)
     return model
+
+
+async def _may_hold_another(installation: Installation, begun: ReadModelProgress) -> bool:
+    """Tell whether there are rows, perhaps, of which progress knows nothing.
+
+    Somebody may have begun just now; or progress was put back to when the version was begun.
+    """
+    has_applied = any(begun.positions.values())
+    return not has_applied and await target_of(installation, begun.model).exists()
 
 
 async def _unused_version(installation: Installation, newest: ModelVersion) -> ModelVersion:

@@ -29,7 +29,13 @@ from slackwater.read_models.elasticsearch_pages import Page, Pages
 from slackwater.read_models.elasticsearch_query import Place, folded_words, hits_of, search_body
 from slackwater.read_models.elasticsearch_refresh import SharedRefresh
 from slackwater.read_models.elasticsearch_snapshots import Snapshots
-from slackwater.read_models.search import Index, SearchCapability, SearchRequest, SearchResult
+from slackwater.read_models.search import (
+    Index,
+    SearchCapability,
+    SearchRequest,
+    SearchResult,
+    UnconfirmedError,
+)
 
 _UNAVAILABLE = 503
 _WRITE_BACKS_MAX = 10
@@ -116,7 +122,7 @@ class ElasticsearchSearchIndex:
         """Write documents back, so that every copy in sync acknowledges them.
 
         Raises:
-            SearchUnavailableError: a document is gone, or older than it was; read it anew.
+            UnconfirmedError: a document is gone, or older than it was.
         """
         if read:
             await self._write_back(index, read)
@@ -239,8 +245,8 @@ def _newest(index: str, row_id: str, stored: Row | None, wanted: RowWrite | int)
     if stored is not None and stored.version >= version:
         return written_back(index, stored)
     if isinstance(wanted, int):
-        raise SearchUnavailableError(
-            f"row {row_id} of search index {index} is not shown as it was read; try again"
+        raise UnconfirmedError(
+            f"row {row_id} of search index {index} is not stored as it was read; try again"
         )
     return wanted
 

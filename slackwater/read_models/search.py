@@ -47,6 +47,10 @@ class UnindexableRowError(PoisonousEventError):
         )
 
 
+class UnconfirmedError(TransientError):
+    """A document is not stored as it was read, or a copy lags behind; read it anew."""
+
+
 class PartialResultError(TransientError):
     """A search saw only a part of its index, so what it missed is unknown; try again."""
 
@@ -160,7 +164,7 @@ class SearchIndex(Protocol):
             read: the ids, each with the version that was read.
 
         Raises:
-            TransientError: a document is older than that, or gone; read anew.
+            UnconfirmedError: a document is older than that, or gone.
         """
         ...
 

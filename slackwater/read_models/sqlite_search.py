@@ -23,6 +23,7 @@ from slackwater.read_models.search import (
     SearchCapability,
     SearchRequest,
     SearchResult,
+    UnconfirmedError,
     UnknownIndexError,
 )
 from slackwater.read_models.search_cursor import SearchCursor, decode_cursor, encode_cursor
@@ -86,7 +87,17 @@ class SqliteSearchIndex:
         await self._file.write(work)
 
     async def confirm(self, index: str, read: Mapping[str, int]) -> None:
-        """Return at once: what is read has been committed, to the only copy."""
+        """See that it is there: what is read has been committed, to the only copy.
+
+        Raises:
+            UnconfirmedError: a document is gone, or older than it was.
+        """
+        stored = await self.get(index, [*read])
+        for row_id, version in read.items():
+            if row_id not in stored or stored[row_id].version < version:
+                raise UnconfirmedError(
+                    f"row {row_id} of search index {index} is not stored as it was read; try again"
+                )
 
     async def refresh(self, index: str) -> None:
         """Return at once: FTS5 shows a write to searches when it is committed."""

@@ -152,10 +152,10 @@ class DocumentTarget:
 class SearchTarget:
     """Rows first, then a refresh, then progress: what progress covers can be found.
 
-    A row that was only read is confirmed by every copy, and refreshed as well. It may be newer than
-    the events at hand because a projector that died, or was replaced, wrote it and never came to
-    its refresh, or because a write of ours broke off. Then there is nothing new to write, and
-    progress would cover what cannot be found, or what is on one copy alone and goes with it.
+    A row that was only read is confirmed by every copy in sync, and refreshed as well. It may be
+    newer than the events at hand because a projector that died, or was replaced, wrote it and never
+    came to its refresh, or because a write of ours broke off. Then there is nothing new to write,
+    and progress would cover what cannot be found, or what is on one copy alone and goes with it.
     What is parked or discarded is durable before progress passes it.
 
     Folding goes on while a refresh is waited for.

@@ -147,11 +147,12 @@ class SagaConsumer:
             FencedError: the database is further back than what it has acknowledged.
         """
         places = await self._database.read(self._stored_places)
-        stored = {at: places[at].position if at in places else -1 for at in self._handled}
+        followed = self._timelines.of(self._handled)
         for at, handled in self._handled.items():
-            if stored[at] < handled:
+            if not _is_at_least(places.get(at), handled, followed.get(at)):
                 raise FencedError(f"{self._consumer.name} was put back in {at}; it rejoins")
-        self._handled, self._looked_s = stored, self._clock.monotonic()
+        self._handled = {at: places[at].position for at in self._handled}
+        self._looked_s = self._clock.monotonic()
 
     async def _handle_or_park(
         self, records: Sequence[Record], admitted: Collection[tuple[TopicPartition, int]]
@@ -312,6 +313,13 @@ class SagaConsumer:
             table.c.topic == at.topic,
             table.c.partition == at.partition,
         )
+
+
+def _is_at_least(place: Place | None, position: int, timeline: str | None) -> bool:
+    """Tell whether a stored place is ours or behind it; in another timeline no position counts."""
+    if place is None or (place.timeline and timeline and place.timeline != timeline):
+        return False
+    return place.position >= position
 
 
 def _stored_place(row: Row[Any]) -> Place:

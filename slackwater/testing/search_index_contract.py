@@ -31,6 +31,7 @@ from slackwater.read_models.search import (
     SearchIndex,
     SearchRequest,
     SearchResult,
+    UnconfirmedError,
     UnindexableRowError,
     UnknownIndexError,
 )
@@ -441,6 +442,14 @@ class SearchIndexContract(AdapterContract):
         await index.confirm(INDEX.name, {})
         assert await index.get(INDEX.name, ["a", "b"]) == read
         assert await found_ids(index, "tea") == ["a", "b"]
+
+    @pytest.mark.parametrize("read", [{"a": 3}, {"a": 2, "gone": 1}])
+    async def test_what_is_not_as_it_was_read_is_not_confirmed(
+        self, index: SearchIndex, read: dict[str, int]
+    ) -> None:
+        await write(index, entry("a", "Tea", version=2))
+        with pytest.raises(UnconfirmedError):
+            await index.confirm(INDEX.name, read)
 
     @holds(Guarantee.WATERMARKS)
     async def test_every_write_is_found_after_a_refresh_that_came_after_it(

@@ -138,6 +138,18 @@ async def test_a_standby_that_knows_nothing_of_a_claim_has_it_made_anew(
     assert await stock(bench) == 0
 
 
+async def test_a_position_in_another_history_is_not_taken_for_ours(bench: ServiceBench) -> None:
+    consumer, records = Racing(bench), orders()
+    await consumer.assigned([records[0].topic_partition])
+    await consumer.handle(records[:10])
+    before = await bench.database.read(_state)
+    before["consumer_progress"][0] |= {"position": ORDERS, "timeline": "before the restore"}
+    await bench.database.transact(lambda connection: _put_back(connection, before))
+    consumer.clock.advance(ms=1_001)
+    with pytest.raises(FencedError, match="put back"):
+        await consumer.handle(records[10:])
+
+
 async def _goes_on_from(offset: int, consumer: SagaConsumer, records: Sequence[Record]) -> None:
     at = records[0].topic_partition
     positions = await consumer.assigned([at])
