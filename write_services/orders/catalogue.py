@@ -1,8 +1,9 @@
 """The catalogue: orders' own copy of what products are called and cost.
 
-It is kept by inventory's events, so an order is priced without asking another service. Each event
-is handled once, and the one handled last wins. Versions would not do, as a source that was restored
-hands out anew those of what it has lost.
+It is kept by inventory's events, so an order is priced without asking another service. The newer
+version of a product wins, in whatever order its events arrive. Of one version, the event that is
+handled last wins, and each is handled once: a source that was restored gives the version of what it
+has lost to another product.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def _keep(connection: Connection, entry: CatalogueEntry) -> None:
         "currency": entry.price.currency,
         "version": entry.version,
     }
-    kept = connection.execute(update(table).where(table.c.sku == entry.sku).values(**columns))
-    if not kept.rowcount:
+    known = read_entries(connection, [entry.sku]).get(entry.sku)
+    if known is None:
         connection.execute(insert(table).values(sku=entry.sku, **columns))
+    elif known.version <= entry.version:
+        connection.execute(update(table).where(table.c.sku == entry.sku).values(**columns))
