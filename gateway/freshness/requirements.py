@@ -89,11 +89,8 @@ class Requirements:
         """
         asked_s = self._clock.monotonic()
         self._choose_sources()
-        pairs = self.pairs()
-        with _timed("token", if_=self._read_after.demands(pairs)):
-            await self._read_after.wait(
-                pairs, asked_s, timeout_ms=self._timeout_ms(), keys=self._keys_of_pairs()
-            )
+        with _timed("token", if_=self._read_after.demands(self.pairs())):
+            await self._wait_for_writes(asked_s)
         await self._wait_for_demands(asked_s)
 
     async def wait_elsewhere(
@@ -126,9 +123,7 @@ class Requirements:
         """
         asked_s = self._clock.monotonic()
         self._choose_sources()
-        await self._read_after.wait(
-            self.pairs(), asked_s, timeout_ms=self._timeout_ms(), keys=self._keys_of_pairs()
-        )
+        await self._wait_for_writes(asked_s)
         await self._wait_for_demands(asked_s)
 
     def may_show_event(self) -> bool:
@@ -198,6 +193,11 @@ class Requirements:
         parent = keys_of(path) if fields else ()
         return any(
             keys[:-1] == parent and stale.name == name for (keys, _), stale in fields.items()
+        )
+
+    async def _wait_for_writes(self, asked_s: float) -> None:
+        await self._read_after.wait(
+            self.pairs(), asked_s, timeout_ms=self._timeout_ms(), keys=self._keys_of_pairs()
         )
 
     async def _wait_for_demands(self, asked_s: float) -> None:

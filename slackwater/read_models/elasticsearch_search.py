@@ -44,7 +44,7 @@ _WRITE_BACKS_MAX = 10
 class ElasticsearchSearchIndex:
     """Implements `SearchIndex`; any number of them, in any process, may use the same cluster."""
 
-    capabilities = frozenset(SearchCapability)
+    capabilities = frozenset(SearchCapability) - {SearchCapability.STEADY_SCORES}
 
     def __init__(
         self,
@@ -245,9 +245,7 @@ def _newest(index: str, row_id: str, stored: Row | None, wanted: RowWrite | int)
     if stored is not None and stored.version >= version:
         return written_back(index, stored)
     if isinstance(wanted, int):
-        raise UnconfirmedError(
-            f"row {row_id} of search index {index} is not stored as it was read; try again"
-        )
+        raise UnconfirmedError(index, row_id)
     return wanted
 
 

@@ -50,6 +50,11 @@ class UnindexableRowError(PoisonousEventError):
 class UnconfirmedError(TransientError):
     """A document is not stored as it was read, or a copy lags behind; read it anew."""
 
+    def __init__(self, index: str, row_id: str) -> None:
+        super().__init__(
+            f"row {row_id} of search index {index} is not stored as it was read; try again"
+        )
+
 
 class PartialResultError(TransientError):
     """A search saw only a part of its index, so what it missed is unknown; try again."""
@@ -66,6 +71,8 @@ class SearchCapability(Capability):
     """`SearchRequest.fuzzy` also finds misspelt words."""
     STABLE_PAGES = "STABLE_PAGES", "a hit may move to another page while documents are written"
     """The pages of one search show one state of the index, whatever is written meanwhile."""
+    STEADY_SCORES = "STEADY_SCORES", "a score drifts with every write, also with a repeated one"
+    """Scores go by what is stored, however often it was written."""
     SEVERAL_MACHINES = "SEVERAL_MACHINES", "gateways and projectors run where the file is"
     """Processes on any machine use the same index."""
 

@@ -60,7 +60,7 @@ class _Match(NamedTuple):
 class SqliteSearchIndex:
     """Search indexes in one file; several processes may have it open at once."""
 
-    capabilities: frozenset[SearchCapability] = frozenset()
+    capabilities = frozenset({SearchCapability.STEADY_SCORES})
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path, Synchronous.FULL)
@@ -95,9 +95,7 @@ class SqliteSearchIndex:
         stored = await self.get(index, [*read])
         for row_id, version in read.items():
             if row_id not in stored or stored[row_id].version < version:
-                raise UnconfirmedError(
-                    f"row {row_id} of search index {index} is not stored as it was read; try again"
-                )
+                raise UnconfirmedError(index, row_id)
 
     async def refresh(self, index: str) -> None:
         """Return at once: FTS5 shows a write to searches when it is committed."""

@@ -15,7 +15,7 @@ from elasticsearch import AsyncElasticsearch
 from slackwater.errors import StructuralError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.elasticsearch_search import ElasticsearchSearchIndex
-from slackwater.read_models.progress import ModelVersion, ProgressUpdate
+from slackwater.read_models.progress import Claim, ModelVersion, ProgressUpdate
 from slackwater.read_models.search import (
     ChangedIndexError,
     Index,
@@ -40,6 +40,7 @@ from tests.engines import engine_url
 pytestmark = pytest.mark.engine("elasticsearch")
 
 _FIRST = TopicPartition("things", 0)
+_THINGS = ModelVersion("things")
 _OTHER = Index(name=INDEX.name, fields=(SearchField(name="title"),))
 
 
@@ -92,6 +93,23 @@ async def index(open_index: OpenIndex) -> ElasticsearchSearchIndex:
     return index
 
 
+@pytest.fixture
+async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocumentStore]:
+    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
+    await documents.progress.register(_THINGS)
+    yield documents
+    await documents.close()
+
+
+async def _claimed(
+    index: ElasticsearchSearchIndex, documents: SqliteDocumentStore
+) -> tuple[SearchTarget, Claim]:
+    """Return a target of the index, with a claim on the partition that is folded into it."""
+    target = SearchTarget(_THINGS, INDEX, index, documents.progress)
+    await target.prepare()
+    return target, await documents.progress.claim(_THINGS, [_FIRST])
+
+
 class TestElasticsearchSearchIndex(SearchIndexContract):
     adapter = ElasticsearchSearchIndex
 
@@ -107,15 +125,10 @@ async def test_a_write_is_not_found_before_a_refresh_and_can_be_got_at_once(
 
 
 async def test_progress_covers_nothing_that_a_dead_projector_wrote_and_did_not_refresh(
-    index: ElasticsearchSearchIndex, open_index: OpenIndex, tmp_path: Path
+    index: ElasticsearchSearchIndex, open_index: OpenIndex, documents: SqliteDocumentStore
 ) -> None:
-    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
-    things = ModelVersion("things")
-    await documents.progress.register(things)
-    claim = await documents.progress.claim(things, [_FIRST])
-    target = SearchTarget(things, INDEX, index, documents.progress)
-    await target.prepare()
-    stored = things.stored_name(INDEX.name)
+    target, claim = await _claimed(index, documents)
+    stored = _THINGS.stored_name(INDEX.name)
     dead = await open_index()
     await dead.write(stored, [entry("a", "Coffee")])
     assert (await target.load(INDEX.name, ["a"]))["a"].version == 1  # so nothing is to be written
@@ -123,7 +136,6 @@ async def test_progress_covers_nothing_that_a_dead_projector_wrote_and_did_not_r
     await target.settled()
     found = await index.search(SearchRequest(index=stored, text="coffee"))
     assert [hit.id for hit in found.hits] == ["a"]
-    await documents.close()
 
 
 async def _sequence_number(client: AsyncElasticsearch, alias: str, row_id: str) -> int:
@@ -133,16 +145,14 @@ async def _sequence_number(client: AsyncElasticsearch, alias: str, row_id: str) 
 
 
 async def test_progress_covers_nothing_that_was_only_read_and_may_be_on_one_copy_alone(
-    index: ElasticsearchSearchIndex, prefix: str, client: AsyncElasticsearch, tmp_path: Path
+    index: ElasticsearchSearchIndex,
+    prefix: str,
+    client: AsyncElasticsearch,
+    documents: SqliteDocumentStore,
 ) -> None:
     """A write that broke off may be seen and not acknowledged: then it goes with its copy."""
-    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
-    things = ModelVersion("things")
-    await documents.progress.register(things)
-    claim = await documents.progress.claim(things, [_FIRST])
-    target = SearchTarget(things, INDEX, index, documents.progress)
-    await target.prepare()
-    stored = things.stored_name(INDEX.name)
+    target, claim = await _claimed(index, documents)
+    stored = _THINGS.stored_name(INDEX.name)
     await index.write(stored, [entry("a", "Coffee"), entry("b", "Coffee")])
     before = [await _sequence_number(client, f"{prefix}{stored}", row_id) for row_id in "ab"]
     read = await target.load(INDEX.name, ["a", "b", "c"])
@@ -153,7 +163,6 @@ async def test_progress_covers_nothing_that_was_only_read_and_may_be_on_one_copy
     after = [await _sequence_number(client, f"{prefix}{stored}", row_id) for row_id in "ab"]
     assert all(new > old for new, old in zip(after, before, strict=True))
     assert (await index.get(stored, ["a"]))["a"] == read["a"]
-    await documents.close()
 
 
 async def test_what_refuses_a_write_is_written_back(
@@ -170,16 +179,11 @@ async def test_what_refuses_a_write_is_written_back(
 
 
 async def test_what_waits_for_the_next_refresh_is_noted_meanwhile(
-    open_index: OpenIndex, tmp_path: Path
+    open_index: OpenIndex, documents: SqliteDocumentStore
 ) -> None:
-    documents = SqliteDocumentStore(tmp_path / "documents.db", LocalDoorbell())
-    things = ModelVersion("things")
-    await documents.progress.register(things)
-    claim = await documents.progress.claim(things, [_FIRST])
     index = await open_index(refresh_interval_ms=1_500)
-    target = SearchTarget(things, INDEX, index, documents.progress)
-    await target.prepare()
-    stored = things.stored_name(INDEX.name)
+    target, claim = await _claimed(index, documents)
+    stored = _THINGS.stored_name(INDEX.name)
     first, second = (ProgressUpdate(claim=claim, positions={_FIRST: at}) for at in (1, 2))
     await target.commit([entry("a", "Coffee")], first)
     await target.settled()
@@ -193,7 +197,6 @@ async def test_what_waits_for_the_next_refresh_is_noted_meanwhile(
     [found] = await documents.progress.load()
     assert (found.positions, found.written) == ({_FIRST: 2}, {})
     assert (await index.get(stored, ["a"]))["a"].version == 2
-    await documents.close()
 
 
 async def test_the_index_waits_for_the_disk_and_for_no_refresh_but_ours(
