@@ -107,13 +107,15 @@ class Readers:
         Raises:
             BadUserInput: the cursor is none of this search.
         """
+        index, stamp = self._pinned_index()
         request = SearchRequest(
-            index=self._pinned(ORDER_SEARCH, ORDER_SEARCH_INDEX.name),
+            index=index,
             text=text,
             kinds=tuple(kinds),
             after=after,
             anew=self._freshness.requires_any,
             limit=bounded(first) + 1,
+            stamp=stamp,
         )
         try:
             return await _available(ORDER_SEARCH, self._search.search(request))
@@ -137,8 +139,8 @@ class Readers:
 
     async def count_found(self) -> int:
         """Count what can be found."""
-        stored = self._pinned(ORDER_SEARCH, ORDER_SEARCH_INDEX.name)
-        return await _available(ORDER_SEARCH, self._search.count(stored))
+        index, stamp = self._pinned_index()
+        return await _available(ORDER_SEARCH, self._search.count(index, stamp))
 
     def anew(self) -> Readers:
         """Return readers that remember nothing; what was loaded is as old as its loading."""
@@ -174,6 +176,12 @@ class Readers:
         """Take the read model's freshness; name what its version keeps of a collection or index."""
         version = self._freshness.reading(read_model.name).version
         return ModelVersion(read_model.name, version).stored_name(name)
+
+    def _pinned_index(self) -> tuple[str, str | None]:
+        """Take the search's freshness; name its index, and the stamp that an answer must show."""
+        reading = self._freshness.reading(ORDER_SEARCH.name)
+        model = ModelVersion(ORDER_SEARCH.name, reading.version)
+        return model.stored_name(ORDER_SEARCH_INDEX.name), reading.stamp
 
     def _loader(
         self, read_model: ReadModel, collection: str, version_min: int = 1

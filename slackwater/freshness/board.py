@@ -257,6 +257,7 @@ class FreshnessBoard:
             if model.progress is not None and state is ReadModelState.HALTED
             else None,
             rebuilding=state is ReadModelState.REBUILDING,
+            stamp=model.progress.stamp if model.progress is not None else None,
         )
 
     def applied(self, read_model: str) -> int:

@@ -83,7 +83,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """A read model's freshness, taken before its data is read.
 
     The data may be newer than this says, never older. One `of_document` tells of a single document
-    of which something is parked.
+    of which something is parked. A search must show `stamp`, where there is one.
     """
 
     read_model: str
@@ -92,6 +92,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     halt_reason: str | None
     rebuilding: bool
     of_document: bool = False
+    stamp: str | None = None
 
     def of(self, sources: tuple[str, ...]) -> tuple[Reach, ...]:
         """Return what is known of the given sources: of one that feeds it not, nothing."""

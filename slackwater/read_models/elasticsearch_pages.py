@@ -16,6 +16,7 @@ from elasticsearch import AsyncElasticsearch
 from slackwater.read_models.elasticsearch_cursor import SnapshotCursor
 from slackwater.read_models.elasticsearch_errors import require_whole
 from slackwater.read_models.elasticsearch_snapshots import Snapshots
+from slackwater.read_models.elasticsearch_stamps import MARK_SEARCH, require_stamp
 
 
 class Page(NamedTuple):
@@ -45,11 +46,14 @@ class Pages:
         after: SnapshotCursor | None,
         *,
         anew: bool = False,
+        stamp: str | None = None,
     ) -> Page:
         """Return the page behind `after`, from its snapshot unless that is gone or `anew` is asked.
 
+        A new snapshot shows `stamp`, where one is given.
+
         Raises:
-            PartialResultError: not all of the index was searched.
+            PartialResultError: not all of the index was searched, or not its newest copy.
         """
         if after is not None and after.snapshot is not None and not anew:
             try:
@@ -57,14 +61,21 @@ class Pages:
                 return Page(reply, await self._kept(reply, body), is_kept=True)
             except ApiError:
                 pass  # its time is up or its node is gone: go on in a new one
-        return await self._read_anew(index, alias, body, after)
+        return await self._read_anew(index, alias, body, after, stamp)
 
     async def _read_anew(
-        self, index: str, alias: str, body: Mapping[str, Any], after: SnapshotCursor | None
+        self,
+        index: str,
+        alias: str,
+        body: Mapping[str, Any],
+        after: SnapshotCursor | None,
+        stamp: str | None,
     ) -> Page:
         snapshot = await self._snapshots.open(alias)
         kept: str | None = None
         try:
+            if stamp is not None:
+                require_stamp(index, stamp, await self._search(index, MARK_SEARCH, None, snapshot))
             place = None if after is None else await self._place_now(index, body, after, snapshot)
             reply = await self._search(index, body, place, snapshot)
             kept = await self._kept(reply, body)

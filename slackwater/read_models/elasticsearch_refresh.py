@@ -15,22 +15,22 @@ from collections.abc import Awaitable, Callable
 class SharedRefresh:
     """Refreshes of one index by one process."""
 
-    def __init__(self, refresh: Callable[[], Awaitable[None]], *, interval_ms: int) -> None:
-        """Share `refresh`, whose beginnings are at least `interval_ms` apart."""
+    def __init__(self, refresh: Callable[[], Awaitable[str]], *, interval_ms: int) -> None:
+        """Share `refresh`, which returns a stamp; its beginnings are `interval_ms` apart."""
         self._refresh = refresh
         self._interval_s = interval_ms / 1000
         self._running = asyncio.Lock()
         self._begun_at_s = float("-inf")
-        self._next: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._next: asyncio.Task[str] | None = None
+        self._tasks: set[asyncio.Task[str]] = set()
 
-    async def wait(self) -> None:
-        """Return after a refresh that began after this call; raise what it raised."""
+    async def wait(self) -> str:
+        """Return the stamp of a refresh that began after this call; raise what it raised."""
         if self._next is None:
             self._next = asyncio.create_task(self._run())
             self._tasks.add(self._next)
             self._next.add_done_callback(self._done)
-        await asyncio.shield(self._next)
+        return await asyncio.shield(self._next)
 
     async def close(self) -> None:
         """Give up what has not come to its end."""
@@ -39,20 +39,20 @@ class SharedRefresh:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _run(self) -> None:
+    async def _run(self) -> str:
         async with self._running:
             try:
                 await self._wait_for_the_interval()
             finally:
                 self._next = None  # who comes from here on needs another one
-            await self._refresh()
+            return await self._refresh()
 
     async def _wait_for_the_interval(self) -> None:
         now_s = asyncio.get_running_loop().time()
         await asyncio.sleep(max(0.0, self._begun_at_s + self._interval_s - now_s))
         self._begun_at_s = asyncio.get_running_loop().time()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[str]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # all who waited may be gone; asyncio would complain of that

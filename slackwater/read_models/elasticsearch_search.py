@@ -4,7 +4,8 @@ A write is acknowledged when it is in the translog on disk, on the primary and o
 counts as in sync. It is guarded by its aggregate's version, in Elasticsearch itself; what is stored
 in place of an older one is acknowledged in the same way before a write returns. Searches show it
 after the next refresh; nothing but `refresh` refreshes, so progress that is saved behind it never
-covers what cannot be found. A search that did not see the whole index is an error.
+covers what cannot be found. A search that did not see the whole index, or saw a copy of it that was
+left behind, is an error.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from slackwater.read_models.elasticsearch_errors import (
     SearchUnavailableError,
     error_of,
     failure,
-    require_whole,
     told_by_kind,
 )
 from slackwater.read_models.elasticsearch_indexes import Indexes
@@ -29,6 +29,7 @@ from slackwater.read_models.elasticsearch_pages import Page, Pages
 from slackwater.read_models.elasticsearch_query import Place, folded_words, hits_of, search_body
 from slackwater.read_models.elasticsearch_refresh import SharedRefresh
 from slackwater.read_models.elasticsearch_snapshots import Snapshots
+from slackwater.read_models.elasticsearch_stamps import IS_MARK, Stamps
 from slackwater.read_models.search import (
     Index,
     SearchCapability,
@@ -39,6 +40,11 @@ from slackwater.read_models.search import (
 
 _UNAVAILABLE = 503
 _WRITE_BACKS_MAX = 10
+_COUNT: dict[str, Any] = {
+    "query": {"bool": {"must_not": IS_MARK}},
+    "size": 0,
+    "track_total_hits": True,
+}
 
 
 class ElasticsearchSearchIndex:
@@ -82,6 +88,7 @@ class ElasticsearchSearchIndex:
         self._indexes = Indexes(self._client, timeout=self._timeout)
         snapshots = Snapshots(self._client, keep_ms=snapshot_keep_ms, open_max=snapshots_max)
         self._pages = Pages(self._client, snapshots, timeout=self._timeout)
+        self._stamps = Stamps(self._client, timeout=self._timeout)
         self._refresh_interval_ms = refresh_interval_ms
         self._refreshes: dict[str, SharedRefresh] = {}
 
@@ -127,17 +134,19 @@ class ElasticsearchSearchIndex:
         if read:
             await self._write_back(index, read)
 
-    async def refresh(self, index: str) -> None:
+    async def refresh(self, index: str, known: str | None = None) -> str:
         """Return after a refresh that began after this call; callers at one time share it.
 
         Raises:
+            LostWritesError: the index does not have what it had at a stamp that was given before.
             SearchUnavailableError: a copy of the index could not be refreshed.
         """
         if index not in self._refreshes:
             self._refreshes[index] = SharedRefresh(
                 lambda: self._refresh(index), interval_ms=self._refresh_interval_ms
             )
-        await self._refreshes[index].wait()
+        self._stamps.know(index, known)
+        return await self._refreshes[index].wait()
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search what was refreshed; a page that is full keeps its snapshot for the next one.
@@ -147,7 +156,7 @@ class ElasticsearchSearchIndex:
 
         Raises:
             InvalidCursorError: `after` is no cursor of a hit in this index.
-            PartialResultError: not all of the index could be searched.
+            PartialResultError: not all of the index could be searched, or not its newest copy.
         """
         after = None if request.after is None else self._place(request.after, request.index)
         words = folded_words(request.text)
@@ -156,7 +165,12 @@ class ElasticsearchSearchIndex:
         body = search_body(await self._definition(request.index), request, words)
         with told_by_kind(request.index):
             page = await self._pages.read(
-                request.index, self._alias(request.index), body, after, anew=request.anew
+                request.index,
+                self._alias(request.index),
+                body,
+                after,
+                anew=request.anew,
+                stamp=request.stamp,
             )
         return SearchResult(
             hits=hits_of(page.reply, lambda place: self._cursor(request.index, place, page)),
@@ -164,13 +178,13 @@ class ElasticsearchSearchIndex:
             is_kept=page.is_kept,
         )
 
-    async def count(self, index: str) -> int:
+    async def count(self, index: str, stamp: str | None = None) -> int:
         with told_by_kind(index):
-            reply = await self._client.count(index=self._alias(index))
-        require_whole(index, reply.body)
-        return int(reply["count"])
+            page = await self._pages.read(index, self._alias(index), _COUNT, None, stamp=stamp)
+        return int(page.reply["hits"]["total"]["value"])
 
     async def drop(self, index: str) -> None:
+        self._stamps.forget(index)
         await self._indexes.drop(index, self._alias(index))
 
     async def close(self) -> None:
@@ -229,7 +243,8 @@ class ElasticsearchSearchIndex:
             )
         return refused_of(index, bulk.rows, reply["items"]) if reply["errors"] else []
 
-    async def _refresh(self, index: str) -> None:
+    async def _refresh(self, index: str) -> str:
+        stamp = await self._stamps.give(index, self._alias(index))
         with told_by_kind(index):
             reply = await self._client.indices.refresh(index=self._alias(index))
         shards = reply["_shards"]
@@ -238,6 +253,7 @@ class ElasticsearchSearchIndex:
             raise SearchUnavailableError(
                 f"search index {index} was not refreshed on all copies ({shards}); try again"
             )
+        return stamp
 
 
 def _newest(index: str, row_id: str, stored: Row | None, wanted: RowWrite | int) -> RowWrite:

@@ -10,7 +10,7 @@ replaced while it worked cannot move progress, however late it wakes up.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -66,9 +66,10 @@ class MongodbProgressStore:
     async def claim(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> Claim:
         """Take the partitions over; whoever held them can write no more, not even what is open."""
         claimed: dict[TopicPartition, Stored] = {}
+        whole: Stored = {}
 
         async def work(session: Session) -> None:
-            await self._require_registered(session, model)
+            whole.update(await self._require_registered(session, model))
             claimed.update(await self._raise_fences(session, model, partitions))
 
         ids = [_id(model, partition) for partition in partitions]
@@ -81,6 +82,7 @@ class MongodbProgressStore:
             fences={partition: found["fence"] for partition, found in claimed.items()},
             positions={partition: found["position"] for partition, found in claimed.items()},
             timelines=_timelines(claimed),
+            stamp=_stamp([whole, *claimed.values()]),
         )
 
     async def save(self, update: ProgressUpdate) -> None:
@@ -128,8 +130,7 @@ class MongodbProgressStore:
             nonlocal closed
             closed = await self._dead_letters.close(session, model, hole)
             if closed:
-                change = {"$inc": {"holes": -1}}
-                await self._collection.update_one(_id(model, hole.at), change, session=session)
+                await self._count_closed(session, model, hole)
 
         await self._database.transaction(work)
         if closed:
@@ -208,8 +209,10 @@ class MongodbProgressStore:
                 model: await self._dead_letters.listed(session, model)
                 for model in sorted(_with_holes(documents))
             }
+            # And stamps third: one of the holes may have been seen closed only now.
+            later = await self._stamps(session) if holes else []
             self._database.witness(session.operation_time)
-        return _progress(documents, holes)
+        return _progress(documents, holes, _stamps_of([*documents, *later]))
 
     async def active(self, read_model: str) -> int | None:
         async with self._database.session() as session:
@@ -234,13 +237,14 @@ class MongodbProgressStore:
         if update.discarded:
             await self._discard(session, update)
         if not update.positions:
-            await self._count_events(session, claim.model, events)
+            await self._count_events(session, update)
             return  # no claim fences this off, so the version itself must still be there
         moves = []
         for partition, position in sorted(update.positions.items()):
             guard = {"fence": claim.fences.get(partition, 0)}
             counts = {"events_applied": events, "holes": parking.holes_begun(partition)}
-            change: Stored = {"$max": {"position": position}, "$inc": counts}
+            change: Stored = {"$max": {"position": position} | _stamped_with(update)}
+            change["$inc"] = counts
             if partition in update.timelines:
                 change["$set"] = {"timeline": update.timelines[partition]}
             moves.append(UpdateOne(_id(claim.model, partition) | guard, change))
@@ -270,9 +274,22 @@ class MongodbProgressStore:
         pointer = await self._collection.find_one(_pointer(model), session=session)
         return pointer["active"] if pointer is not None else 0
 
-    async def _require_registered(self, session: Session, model: ModelVersion) -> None:
-        if not await self._collection.find_one(_id(model), session=session):
+    async def _count_closed(self, session: Session, model: ModelVersion, hole: Hole) -> None:
+        """Count a hole less; what it had lacked is behind a stamp that stands in the same document.
+
+        Otherwise whoever loads progress could find the hole closed and miss the stamp.
+        """
+        whole = await self._require_registered(session, model)
+        change: Stored = {"$inc": {"holes": -1}}
+        if "stamp" in whole:
+            change["$max"] = {"stamp": whole["stamp"]}
+        await self._collection.update_one(_id(model, hole.at), change, session=session)
+
+    async def _require_registered(self, session: Session, model: ModelVersion) -> Stored:
+        found = await self._collection.find_one(_id(model), session=session)
+        if found is None:
             raise UnknownReadModelError(model)
+        return found
 
     async def _has_all(self, session: Session, model: ModelVersion, before: ModelVersion) -> bool:
         """Tell whether a version has everything that the one before it has."""
@@ -285,6 +302,13 @@ class MongodbProgressStore:
             await self._dead_letters.listed(session, before),
             left,
         )
+
+    async def _stamps(self, session: Session) -> list[Stored]:
+        """Return nothing but the stamps of all documents that have one."""
+        found = self._collection.find(
+            {"stamp": {"$exists": True}}, {"stamp": 1}, session=session, batch_size=_BATCH_SIZE
+        )
+        return await found.to_list()
 
     async def _places(self, session: Session, model: ModelVersion) -> dict[TopicPartition, Place]:
         found = self._collection.find(
@@ -328,8 +352,11 @@ class MongodbProgressStore:
         }
         await self._collection.update_many(others, {"$set": {"outdated": True}}, session=session)
 
-    async def _count_events(self, session: Session, model: ModelVersion, events: int) -> None:
-        change = {"$inc": {"events_applied": events}}
+    async def _count_events(self, session: Session, update: ProgressUpdate) -> None:
+        model = update.claim.model
+        change: Stored = {"$inc": {"events_applied": update.events_applied}}
+        if update.stamp is not None:
+            change["$max"] = _stamped_with(update)
         counted = await self._collection.update_one(_id(model), change, session=session)
         if not counted.matched_count:
             raise UnknownReadModelError(model)
@@ -376,6 +403,25 @@ def _model(document: Stored) -> ModelVersion:
     return ModelVersion(document["_id"]["read_model"], document["_id"]["version"])
 
 
+def _stamped_with(update: ProgressUpdate) -> Stored:
+    return {"stamp": update.stamp} if update.stamp is not None else {}
+
+
+def _stamp(documents: Iterable[Stored]) -> str | None:
+    """Return the greatest stamp of some documents, if any has one."""
+    return max((each["stamp"] for each in documents if "stamp" in each), default=None)
+
+
+def _stamps_of(documents: Iterable[Stored]) -> dict[ModelVersion, str]:
+    """Return the greatest stamp of each version that has one."""
+    stamps: dict[ModelVersion, str] = {}
+    for document in documents:
+        if "stamp" in document:
+            model = _model(document)
+            stamps[model] = max(document["stamp"], stamps.get(model, ""))
+    return stamps
+
+
 def _fenced(update: ProgressUpdate) -> FencedError:
     partitions = ", ".join(f"{topic}[{number}]" for topic, number in sorted(update.positions))
     return FencedError(
@@ -389,7 +435,9 @@ def _with_holes(documents: Sequence[Stored]) -> set[ModelVersion]:
 
 
 def _progress(
-    documents: Sequence[Stored], holes: Mapping[ModelVersion, tuple[Hole, ...]]
+    documents: Sequence[Stored],
+    holes: Mapping[ModelVersion, tuple[Hole, ...]],
+    stamps: Mapping[ModelVersion, str],
 ) -> list[ReadModelProgress]:
     active: dict[str, int] = {}
     models: dict[ModelVersion, Stored] = {}
@@ -408,6 +456,7 @@ def _progress(
             partitions[model],
             active=active.get(model.read_model) == model.version,
             holes=holes.get(model, ()),
+            stamp=stamps.get(model),
         )
         for model in sorted(models)
     ]
@@ -420,6 +469,7 @@ def _progress_of(
     *,
     active: bool,
     holes: tuple[Hole, ...],
+    stamp: str | None,
 ) -> ReadModelProgress:
     return ReadModelProgress(
         model=model,
@@ -436,4 +486,5 @@ def _progress_of(
         },
         holes=holes,
         is_outdated=stored.get("outdated", False),
+        stamp=stamp,
     )

@@ -77,12 +77,16 @@ class ReadModelState(StrEnum):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to write the progress of some partitions until somebody claims them anew."""
+    """The right to write the progress of some partitions until somebody claims them anew.
+
+    `stamp` is one that was saved with them before, if any was.
+    """
 
     model: ModelVersion
     fences: dict[TopicPartition, int]
     positions: dict[TopicPartition, int]
     timelines: dict[TopicPartition, str] = {}
+    stamp: str | None = None
 
 
 class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +96,7 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
     holds events that are passed without being applied, in the order of their offsets; they become
     durable together with the positions, and once, however often they are saved. So do `discarded`
     ones, of which the last decision counts, and with them other versions that are not active become
-    outdated.
+    outdated. `stamp` is what a search must show so as to show all of this (`SearchIndex.refresh`).
     """
 
     claim: Claim
@@ -101,6 +105,7 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
     events_applied: int = 0
     parked: tuple[DeadLetter, ...] = ()
     discarded: tuple[Discard, ...] = ()
+    stamp: str | None = None
 
 
 class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +119,8 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     last ones are told of together (`Hole.keys`); none is left out.
     `is_outdated` says of a version that is being built that something was discarded since it was
     begun, which it may have applied: it can never be activated.
+    `stamp` is the greatest that was saved: a search that shows it shows what the positions cover,
+    and what was in holes that are closed.
     """
 
     model: ModelVersion
@@ -126,6 +133,7 @@ class ReadModelProgress(msgspec.Struct, frozen=True, kw_only=True):
     written: dict[TopicPartition, int] = {}
     holes: tuple[Hole, ...] = ()
     is_outdated: bool = False
+    stamp: str | None = None
 
     def has_parted(self, other: ReadModelProgress, at: TopicPartition) -> bool:
         """Tell whether this version follows a partition in another timeline than `other`."""

@@ -3,6 +3,11 @@
 One search document belongs to one aggregate and carries its version. Progress is kept outside the
 index: it is saved only after a refresh that began after the last write was acknowledged. A search
 that could not see the whole index is an error, never a shorter answer.
+
+An engine with several copies of an index may answer from one that lacks what the others have been
+given. It gives a *stamp* with each refresh: a text that is greater than those before it, and that
+no search shows which lacks anything that was acknowledged before. Progress is saved with it, and
+who reads progress asks for no less.
 """
 
 from __future__ import annotations
@@ -56,6 +61,17 @@ class UnconfirmedError(TransientError):
         )
 
 
+class LostWritesError(StructuralError):
+    """A search index lacks what was acknowledged; rebuild its read model."""
+
+    def __init__(self, index: str) -> None:
+        super().__init__(
+            f"search index {index} lacks what was written to it and acknowledged: it was put back "
+            "from a backup, or a copy that was behind took the place of the others; build its next "
+            "version with `slackwater rebuild`"
+        )
+
+
 class PartialResultError(TransientError):
     """A search saw only a part of its index, so what it missed is unknown; try again."""
 
@@ -100,7 +116,7 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     `after` is the `cursor` of the last hit of the page before; with `anew` the page shows the index
     as it is now even where the state of that page is kept. `fuzzy` asks for documents with misspelt
     words, too, behind the others; an engine that cannot do it (see `SearchCapability`) leaves them
-    out.
+    out. An answer that is not kept shows `stamp`, where one is given.
     """
 
     index: str
@@ -110,6 +126,7 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None = None
     anew: bool = False
     limit: int = 20
+    stamp: str | None = None
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,8 +192,19 @@ class SearchIndex(Protocol):
         """
         ...
 
-    async def refresh(self, index: str) -> None:
-        """Make visible to searches what was written before this call."""
+    async def refresh(self, index: str, known: str | None = None) -> str | None:
+        """Make visible to searches what was written before this call.
+
+        Args:
+            index: its name.
+            known: a stamp that was given before, by whatever process.
+
+        Returns:
+            The stamp of what is visible now; None from an engine that has but one copy.
+
+        Raises:
+            LostWritesError: what was visible at a stamp before is there no more.
+        """
         ...
 
     async def search(self, request: SearchRequest) -> SearchResult:
@@ -184,11 +212,17 @@ class SearchIndex(Protocol):
 
         Raises:
             InvalidCursorError: `after` is no cursor of a hit.
-            PartialResultError: not all of the index could be searched.
+            PartialResultError: not all of the index could be searched, or not its newest copy.
         """
         ...
 
-    async def count(self, index: str) -> int: ...
+    async def count(self, index: str, stamp: str | None = None) -> int:
+        """Count what was refreshed.
+
+        Raises:
+            PartialResultError: as for `search`.
+        """
+        ...
 
     async def drop(self, index: str) -> None: ...
 

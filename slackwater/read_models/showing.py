@@ -30,6 +30,7 @@ _BACKOFF_MAX_S = 5.0
 _log = logger("projector")
 
 Saved = Callable[[], Awaitable[object]]
+Show = Callable[[str | None], Awaitable[str | None]]
 
 
 async def nothing() -> None:
@@ -39,13 +40,12 @@ async def nothing() -> None:
 class Showing:
     """Of one version of a read model, by one projector."""
 
-    def __init__(
-        self, show: Callable[[], Awaitable[None]], progress: ProgressStore, saved: Saved = nothing
-    ) -> None:
+    def __init__(self, show: Show, progress: ProgressStore, saved: Saved = nothing) -> None:
         """Wait for what is added.
 
         Args:
-            show: returns once all that was written before its call can be seen.
+            show: returns once all that was written before its call can be seen, with the stamp of
+                that; is given one of before.
             progress: where progress is saved then.
             saved: is awaited each time that progress was saved.
         """
@@ -118,8 +118,8 @@ class Showing:
         update, self._pending = self._pending, None
         assert update is not None
         try:
-            await self._show_soon(update)
-            await self._progress.save(update)
+            stamp = await self._show_soon(update)
+            await self._progress.save(replace(update, stamp=stamp))
             await self._saved()
         except Exception:
             # Its events may have been counted: better none than twice.
@@ -127,15 +127,15 @@ class Showing:
             self._pending = again if self._pending is None else _merged(again, self._pending)
             raise
 
-    async def _show_soon(self, update: ProgressUpdate) -> None:
+    async def _show_soon(self, update: ProgressUpdate) -> str | None:
         """Show what is written; say beside progress that it is waited for, if it takes a while."""
-        showing = asyncio.ensure_future(self._show())
+        showing = asyncio.ensure_future(self._show(update.claim.stamp))
         try:
             done, _ = await asyncio.wait({showing}, timeout=_SOON_S)
             if not done:
                 with suppress(TransientError):  # only a note
                     await self._progress.note_written(update)
-            await showing
+            return await showing
         finally:
             showing.cancel()
 

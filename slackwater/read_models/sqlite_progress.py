@@ -72,6 +72,8 @@ _HAS_TIMELINE = "SELECT 1 FROM pragma_table_info('progress_partitions') WHERE na
 _ADD_TIMELINE = "ALTER TABLE progress_partitions ADD COLUMN timeline TEXT"
 _HAS_OUTDATED = "SELECT 1 FROM pragma_table_info('progress_read_models') WHERE name = 'outdated'"
 _ADD_OUTDATED = "ALTER TABLE progress_read_models ADD COLUMN outdated INTEGER NOT NULL DEFAULT 0"
+_HAS_STAMP = "SELECT 1 FROM pragma_table_info('progress_read_models') WHERE name = 'stamp'"
+_ADD_STAMP = "ALTER TABLE progress_read_models ADD COLUMN stamp TEXT"
 _OUTDATE = """
     UPDATE progress_read_models SET outdated = 1
     WHERE read_model = ? AND version <> ? AND NOT active
@@ -103,6 +105,11 @@ _COUNT_EVENTS = """
     UPDATE progress_read_models SET events_applied = events_applied + ?
     WHERE read_model = ? AND version = ?
 """
+_STAMP = """
+    UPDATE progress_read_models SET stamp = max(coalesce(stamp, ''), ?)
+    WHERE read_model = ? AND version = ?
+"""
+_STAMP_OF = "SELECT stamp FROM progress_read_models WHERE read_model = ? AND version = ?"
 _SET_STATE = """
     UPDATE progress_read_models SET state = ?, reason = ? WHERE read_model = ? AND version = ?
 """
@@ -124,7 +131,7 @@ _FORGET = (
     "DELETE FROM progress_written WHERE read_model = ? AND version = ?",
 )
 _LOAD_READ_MODELS = """
-    SELECT read_model, version, active, state, reason, events_applied, outdated
+    SELECT read_model, version, active, state, reason, events_applied, outdated, stamp
     FROM progress_read_models ORDER BY read_model, version
 """
 _LOAD_WRITTEN = """
@@ -276,6 +283,8 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
         _discard(connection, update)
     if update.events_applied:
         connection.execute(_COUNT_EVENTS, (update.events_applied, *claim.model))
+    if update.stamp is not None:
+        connection.execute(_STAMP, (update.stamp, *claim.model))
 
 
 def _active(connection: Connection, read_model: str) -> int | None:
@@ -302,6 +311,8 @@ def _create_tables(connection: Connection) -> None:
         connection.execute(_ADD_TIMELINE)
     if not connection.execute(_HAS_OUTDATED).fetchall():
         connection.execute(_ADD_OUTDATED)
+    if not connection.execute(_HAS_STAMP).fetchall():
+        connection.execute(_ADD_STAMP)
 
 
 def _register(connection: Connection, model: ModelVersion) -> None:
@@ -320,7 +331,8 @@ def _claim(
         fences[at], positions[at] = fence, position
         if timeline is not None:
             timelines[at] = timeline
-    return Claim(model=model, fences=fences, positions=positions, timelines=timelines)
+    [(stamp,)] = connection.execute(_STAMP_OF, model).fetchall()
+    return Claim(model=model, fences=fences, positions=positions, timelines=timelines, stamp=stamp)
 
 
 def _note_written(connection: Connection, update: ProgressUpdate) -> None:
@@ -398,6 +410,7 @@ def _load(connection: Connection) -> list[ReadModelProgress]:
             written=written[model],
             holes=sqlite_dead_letters.listed_holes(connection, model),
             is_outdated=bool(outdated),
+            stamp=stamp,
         )
         for (
             read_model,
@@ -407,5 +420,6 @@ def _load(connection: Connection) -> list[ReadModelProgress]:
             reason,
             events_applied,
             outdated,
+            stamp,
         ) in connection.execute(_LOAD_READ_MODELS)
     ]

@@ -97,8 +97,8 @@ class SqliteSearchIndex:
             if row_id not in stored or stored[row_id].version < version:
                 raise UnconfirmedError(index, row_id)
 
-    async def refresh(self, index: str) -> None:
-        """Return at once: FTS5 shows a write to searches when it is committed."""
+    async def refresh(self, index: str, known: str | None = None) -> None:
+        """Return at once: FTS5 shows a write to searches when it is committed, to the only copy."""
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search the index.
@@ -115,7 +115,7 @@ class SqliteSearchIndex:
             lambda connection, index: _search(connection, index, request, expression, after),
         )
 
-    async def count(self, index: str) -> int:
+    async def count(self, index: str, stamp: str | None = None) -> int:
         return await self._read(index, lambda connection, _: _count(connection, index))
 
     async def drop(self, index: str) -> None:

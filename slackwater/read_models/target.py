@@ -227,8 +227,8 @@ class SearchTarget:
         self._read = {}
         await self._showing.abandon()
 
-    async def _show(self) -> None:
-        await self._search.refresh(self._index.name)
+    async def _show(self, known: str | None) -> str | None:
+        return await self._search.refresh(self._index.name, known)
 
     async def drop(self) -> None:
         await self._search.drop(self._index.name)

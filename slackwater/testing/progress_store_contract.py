@@ -282,6 +282,44 @@ class ProgressStoreContract(AdapterContract):
         await store.note_written(update(claim, first=5, second=3))
         assert (await load_one(store)).written == {SECOND: 3}
 
+    @holds(Guarantee.WATERMARKS)
+    async def test_the_greatest_stamp_is_kept_whoever_saved_it(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        assert (claim.stamp, (await load_one(store)).stamp) == (None, None)
+        await store.save(replace(update(claim, first=1), stamp="b"))
+        assert (await load_one(other)).stamp == "b"
+        of_second = await other.claim(READ_MODEL, [SECOND])
+        await other.save(replace(update(of_second, second=1), stamp="d"))
+        await store.save(replace(update(claim, first=2), stamp="c"))
+        await store.save(update(claim, first=3))
+        assert (await load_one(store)).stamp == "d"
+        assert (await store.claim(READ_MODEL, [SECOND])).stamp == "d"
+        await store.register(NEXT)
+        assert (await load_one(store, NEXT)).stamp is None
+
+    @holds(Guarantee.WATERMARKS)
+    async def test_what_was_replayed_is_behind_a_stamp_once_its_hole_is_closed(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await store.save(replace(parking(claim, 6, letter(5)), stamp="a"))
+        [hole] = await holes(store, FIRST)
+        replayed = Claim(model=READ_MODEL, fences={}, positions={})
+        await other.save(replace(update(replayed, events=1), stamp="b"))
+        assert await other.close_hole(READ_MODEL, hole)
+        found = await load_one(store)
+        assert (found.stamp, found.holes, found.events_applied) == ("b", (), 1)
+        assert (await store.claim(READ_MODEL, [FIRST])).stamp == "b"
+
+    @holds(Guarantee.FENCING)
+    async def test_an_older_claim_saves_no_stamp(
+        self, store: ProgressStore, other: ProgressStore, claim: Claim
+    ) -> None:
+        await other.claim(READ_MODEL, [FIRST])
+        with pytest.raises(FencedError):
+            await store.save(replace(update(claim, first=1), stamp="b"))
+        assert (await load_one(store)).stamp is None
+
     async def test_applied_events_add_up(self, store: ProgressStore, claim: Claim) -> None:
         await store.save(update(claim, events=3, first=3))
         await store.save(update(claim, events=4, second=4))

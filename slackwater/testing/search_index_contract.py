@@ -475,6 +475,17 @@ class SearchIndexContract(AdapterContract):
             *(write_and_find(handle, n) for n, handle in enumerate([index, other] * 10, start=10))
         )
 
+    @holds(Guarantee.WATERMARKS)
+    async def test_what_a_refresh_stamps_is_shown_to_whoever_asks_for_it(
+        self, index: SearchIndex, other: SearchIndex
+    ) -> None:
+        for number, handle in enumerate([index, other] * 3, start=1):
+            await handle.write(INDEX.name, [entry(f"{number}", "Coffee")])
+            stamp = await handle.refresh(INDEX.name)
+            for reader in (index, other):
+                assert (await search(reader, "coffee", stamp=stamp)).total == number
+                assert await reader.count(INDEX.name, stamp) == number
+
     async def test_writing_nothing_and_getting_nothing_is_no_trouble(
         self, index: SearchIndex
     ) -> None:

@@ -15,10 +15,13 @@ from elasticsearch import AsyncElasticsearch
 from slackwater.errors import StructuralError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.elasticsearch_search import ElasticsearchSearchIndex
-from slackwater.read_models.progress import Claim, ModelVersion, ProgressUpdate
+from slackwater.read_models.elasticsearch_stamps import MARK_ID
+from slackwater.read_models.progress import Claim, ModelVersion, ProgressUpdate, ReadModelState
 from slackwater.read_models.search import (
     ChangedIndexError,
     Index,
+    LostWritesError,
+    PartialResultError,
     SearchField,
     SearchRequest,
     UnindexableRowError,
@@ -208,7 +211,7 @@ async def test_the_index_waits_for_the_disk_and_for_no_refresh_but_ours(
     assert settings["translog"]["durability"] == "REQUEST"
 
 
-async def test_an_index_stands_behind_an_alias_that_a_rebuild_can_move(
+async def test_an_index_stands_behind_an_alias_that_can_be_moved_and_tells_of_it(
     index: ElasticsearchSearchIndex, alias: str, client: AsyncElasticsearch
 ) -> None:
     await write(index, entry("a", "Coffee"))
@@ -227,7 +230,10 @@ async def test_an_index_stands_behind_an_alias_that_a_rebuild_can_move(
     )
     await index.prepare(INDEX)
     assert await found_ids(index, "coffee") == []
-    await write(index, entry("b", "Coffee"))
+    await index.write(INDEX.name, [entry("b", "Coffee")])
+    with pytest.raises(LostWritesError):  # whoever has refreshed the other one
+        await index.refresh(INDEX.name)
+    await client.indices.refresh(index=alias)
     assert await found_ids(index, "coffee") == ["b"]
     await index.drop(INDEX.name)
     assert not await client.indices.exists(index=f"{alias}-v2")
@@ -394,3 +400,113 @@ async def test_a_cursor_of_another_index_is_refused(
     request = {"index": another.name, "text": "coffee", "after": hit.cursor}
     with pytest.raises(InvalidCursorError):
         await index.search(SearchRequest(**request))
+
+
+async def test_stamps_grow_whoever_refreshes(open_index: OpenIndex) -> None:
+    handles = [await open_index() for _ in range(3)]
+    await handles[0].prepare(INDEX)
+    stamps = [await handle.refresh(INDEX.name) for handle in handles * 2]
+    assert stamps == sorted(set(stamps))
+    at_once = await asyncio.gather(*(handle.refresh(INDEX.name) for handle in handles))
+    assert len({*at_once}) == 3
+    assert min(at_once) > stamps[-1]
+
+
+async def test_the_mark_is_no_document(index: ElasticsearchSearchIndex) -> None:
+    stamp = await index.refresh(INDEX.name)
+    assert await index.count(INDEX.name, stamp) == await index.count(INDEX.name) == 0
+    assert await found_ids(index, "stamp", fuzzy=True) == []
+
+
+async def test_a_copy_that_is_behind_a_stamp_answers_nothing(
+    index: ElasticsearchSearchIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    """What is not refreshed stands for what a copy was not given."""
+    await write(index, entry("a", "Coffee"))
+    stamp = await index.refresh(INDEX.name)
+    mark = await client.get(index=alias, id=MARK_ID)
+    ahead = await client.index(index=alias, id=MARK_ID, document=mark["_source"])
+    later = f"{ahead['_primary_term']:010d}.{ahead['_seq_no']:019d}"
+    assert (await search(index, "coffee", stamp=stamp)).total == 1
+    for asking in (search(index, "coffee", stamp=later), index.count(INDEX.name, later)):
+        with pytest.raises(PartialResultError, match="lacks what was acknowledged"):
+            await asking
+    await client.indices.refresh(index=alias)
+    assert (await search(index, "coffee", stamp=later)).total == 1
+
+
+async def _put_back(client: AsyncElasticsearch, alias: str, backup: str) -> None:
+    [current] = (await client.indices.get_alias(name=alias)).body
+    moved = [
+        {"remove": {"index": current, "alias": alias}},
+        {"add": {"index": backup, "alias": alias}},
+    ]
+    await client.indices.update_aliases(actions=moved)
+
+
+async def _backup(client: AsyncElasticsearch, alias: str) -> str:
+    """Copy the index as it is; what is written to the copy counts on from there."""
+    [current] = (await client.indices.get_alias(name=alias)).body
+    backup = f"{current}-backup"
+    await client.indices.add_block(index=current, block="write")
+    await client.indices.clone(index=current, target=backup, wait_for_active_shards=1)
+    for name in (current, backup):
+        await client.indices.put_settings(index=name, settings={"index.blocks.write": False})
+    return backup
+
+
+async def test_an_index_that_was_put_back_from_a_backup_is_not_gone_on_with(
+    index: ElasticsearchSearchIndex,
+    open_index: OpenIndex,
+    alias: str,
+    client: AsyncElasticsearch,
+) -> None:
+    await write(index, entry("a", "Coffee"))
+    backup = await _backup(client, alias)
+    await write(index, entry("b", "Coffee"))
+    stamp = await index.refresh(INDEX.name)
+    await _put_back(client, alias, backup)
+    with pytest.raises(PartialResultError):
+        await search(index, "coffee", stamp=stamp)
+    for number, handle in enumerate((index, await open_index(), index, await open_index())):
+        with pytest.raises(LostWritesError, match="slackwater rebuild"):
+            await handle.refresh(INDEX.name, stamp)
+        await handle.write(INDEX.name, [entry(f"c{number}", "Coffee")])
+    with pytest.raises(LostWritesError):  # also whoever knows no stamp
+        await (await open_index()).refresh(INDEX.name)
+    await client.indices.refresh(index=alias)
+    with pytest.raises(PartialResultError):
+        await search(index, "coffee", stamp=stamp)
+
+
+async def test_a_copy_that_lags_behind_is_not_taken_for_a_loss(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    """The mark is asked of any copy, and rewritten on the primary as it was seen."""
+    stamp = await index.refresh(INDEX.name)
+    other = await open_index()
+    assert stamp < await other.refresh(INDEX.name, stamp)
+    behind = await index.refresh(INDEX.name, stamp)  # whose mark is not the stored one any more
+    assert behind > stamp
+
+
+async def test_a_projector_halts_on_an_index_that_was_put_back(
+    index: ElasticsearchSearchIndex,
+    prefix: str,
+    client: AsyncElasticsearch,
+    documents: SqliteDocumentStore,
+) -> None:
+    target, claim = await _claimed(index, documents)
+    stored = f"{prefix}{_THINGS.stored_name(INDEX.name)}"
+    await target.commit([entry("a", "Tea")], ProgressUpdate(claim=claim, positions={_FIRST: 1}))
+    await target.settled()
+    backup = await _backup(client, stored)
+    await target.commit([entry("b", "Tea")], ProgressUpdate(claim=claim, positions={_FIRST: 2}))
+    await target.settled()
+    await _put_back(client, stored, backup)
+    claim = await documents.progress.claim(_THINGS, [_FIRST])
+    await target.commit([entry("c", "Tea")], ProgressUpdate(claim=claim, positions={_FIRST: 3}))
+    with pytest.raises(LostWritesError):
+        await target.settled()
+    [found] = await documents.progress.load()
+    assert (found.positions, found.state) == ({_FIRST: 2}, ReadModelState.HALTED)

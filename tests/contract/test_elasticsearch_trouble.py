@@ -104,7 +104,7 @@ async def test_a_count_that_is_not_whole_is_an_error(
     index: ElasticsearchSearchIndex, proxy: RewritingProxy
 ) -> None:
     failed = _with(_shards={**_SHARDS, "successful": 0, "failed": 1})
-    with proxy.rewriting("_count", failed), pytest.raises(PartialResultError):
+    with proxy.rewriting(_SEARCH, failed), pytest.raises(PartialResultError):
         await index.count(INDEX.name)
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -114,6 +115,35 @@ class TestMongodbProgressStore(ProgressStoreContract):
         monkeypatch.setattr(store._dead_letters, "_counted_behind", after_a_replay)
         *_, rest = (await load_one(store)).holes
         assert (rest.key, rest.keys, rest.offset) == (None, 1, 3)
+
+    async def test_a_closed_hole_is_found_closed_only_with_the_stamp_of_its_replay(
+        self, store: MongodbProgressStore, claim: Claim
+    ) -> None:
+        """A reader may meet the version first and the partition last; nothing freezes between."""
+        await store.save(parking(claim, 6, letter(5)))
+        [hole] = (await load_one(store)).holes
+        replayed = Claim(model=READ_MODEL, fences={}, positions={})
+        await store.save(replace(update(replayed, events=1), stamp="b"))
+        assert await store.close_hole(READ_MODEL, hole)
+        [partition] = await store._collection.find({"holes": 0, "_id.partition": 0}).to_list()
+        assert partition["stamp"] == "b"
+
+    async def test_a_stamp_that_is_saved_while_holes_are_listed_is_loaded_with_them(
+        self, store: MongodbProgressStore, claim: Claim, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await store.save(parking(claim, 6, letter(5)))
+        [hole] = (await load_one(store)).holes
+        listed = store._dead_letters.listed
+
+        async def after_a_replay(*asked: Any) -> Any:
+            replayed = Claim(model=READ_MODEL, fences={}, positions={})
+            await store.save(replace(update(replayed, events=1), stamp="b"))
+            assert await store.close_hole(READ_MODEL, hole)
+            return await listed(*asked)
+
+        monkeypatch.setattr(store._dead_letters, "listed", after_a_replay)
+        found = await load_one(store)
+        assert (found.holes, found.stamp) == ((), "b")
 
 
 class Commands(CommandListener):

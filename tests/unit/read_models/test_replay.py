@@ -50,6 +50,33 @@ async def test_a_replay_applies_in_order_and_closes_the_hole(
     assert await replayed(installation) == []
 
 
+async def test_what_was_replayed_is_behind_a_stamp_before_its_hole_is_closed(
+    installation: Installation, projecting: Projecting
+) -> None:
+    if installation.manifest.projection("things").index is None:
+        return  # documents have one copy that readers see, and no stamps
+    known: list[str | None] = []
+
+    async def refresh(_index: str, stamp: str | None = None) -> str:
+        known.append(stamp)
+        return "b" if known == [None] else "c"
+
+    installation.search.refresh = refresh  # type: ignore[method-assign]
+    await projecting.handle(event("b1", 2, 21), first=5)
+    mend(installation)
+    progress = installation.documents.progress
+    close, saved = progress.close_hole, []
+
+    async def closing(*arguments: Any) -> bool:
+        saved.append([each.stamp for each in await progress.load()])
+        return await close(*arguments)
+
+    progress.close_hole = closing  # type: ignore[method-assign]
+    [one] = await replayed(installation)
+    assert one.closed
+    assert (known, saved) == ([None, "b"], [["c"]])
+
+
 async def test_only_looking_changes_nothing(
     installation: Installation, projecting: Projecting
 ) -> None:

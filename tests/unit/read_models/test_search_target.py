@@ -36,6 +36,8 @@ class _RecordingIndex(SqliteSearchIndex):
         super().__init__(path)
         self.steps: list[str] = []
         self.confirmed: list[dict[str, int]] = []
+        self.known: list[str | None] = []
+        self.stamp: str | None = None
         self.fails = False
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
@@ -49,14 +51,15 @@ class _RecordingIndex(SqliteSearchIndex):
         self.steps.append("confirm")
         self.confirmed.append(dict(read))
 
-    async def refresh(self, index: str) -> None:
+    async def refresh(self, index: str, known: str | None = None) -> str | None:  # type: ignore[override]
         self.steps.append("refresh")
+        self.known.append(known)
         if self.fails:
             raise TransientError("away; try again")
         if self.failure is not None:
             raise self.failure
         await self.gate.wait()
-        await super().refresh(index)
+        return self.stamp
 
 
 @pytest.fixture
@@ -387,3 +390,21 @@ async def test_a_refresh_at_once_leaves_nothing_to_note(
     await target.commit([entry("a", "Tea")], progress)
     await target.settled()
     assert noted == []
+
+
+async def test_progress_is_saved_with_the_stamp_of_its_refresh(
+    index: _RecordingIndex,
+    documents: SqliteDocumentStore,
+    target: SearchTarget,
+    progress: ProgressUpdate,
+) -> None:
+    for stamp in ("a", "b"):
+        index.stamp = stamp
+        await target.commit([entry("a", "Tea")], progress)
+        await target.settled()
+        [found] = await documents.progress.load()
+        assert found.stamp == stamp
+    claim = await documents.progress.claim(_THINGS, [_FIRST])
+    await target.commit([entry("a", "Tea")], ProgressUpdate(claim=claim, positions={_FIRST: 8}))
+    await target.settled()
+    assert index.known == [None, None, "b"]

@@ -23,7 +23,7 @@ class _Engine:
         self.gate.set()
         self.error: Exception | None = None
 
-    async def refresh(self) -> None:
+    async def refresh(self) -> str:
         self.begun_at_s.append(asyncio.get_running_loop().time())
         self.running += 1
         assert self.running == 1
@@ -33,6 +33,7 @@ class _Engine:
             await self.gate.wait()
             if self.error is not None:
                 raise self.error
+            return f"stamp {len(self.begun_at_s)}"
         finally:
             self.running -= 1
             self.ended += 1
@@ -50,8 +51,9 @@ async def test_who_comes_while_one_runs_waits_for_the_next() -> None:
     await engine.has_begun(1)
     late = [asyncio.create_task(shared.wait()) for _ in range(5)]
     engine.gate.set()
-    await asyncio.gather(first, *late)
+    stamps = await asyncio.gather(first, *late)
     assert engine.ended == 2
+    assert stamps == ["stamp 1", *5 * ["stamp 2"]]
 
 
 async def test_beginnings_are_an_interval_apart() -> None:
