@@ -371,6 +371,9 @@ class _Rehearsal:
     async def exists(self) -> bool:
         return await self._target.exists()
 
+    async def go_on(self, claim: Claim) -> None:
+        await self._target.go_on(claim)
+
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         stored = await self._target.load(collection, ids)
         written = {

@@ -5,9 +5,9 @@ index: it is saved only after a refresh that began after the last write was ackn
 that could not see the whole index is an error, never a shorter answer.
 
 An engine with several copies of an index may answer from one that lacks what the others have been
-given. It gives a *stamp* with each refresh: a text that is greater than those before it, and that
-no search shows which lacks anything that was acknowledged before. Progress is saved with it, and
-who reads progress asks for no less.
+given, and any index may be put back to a backup. So each refresh gives a *stamp*, a text that is
+greater the later it is, and that no search shows which lacks anything that was acknowledged before
+it. Progress is saved with it, and who reads progress asks for no less.
 """
 
 from __future__ import annotations
@@ -65,10 +65,11 @@ class LostWritesError(StructuralError):
     """A search index lacks what was acknowledged; rebuild its read model."""
 
     def __init__(self, index: str) -> None:
+        self.index = index
         super().__init__(
             f"search index {index} lacks what was written to it and acknowledged: it was put back "
-            "from a backup, or a copy that was behind took the place of the others; build its next "
-            "version with `slackwater rebuild`"
+            "to a backup, or another one took its place; build the next version of its read model "
+            "with `slackwater rebuild`"
         )
 
 
@@ -192,7 +193,7 @@ class SearchIndex(Protocol):
         """
         ...
 
-    async def refresh(self, index: str, known: str | None = None) -> str | None:
+    async def refresh(self, index: str, known: str | None = None) -> str:
         """Make visible to searches what was written before this call.
 
         Args:
@@ -200,7 +201,7 @@ class SearchIndex(Protocol):
             known: a stamp that was given before, by whatever process.
 
         Returns:
-            The stamp of what is visible now; None from an engine that has but one copy.
+            The stamp of what is visible now.
 
         Raises:
             LostWritesError: what was visible at a stamp before is there no more.

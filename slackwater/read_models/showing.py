@@ -30,7 +30,7 @@ _BACKOFF_MAX_S = 5.0
 _log = logger("projector")
 
 Saved = Callable[[], Awaitable[object]]
-Show = Callable[[str | None], Awaitable[str | None]]
+Show = Callable[[str | None], Awaitable[str]]
 
 
 async def nothing() -> None:
@@ -127,7 +127,7 @@ class Showing:
             self._pending = again if self._pending is None else _merged(again, self._pending)
             raise
 
-    async def _show_soon(self, update: ProgressUpdate) -> str | None:
+    async def _show_soon(self, update: ProgressUpdate) -> str:
         """Show what is written; say beside progress that it is waited for, if it takes a while."""
         showing = asyncio.ensure_future(self._show(update.claim.stamp))
         try:

@@ -1,7 +1,8 @@
 """Search read models in an SQLite file with FTS5.
 
 The file waits for the disk at every write, because the progress that covers these writes is kept
-in another file: a power failure that took a write and left its progress would lose the event.
+in another file: a power failure that took a write and left its progress would lose the event. Where
+one of the files is put back to a backup without the other, stamps tell.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import msgspec
 import orjson
 
 from slackwater.errors import StructuralError
+from slackwater.read_models import sqlite_stamps
 from slackwater.read_models.documents import Row, RowWrite
 from slackwater.read_models.search import (
     ChangedIndexError,
     Hit,
     Index,
+    LostWritesError,
     SearchCapability,
     SearchRequest,
     SearchResult,
@@ -83,8 +86,10 @@ class SqliteSearchIndex:
             definition = _definition(connection, index)
             for row in rows:
                 _write(connection, definition, row)
+            sqlite_stamps.count_write(connection, index)
 
-        await self._file.write(work)
+        if rows:
+            await self._file.write(work)
 
     async def confirm(self, index: str, read: Mapping[str, int]) -> None:
         """See that it is there: what is read has been committed, to the only copy.
@@ -97,14 +102,26 @@ class SqliteSearchIndex:
             if row_id not in stored or stored[row_id].version < version:
                 raise UnconfirmedError(index, row_id)
 
-    async def refresh(self, index: str, known: str | None = None) -> None:
-        """Return at once: FTS5 shows a write to searches when it is committed, to the only copy."""
+    async def refresh(self, index: str, known: str | None = None) -> str:
+        """Return a stamp of what is committed: FTS5 shows it to searches at once.
+
+        Raises:
+            LostWritesError: the index does not have what it had at the stamp `known`.
+        """
+        found = await self._read(
+            index, lambda connection, _: sqlite_stamps.shown(connection, index)
+        )
+        if found.lacks(known):
+            await self._file.write(lambda connection: sqlite_stamps.mark_lost(connection, index))
+            raise LostWritesError(index)
+        return found.stamp
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search the index.
 
         Raises:
             InvalidCursorError: `after` is no cursor of a hit.
+            PartialResultError: the index was put back to a backup.
         """
         after = None if request.after is None else decode_cursor(request.after)
         expression = match_expression(request.text)
@@ -116,7 +133,11 @@ class SqliteSearchIndex:
         )
 
     async def count(self, index: str, stamp: str | None = None) -> int:
-        return await self._read(index, lambda connection, _: _count(connection, index))
+        def work(connection: Connection, _: Index) -> int:
+            sqlite_stamps.require_stamp(connection, index, stamp)
+            return _count(connection, index)
+
+        return await self._read(index, work)
 
     async def drop(self, index: str) -> None:
         await self._file.write(lambda connection: _drop(connection, index))
@@ -222,6 +243,7 @@ def _search(
     expression: str,
     after: SearchCursor | None,
 ) -> SearchResult:
+    sqlite_stamps.require_stamp(connection, index.name, request.stamp)
     matches = _page(connection, index, request, expression, after)
     highlights = _highlights(connection, index, expression, [match.place for match in matches])
     return SearchResult(
@@ -316,6 +338,7 @@ def _drop(connection: Connection, index: str) -> None:
     connection.execute(f"DROP TABLE IF EXISTS {_documents(index)}")
     connection.execute(_CREATE_INDEXES)
     connection.execute(_FORGET, (index,))
+    sqlite_stamps.forget(connection, index)
 
 
 def _words(index: str) -> str:

@@ -20,11 +20,12 @@ from slackwater.read_models.documents import (
     RowWrite,
     UnknownCollectionError,
 )
-from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
+from slackwater.read_models.progress import Claim, ModelVersion, ProgressStore, ProgressUpdate
 from slackwater.read_models.projection import Ref
 from slackwater.read_models.search import (
     ChangedIndexError,
     Index,
+    LostWritesError,
     SearchIndex,
     UnknownIndexError,
 )
@@ -41,8 +42,8 @@ class LostRowsError(StructuralError):
         self.model = model
         super().__init__(
             f"version {model.version} of read model {model.read_model} has applied events, but "
-            f"{missing} is not there: it was dropped or lost, or is new in the projection; build "
-            f"the next version: slackwater rebuild {model.read_model}"
+            f"{missing} is not there: it was dropped, lost or put back to a backup, or is new in "
+            f"the projection; build the next version: slackwater rebuild {model.read_model}"
         )
 
 
@@ -62,6 +63,14 @@ class Target(Protocol):
 
     async def exists(self) -> bool:
         """Tell whether anything of it is there."""
+        ...
+
+    async def go_on(self, claim: Claim) -> None:
+        """Make sure that what progress covers is there, before anything is folded behind it.
+
+        Raises:
+            LostRowsError: it is not.
+        """
         ...
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]: ...
@@ -132,6 +141,9 @@ class DocumentTarget:
                 return True
         return False
 
+    async def go_on(self, claim: Claim) -> None:
+        """Rows and progress go back together."""
+
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         return await self._documents.get(self.model.stored_name(collection), ids)
 
@@ -193,6 +205,10 @@ class SearchTarget:
             return True
         return True
 
+    async def go_on(self, claim: Claim) -> None:
+        if claim.stamp is not None:
+            await self._show(claim.stamp)
+
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         self._was_touched = True
         rows = await self._search.get(self.model.stored_name(collection), ids)
@@ -227,8 +243,9 @@ class SearchTarget:
         self._read = {}
         await self._showing.abandon()
 
-    async def _show(self, known: str | None) -> str | None:
-        return await self._search.refresh(self._index.name, known)
+    async def _show(self, known: str | None) -> str:
+        with _as_lost(self.model):
+            return await self._search.refresh(self._index.name, known)
 
     async def drop(self) -> None:
         await self._search.drop(self._index.name)
@@ -247,6 +264,8 @@ def _as_lost(model: ModelVersion) -> Iterator[None]:
         raise LostRowsError(model, f"collection {error.collection}") from error
     except UnknownIndexError as error:
         raise LostRowsError(model, f"search index {error.index}") from error
+    except LostWritesError as error:
+        raise LostRowsError(model, f"what was put into search index {error.index}") from error
 
 
 def _without_positions(progress: ProgressUpdate) -> ProgressUpdate:

@@ -28,7 +28,7 @@ from slackwater.read_models.search import (
 )
 from slackwater.read_models.search_cursor import InvalidCursorError
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
-from slackwater.read_models.target import SearchTarget
+from slackwater.read_models.target import LostRowsError, SearchTarget
 from slackwater.testing.doorbell import LocalDoorbell
 from slackwater.testing.search_index_contract import (
     INDEX,
@@ -505,8 +505,10 @@ async def test_a_projector_halts_on_an_index_that_was_put_back(
     await target.settled()
     await _put_back(client, stored, backup)
     claim = await documents.progress.claim(_THINGS, [_FIRST])
+    with pytest.raises(LostRowsError):
+        await target.go_on(claim)
     await target.commit([entry("c", "Tea")], ProgressUpdate(claim=claim, positions={_FIRST: 3}))
-    with pytest.raises(LostWritesError):
+    with pytest.raises(LostRowsError):
         await target.settled()
     [found] = await documents.progress.load()
     assert (found.positions, found.state) == ({_FIRST: 2}, ReadModelState.HALTED)

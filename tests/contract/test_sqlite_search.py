@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from slackwater.read_models.search import (
     Index,
+    LostWritesError,
+    PartialResultError,
     SearchField,
     SearchIndex,
 )
@@ -22,6 +25,7 @@ from slackwater.testing.search_index_contract import (
     SearchIndexContract,
     entry,
     found_ids,
+    search,
     write,
 )
 
@@ -71,3 +75,48 @@ async def test_other_handles_take_over_new_boosts_at_once(open_index: OpenIndex)
     fields = (SearchField(name="title", boost=1.0), SearchField(name="body", boost=9.0))
     await index.prepare(Index(name=INDEX.name, fields=fields))
     assert await found_ids(other, "coffee") == ["b", "a"]
+
+
+async def test_a_file_that_was_put_back_to_a_backup_is_not_gone_on_with(
+    open_index: OpenIndex, tmp_path: Path
+) -> None:
+    index: Any = await open_index()
+    await index.prepare(INDEX)
+    await write(index, entry("a", "Coffee"))
+    with sqlite3.connect(tmp_path / "search.db") as connection:
+        connection.execute("VACUUM INTO ?", (str(tmp_path / "backup.db"),))
+    await write(index, entry("b", "Coffee"))
+    stamp = await index.refresh(INDEX.name)
+    await index.close()
+    for name in ("search.db", "search.db-wal", "search.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / "backup.db").rename(tmp_path / "search.db")
+
+    put_back = await open_index()
+    for asking in (search(put_back, "coffee", stamp=stamp), put_back.count(INDEX.name, stamp)):
+        with pytest.raises(PartialResultError):
+            await asking
+    assert await found_ids(put_back, "coffee") == ["a"]
+    for number in range(3):  # the third write lets the count catch up
+        with pytest.raises(LostWritesError, match="slackwater rebuild"):
+            await (await open_index()).refresh(INDEX.name, stamp)
+        await put_back.write(INDEX.name, [entry(f"c{number}", "Coffee")])
+    with pytest.raises(LostWritesError):  # also whoever knows no stamp
+        await (await open_index()).refresh(INDEX.name)
+    with pytest.raises(PartialResultError):
+        await search(put_back, "coffee", stamp=stamp)
+
+
+async def test_a_file_of_a_release_without_stamps_is_gone_on_with(
+    open_index: OpenIndex, tmp_path: Path
+) -> None:
+    index = await open_index()
+    await index.prepare(INDEX)
+    await write(index, entry("a", "Coffee"))
+    with sqlite3.connect(tmp_path / "search.db") as connection:
+        connection.execute("DROP TABLE search_stamps")
+    before = await index.refresh(INDEX.name)
+    await index.write(INDEX.name, [entry("b", "Coffee")])
+    stamp = await index.refresh(INDEX.name, before)
+    assert stamp > before
+    assert (await search(index, "coffee", stamp=stamp)).total == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -112,3 +113,34 @@ def test_a_rebuild_takes_nothing_over_from_a_history_that_was_lost(
         until(lambda: _found(store), lambda found: found == 1)
         dropped = installation.command("rebuild", "order_search", "--drop-old", "--json")
         assert json.loads(dropped.stdout)["dropped_versions"] == [1, 2]
+
+
+def test_an_index_that_was_put_back_is_unavailable_until_it_is_rebuilt(tmp_path: Path) -> None:
+    """Its file was put back to a backup, and that of its progress was not."""
+    data_dir, backup = tmp_path / "data", tmp_path / "backup"
+    with running(data_dir) as installation:
+        installation.store.create_customer("Mislaid before")
+        until(lambda: _found(installation.store), lambda found: found == 1)
+    _copy_index(data_dir, backup)
+    with running(data_dir) as installation:
+        installation.store.create_customer("Mislaid after")
+        until(lambda: _found(installation.store), lambda found: found == 2)
+    _copy_index(backup, data_dir)
+    with running(data_dir) as installation:
+        store = installation.store
+        until(lambda: _statuses(store)["order_search"], lambda status: status == "STALLED")
+        assert _found(store) == "READ_MODEL_UNAVAILABLE"
+        assert "slackwater rebuild order_search" in installation.command("lag", "--once").stdout
+        store.create_customer("Mislaid and found")
+        rebuilt = installation.command("rebuild", "order_search")
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        until(lambda: _found(store), lambda found: found == 3)
+        until(lambda: _statuses(store)["order_search"], lambda status: status == "LIVE")
+
+
+def _copy_index(source: Path, target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    for file in target.glob("search.sqlite*"):
+        file.unlink()
+    for file in source.glob("search.sqlite*"):
+        shutil.copy2(file, target)

@@ -86,7 +86,7 @@ def hold_refreshes() -> None:
     """No refresh of the search index begins."""
     show = SearchTarget._show
 
-    async def held(self: SearchTarget, known: str | None) -> str | None:
+    async def held(self: SearchTarget, known: str | None) -> str:
         held_s = 0.0
         while switches.is_on("no-refresh") and held_s < REFRESH_HELD_MAX_S:
             await asyncio.sleep(LOOK_S)

@@ -17,13 +17,19 @@ from slackwater.manifest import Manifest
 from slackwater.read_models.documents import Collection, RowWrite, UnknownCollectionError
 from slackwater.read_models.progress import ModelVersion, ProgressUpdate, ReadModelState
 from slackwater.read_models.projector import Projector
-from slackwater.read_models.search import UnindexableRowError, UnknownIndexError
+from slackwater.read_models.search import (
+    LostWritesError,
+    UnindexableRowError,
+    UnknownIndexError,
+)
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.read_models.target import DocumentTarget, LostRowsError, SearchTarget
 from slackwater.testing.doorbell import LocalDoorbell
 from slackwater.testing.search_index_contract import INDEX, entry
 from slackwater.watermarks.record import Watermark
+from tests.unit.read_models.assigned import projecting_into
+from tests.unit.read_models.things import AT, SEARCHED
 
 _FIRST = TopicPartition("things", 0)
 _THINGS = ModelVersion("things")
@@ -37,7 +43,7 @@ class _RecordingIndex(SqliteSearchIndex):
         self.steps: list[str] = []
         self.confirmed: list[dict[str, int]] = []
         self.known: list[str | None] = []
-        self.stamp: str | None = None
+        self.stamp = ""
         self.fails = False
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
@@ -51,7 +57,7 @@ class _RecordingIndex(SqliteSearchIndex):
         self.steps.append("confirm")
         self.confirmed.append(dict(read))
 
-    async def refresh(self, index: str, known: str | None = None) -> str | None:  # type: ignore[override]
+    async def refresh(self, index: str, known: str | None = None) -> str:
         self.steps.append("refresh")
         self.known.append(known)
         if self.fails:
@@ -408,3 +414,16 @@ async def test_progress_is_saved_with_the_stamp_of_its_refresh(
     await target.commit([entry("a", "Tea")], ProgressUpdate(claim=claim, positions={_FIRST: 8}))
     await target.settled()
     assert index.known == [None, None, "b"]
+
+
+async def test_a_projector_sees_at_once_that_its_index_lacks_what_progress_covers(
+    index: _RecordingIndex, target: SearchTarget, documents: SqliteDocumentStore
+) -> None:
+    await projecting_into(target, SEARCHED, documents)
+    assert index.known == []  # nothing was stamped yet
+    claim = await documents.progress.claim(_THINGS, [AT])
+    await documents.progress.save(ProgressUpdate(claim=claim, positions={AT: 1}, stamp="b"))
+    index.failure = LostWritesError(INDEX.name)
+    with pytest.raises(LostRowsError, match="slackwater rebuild things"):
+        await projecting_into(target, SEARCHED, documents)
+    assert index.known == ["b"]
