@@ -7,10 +7,11 @@ counted up to a limit.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, select, true
 
+from slackwater.database.history import ServerHistory
 from slackwater.outbox.tables import KernelTables
 from slackwater.outbox.unpublished import counting
 from slackwater.watermarks.tick import Tick
@@ -19,15 +20,27 @@ WAITING_MAX = 10_000
 """So many are counted at most."""
 
 
-def read_probed(connection: Connection, tables: KernelTables) -> tuple[Tick, int]:
-    """Return the tick, (0, 0) before any relay has started, and how many events wait."""
+class Probed(NamedTuple):
+    """The tick, (0, 0) before any relay has started, and how many events wait.
+
+    `history` is that of the server that has said so.
+    """
+
+    tick: Tick
+    waiting: int
+    history: str
+
+
+def read_probed(connection: Connection, tables: KernelTables) -> Probed:
+    """Return what a probe reads."""
     row = connection.execute(_select(tables), {"most": WAITING_MAX}).one()
     tick = Tick(row.epoch, row.n, row.timeline) if row.epoch is not None else Tick(0, 0)
-    return tick, row.waiting
+    return Probed(tick, row.waiting, row.history)
 
 
 @cache
 def _select(tables: KernelTables) -> Select[Any]:
     tick, waiting = tables.tick, counting(tables.events).subquery()
-    probed = select(waiting.c.waiting, tick.c.epoch, tick.c.n, tick.c.timeline)
+    history = ServerHistory().label("history")
+    probed = select(waiting.c.waiting, tick.c.epoch, tick.c.n, tick.c.timeline, history)
     return probed.select_from(waiting.outerjoin(tick, true()))

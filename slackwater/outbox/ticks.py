@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Select, Table, Update, bindparam, insert, select, update
 
+from slackwater.database.history import ServerHistory
 from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
 from slackwater.watermarks.tick import Tick, new_timeline
@@ -23,6 +25,27 @@ def current_tick(connection: Connection, table: Table) -> Tick:
     """Return the tick as this snapshot shows it; (0, 0) before any relay has started."""
     row = connection.execute(_select_tick(table)).one_or_none()
     return Tick(*row) if row is not None else Tick(0, 0)
+
+
+class TickInHistory(NamedTuple):
+    """A tick, and the history of the server that has told it."""
+
+    tick: Tick
+    history: str
+
+
+def current_tick_in_history(connection: Connection, table: Table) -> TickInHistory:
+    """Return the tick, (0, 0) before there is one; both are read in one statement."""
+    row = connection.execute(_select_tick_in_history(table)).one_or_none()
+    if row is None:
+        return TickInHistory(Tick(0, 0), read_history(connection))
+    epoch, n, timeline, history = row
+    return TickInHistory(Tick(epoch, n, timeline), history)
+
+
+def read_history(connection: Connection) -> str:
+    """Return the history that the server writes."""
+    return connection.execute(select(ServerHistory())).scalar_one()
 
 
 def begin_ticks(connection: Connection, table: Table) -> None:
@@ -119,6 +142,11 @@ def hold_epoch(connection: Connection, table: Table, epoch: int) -> None:
 @cache
 def _select_tick(table: Table) -> Select[int, int, str]:
     return select(table.c.epoch, table.c.n, table.c.timeline)
+
+
+@cache
+def _select_tick_in_history(table: Table) -> Select[int, int, str, str]:
+    return select(table.c.epoch, table.c.n, table.c.timeline, ServerHistory())
 
 
 @cache

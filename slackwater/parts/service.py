@@ -26,6 +26,7 @@ from slackwater.service.definition import Periodic, ServiceDefinition
 from slackwater.service.migrations import migrate
 from slackwater.service.read_after import ConsumedSources
 from slackwater.service.saga_consumer import SagaConsumer
+from slackwater.service.settled_ticks import SettledTicks
 from slackwater.watermarks.newest import newest_by_topic
 from slackwater.watermarks.record import WATERMARKS
 
@@ -40,7 +41,6 @@ async def run_service(installation: Installation, name: str) -> None:
     service = installation.service(name)
     await prepare_service(installation, service)
     await prepare_publishing(installation, service)
-    await _settle(installation, service)
     await ServicePart(installation, service).run()
 
 
@@ -62,7 +62,7 @@ async def prepare_service(installation: Installation, service: ServiceDefinition
 
 
 async def _settle(installation: Installation, service: ServiceDefinition) -> None:
-    """Make sure that source and log hold the same history before anybody is served."""
+    """Make sure that source and log hold the same history before anybody is told a tick."""
     lineage = Lineage(
         service.name,
         topics=service.topics,
@@ -100,15 +100,23 @@ class ServicePart:
             )
             for consumer in service.consumers
         ]
+        self._ticks = SettledTicks(
+            service.name,
+            tables=service.tables,
+            database=self._database,
+            settle=lambda: _settle(installation, service),
+        )
         self._consumed = ConsumedSources(
             self._consumers, database=self._database, log=installation.event_log
         )
 
     async def run(self) -> None:
+        await self._ticks.begin()
         app = ServiceApp(
             self._service,
             database=self._database,
             clock=self._installation.clock,
+            ticks=self._ticks,
             consumed=self._consumed,
             committed=self._committed,
             wake_relay=self._wake_relay,

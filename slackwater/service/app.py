@@ -29,12 +29,11 @@ from slackwater.http.health import Problems, health_routes
 from slackwater.http.problems import CLIENT_CLOSED_REQUEST, json_response, problem
 from slackwater.ids import new_id
 from slackwater.logs import bound, logger
-from slackwater.outbox.probed import read_probed
 from slackwater.outbox.publishing import AnotherWayError
-from slackwater.outbox.ticks import current_tick
 from slackwater.service.commands import Answer, CommandType, execute
 from slackwater.service.definition import InvalidQueryError, Query, ServiceDefinition
 from slackwater.service.read_after import ConsumedSources
+from slackwater.service.settled_ticks import SettledTicks
 from slackwater.watermarks.tick import Tick
 
 _BODY_BYTES_MAX = 1_048_576
@@ -56,6 +55,7 @@ class ServiceApp:
         *,
         database: Database,
         clock: Clock,
+        ticks: SettledTicks,
         consumed: ConsumedSources,
         committed: Callable[[], None],
         wake_relay: Callable[[], None],
@@ -64,6 +64,7 @@ class ServiceApp:
         self._service = service
         self._database = database
         self._clock = clock
+        self._ticks = ticks
         self._consumed = consumed
         self._committed = committed
         self._wake_relay = wake_relay
@@ -126,7 +127,7 @@ class ServiceApp:
         """
         for delay_s in islice(backoff(first_s=_TICK_FIRST_S, max_s=_TICK_MAX_S), _TICK_TRIES):
             try:
-                return await self._database.read(self._read_tick)
+                return await self._ticks.current()
             except TransientError as error:
                 _log.warning("the tick cannot be read", reason=str(error), in_s=delay_s)
                 await asyncio.sleep(delay_s)
@@ -173,15 +174,12 @@ class ServiceApp:
 
     async def _tick(self, _: Request) -> Response:
         """Answer, then wake the relay: only a later tick proves anything about this answer."""
-        tables = self._service.tables
-        tick, waiting = await self._database.read_one(lambda each: read_probed(each, tables))
+        probed = await self._ticks.probed()
         self._wake_relay()
+        tick = probed.tick._asdict()
         return json_response(
-            TickAnswer(source=self._service.name, **tick._asdict(), pending_events=waiting)
+            TickAnswer(source=self._service.name, **tick, pending_events=probed.waiting)
         )
-
-    def _read_tick(self, connection: Connection) -> Tick:
-        return current_tick(connection, self._service.tables.tick)
 
 
 def _answering(query: Query, parameters: dict[str, str]) -> Callable[[Connection], Any]:

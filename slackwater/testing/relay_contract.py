@@ -477,7 +477,8 @@ class RelayContract(SourceContract):
         monkeypatch.setattr(probed, "WAITING_MAX", 2)
 
         async def read() -> tuple[Tick, int]:
-            return await source.database.read_one(lambda each: read_probed(each, source.tables))
+            probed = await source.database.read_one(lambda each: read_probed(each, source.tables))
+            return probed.tick, probed.waiting
 
         before = await read()
         assert before == (await source.tick(), 0)

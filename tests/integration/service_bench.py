@@ -25,6 +25,7 @@ from slackwater.service.definition import Consumer, Fact, ServiceDefinition
 from slackwater.service.migrations import migrate
 from slackwater.service.read_after import ConsumedSources
 from slackwater.service.saga_consumer import SagaConsumer
+from slackwater.service.settled_ticks import SettledTicks
 from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.record import Watermark
 
@@ -92,6 +93,9 @@ class ServiceBench:
             self.service,
             database=database,
             clock=self.clock,
+            ticks=SettledTicks(
+                self.service.name, tables=self.service.tables, database=database, settle=_nothing
+            ),
             consumed=ConsumedSources([], database=self.database, log=cast("EventLog", None)),
             committed=lambda: None,
             wake_relay=lambda: None,
@@ -191,3 +195,7 @@ def to_record(
         value=event.data,
         headers={**to_headers(event), TIMELINE_HEADER: timeline},
     )
+
+
+async def _nothing() -> None:
+    """There is no log that anything could be compared with."""
