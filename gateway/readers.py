@@ -20,6 +20,7 @@ from contracts.read_models import CUSTOMER_ORDERS, ORDER_SEARCH, ORDERS_MODEL, P
 from gateway.errors import BadUserInput, ReadModelUnavailable
 from gateway.freshness.served import RequestFreshness
 from slackwater.errors import TransientError
+from slackwater.freshness.bound import Reading
 from slackwater.read_models.documents import (
     Condition,
     Document,
@@ -107,7 +108,7 @@ class Readers:
         Raises:
             BadUserInput: the cursor is none of this search.
         """
-        index, stamp = self._pinned_index()
+        index, reading = self._pin(ORDER_SEARCH, ORDER_SEARCH_INDEX.name)
         request = SearchRequest(
             index=index,
             text=text,
@@ -115,7 +116,7 @@ class Readers:
             after=after,
             anew=self._freshness.requires_any,
             limit=bounded(first) + 1,
-            stamp=stamp,
+            stamp=reading.stamp,
         )
         try:
             return await _available(ORDER_SEARCH, self._search.search(request))
@@ -139,8 +140,8 @@ class Readers:
 
     async def count_found(self) -> int:
         """Count what can be found."""
-        index, stamp = self._pinned_index()
-        return await _available(ORDER_SEARCH, self._search.count(index, stamp))
+        index, reading = self._pin(ORDER_SEARCH, ORDER_SEARCH_INDEX.name)
+        return await _available(ORDER_SEARCH, self._search.count(index, reading.stamp))
 
     def anew(self) -> Readers:
         """Return readers that remember nothing; what was loaded is as old as its loading."""
@@ -173,15 +174,13 @@ class Readers:
             await _available(read_model, self._documents.require(stored))
 
     def _pinned(self, read_model: ReadModel, name: str) -> str:
-        """Take the read model's freshness; name what its version keeps of a collection or index."""
-        version = self._freshness.reading(read_model.name).version
-        return ModelVersion(read_model.name, version).stored_name(name)
+        stored, _ = self._pin(read_model, name)
+        return stored
 
-    def _pinned_index(self) -> tuple[str, str | None]:
-        """Take the search's freshness; name its index, and the stamp that an answer must show."""
-        reading = self._freshness.reading(ORDER_SEARCH.name)
-        model = ModelVersion(ORDER_SEARCH.name, reading.version)
-        return model.stored_name(ORDER_SEARCH_INDEX.name), reading.stamp
+    def _pin(self, read_model: ReadModel, name: str) -> tuple[str, Reading]:
+        """Take the read model's freshness; name what its version keeps of a collection or index."""
+        reading = self._freshness.reading(read_model.name)
+        return ModelVersion(read_model.name, reading.version).stored_name(name), reading
 
     def _loader(
         self, read_model: ReadModel, collection: str, version_min: int = 1

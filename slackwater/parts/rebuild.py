@@ -232,8 +232,10 @@ async def _can_go_on(installation: Installation, built: ReadModelProgress) -> bo
 
 async def _is_whole(installation: Installation, model: ModelVersion) -> bool:
     """Tell whether what a version is kept in is there; create it where nothing was applied yet."""
+    target = target_of(installation, model)
     try:
-        await target_of(installation, model).prepare()
+        await target.prepare()
+        await target.go_on()
     except LostRowsError:
         return False
     return True

@@ -37,7 +37,7 @@ from slackwater.read_models.discards import NO_DISCARDS, Discard, Discards, Trea
 from slackwater.read_models.documents import Row, RowWrite
 from slackwater.read_models.fold import MissingVersionError, fold, refs_of
 from slackwater.read_models.paging import all_discards
-from slackwater.read_models.progress import Claim, ModelVersion, ProgressUpdate
+from slackwater.read_models.progress import Claim, ModelVersion, ProgressUpdate, active_entry
 from slackwater.read_models.projection import Projection, Ref, Rows
 from slackwater.read_models.target import Target, load_rows
 
@@ -183,7 +183,6 @@ class _Replay:
         self._events = 0
         self._discarded = 0
         self._told: list[Discard] = []
-        self._claim = Claim(model=target.model, fences={}, positions={})
 
     async def tried(self, report: Report) -> Replayed:
         """Apply all letters, and close nothing."""
@@ -195,9 +194,8 @@ class _Replay:
 
     async def applied(self, report: Report) -> Replayed:
         """Apply all, and close the hole; go on if something was parked behind it meanwhile."""
-        model = self._target.model
-        was_in_use, stamp = await self._in_use_and_stamp()
-        self._claim = replace(self._claim, stamp=stamp)
+        await self._target.go_on()
+        model, was_in_use = self._target.model, await self._is_in_use()
         for _ in range(_ROUNDS_MAX):
             try:
                 await self._apply(report)
@@ -207,19 +205,16 @@ class _Replay:
             assert self._hole.key is not None
             found = await self._progress.hole(model, self._hole.at, self._hole.key)
             if is_closed or found is None:
-                is_in_use, _ = await self._in_use_and_stamp()
-                if was_in_use and not is_in_use:
+                if was_in_use and not await self._is_in_use():
                     return self._said("readers use another version by now; do it again")
                 return self._said(None, closed=True)
             self._hole = found
         return self._said("its events come faster than they are replayed; do it again")
 
-    async def _in_use_and_stamp(self) -> tuple[bool, str | None]:
-        """Tell whether readers use the version, and the stamp that its search must show."""
-        for each in await self._progress.load():
-            if each.model == self._target.model:
-                return each.active, each.stamp
-        return False, None
+    async def _is_in_use(self) -> bool:
+        model = self._target.model
+        active = active_entry(await self._progress.load(), model.read_model)
+        return active is not None and active.model == model
 
     async def _apply(self, report: Report) -> None:
         """Apply what was not applied yet of the hole, and return once readers see it."""
@@ -252,12 +247,13 @@ class _Replay:
         self, page: Sequence[DeadLetter], discarded: tuple[Discard, ...] = ()
     ) -> None:
         """Fold a page; again where an event of another topic has changed the same row meanwhile."""
+        claim = Claim(model=self._target.model, fences={}, positions={})
         events = self._known.read([letter.record for letter in page])
         for left in reversed(range(_CONFLICTS_MAX)):
             rows = Rows(await load_rows(self._target, refs_of(self._projection, events)))
             applied = fold(self._projection, rows, events, self._known)
             update = ProgressUpdate(
-                claim=self._claim, positions={}, events_applied=applied, discarded=discarded
+                claim=claim, positions={}, events_applied=applied, discarded=discarded
             )
             try:
                 await self._target.commit(rows.writes(), update)
@@ -371,8 +367,8 @@ class _Rehearsal:
     async def exists(self) -> bool:
         return await self._target.exists()
 
-    async def go_on(self, claim: Claim) -> None:
-        await self._target.go_on(claim)
+    async def go_on(self) -> None:
+        """Nothing is written behind anything."""
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         stored = await self._target.load(collection, ids)

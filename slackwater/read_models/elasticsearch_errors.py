@@ -25,6 +25,7 @@ _OVERLOADED = 429
 _SERVER_FAILED = 500
 _REFUSED = (401, 403)
 _SEARCH_FAILED = "search_phase_execution_exception"
+_BLOCKED = "cluster_block_exception"
 _SET_UP_BY_HAND = ("security_exception", "media_type_header_exception")
 
 
@@ -42,6 +43,9 @@ class Failure(NamedTuple):
 
     @property
     def passes(self) -> bool:
+        """Whether it does so by itself, or when somebody takes back a block that was set."""
+        if self.type == _BLOCKED:
+            return True
         return self.status == _OVERLOADED or self.status >= _SERVER_FAILED
 
 
@@ -98,7 +102,7 @@ def error_of(index: str, failed: Failure) -> SlackwaterError:
     said = f"{failed.type}: {failed.reason}"
     if failed.type == "index_not_found_exception":
         return UnknownIndexError(index)
-    if failed.status in _REFUSED or failed.type in _SET_UP_BY_HAND:
+    if (failed.status in _REFUSED and not failed.passes) or failed.type in _SET_UP_BY_HAND:
         return ConfigurationError(
             f"Elasticsearch refuses us ({said}); mend the user or API key in the settings, "
             "or use a server of version 9"

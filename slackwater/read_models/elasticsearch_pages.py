@@ -6,6 +6,7 @@ is looked for behind the last hit wherever that stands by now, not behind its ol
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -74,15 +75,25 @@ class Pages:
         snapshot = await self._snapshots.open(alias)
         kept: str | None = None
         try:
-            if stamp is not None:
-                require_stamp(index, stamp, await self._search(index, MARK_SEARCH, None, snapshot))
-            place = None if after is None else await self._place_now(index, body, after, snapshot)
-            reply = await self._search(index, body, place, snapshot)
+            reply, _ = await asyncio.gather(
+                self._hits(index, body, after, snapshot), self._require(index, stamp, snapshot)
+            )
             kept = await self._kept(reply, body)
         finally:
             if kept is None:
                 await self._snapshots.close(snapshot)
         return Page(reply, kept)
+
+    async def _hits(
+        self, index: str, body: Mapping[str, Any], after: SnapshotCursor | None, snapshot: str
+    ) -> Mapping[str, Any]:
+        place = None if after is None else await self._place_now(index, body, after, snapshot)
+        return await self._search(index, body, place, snapshot)
+
+    async def _require(self, index: str, stamp: str | None, snapshot: str) -> None:
+        """See that a snapshot shows a stamp, if one is given."""
+        if stamp is not None:
+            require_stamp(index, stamp, await self._search(index, MARK_SEARCH, None, snapshot))
 
     async def _place_now(
         self, index: str, body: Mapping[str, Any], after: SnapshotCursor, snapshot: str

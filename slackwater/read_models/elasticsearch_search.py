@@ -32,10 +32,12 @@ from slackwater.read_models.elasticsearch_snapshots import Snapshots
 from slackwater.read_models.elasticsearch_stamps import IS_MARK, Stamps
 from slackwater.read_models.search import (
     Index,
+    SavedStamp,
     SearchCapability,
     SearchRequest,
     SearchResult,
     UnconfirmedError,
+    no_stamp,
 )
 
 _UNAVAILABLE = 503
@@ -91,6 +93,7 @@ class ElasticsearchSearchIndex:
         self._stamps = Stamps(self._client, timeout=self._timeout)
         self._refresh_interval_ms = refresh_interval_ms
         self._refreshes: dict[str, SharedRefresh] = {}
+        self._saved: dict[str, SavedStamp] = {}
 
     async def prepare(self, index: Index, *, may_create: bool = True) -> None:
         """Create the index behind its alias if it is missing; new boosts replace the old ones.
@@ -134,18 +137,18 @@ class ElasticsearchSearchIndex:
         if read:
             await self._write_back(index, read)
 
-    async def refresh(self, index: str, known: str | None = None) -> str:
+    async def refresh(self, index: str, saved: SavedStamp = no_stamp) -> str:
         """Return after a refresh that began after this call; callers at one time share it.
 
         Raises:
-            LostWritesError: the index does not have what it had at a stamp that was given before.
+            LostWritesError: the index does not have what it had at a stamp before.
             SearchUnavailableError: a copy of the index could not be refreshed.
         """
+        self._saved[index] = saved
         if index not in self._refreshes:
             self._refreshes[index] = SharedRefresh(
                 lambda: self._refresh(index), interval_ms=self._refresh_interval_ms
             )
-        self._stamps.know(index, known)
         return await self._refreshes[index].wait()
 
     async def search(self, request: SearchRequest) -> SearchResult:
@@ -179,6 +182,11 @@ class ElasticsearchSearchIndex:
         )
 
     async def count(self, index: str, stamp: str | None = None) -> int:
+        """Count what was refreshed.
+
+        Raises:
+            PartialResultError: not all of the index could be searched, or not its newest copy.
+        """
         with told_by_kind(index):
             page = await self._pages.read(index, self._alias(index), _COUNT, None, stamp=stamp)
         return int(page.reply["hits"]["total"]["value"])
@@ -244,7 +252,7 @@ class ElasticsearchSearchIndex:
         return refused_of(index, bulk.rows, reply["items"]) if reply["errors"] else []
 
     async def _refresh(self, index: str) -> str:
-        stamp = await self._stamps.give(index, self._alias(index))
+        stamp = await self._stamps.give(index, self._alias(index), self._saved[index])
         with told_by_kind(index):
             reply = await self._client.indices.refresh(index=self._alias(index))
         shards = reply["_shards"]

@@ -66,10 +66,9 @@ class MongodbProgressStore:
     async def claim(self, model: ModelVersion, partitions: Sequence[TopicPartition]) -> Claim:
         """Take the partitions over; whoever held them can write no more, not even what is open."""
         claimed: dict[TopicPartition, Stored] = {}
-        whole: Stored = {}
 
         async def work(session: Session) -> None:
-            whole.update(await self._require_registered(session, model))
+            await self._require_registered(session, model)
             claimed.update(await self._raise_fences(session, model, partitions))
 
         ids = [_id(model, partition) for partition in partitions]
@@ -82,7 +81,6 @@ class MongodbProgressStore:
             fences={partition: found["fence"] for partition, found in claimed.items()},
             positions={partition: found["position"] for partition, found in claimed.items()},
             timelines=_timelines(claimed),
-            stamp=_stamp([whole, *claimed.values()]),
         )
 
     async def save(self, update: ProgressUpdate) -> None:
@@ -405,11 +403,6 @@ def _model(document: Stored) -> ModelVersion:
 
 def _stamped_with(update: ProgressUpdate) -> Stored:
     return {"stamp": update.stamp} if update.stamp is not None else {}
-
-
-def _stamp(documents: Iterable[Stored]) -> str | None:
-    """Return the greatest stamp of some documents, if any has one."""
-    return max((each["stamp"] for each in documents if "stamp" in each), default=None)
 
 
 def _stamps_of(documents: Iterable[Stored]) -> dict[ModelVersion, str]:

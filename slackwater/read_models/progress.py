@@ -77,16 +77,12 @@ class ReadModelState(StrEnum):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to write the progress of some partitions until somebody claims them anew.
-
-    `stamp` is one that was saved with them before, if any was.
-    """
+    """The right to write the progress of some partitions until somebody claims them anew."""
 
     model: ModelVersion
     fences: dict[TopicPartition, int]
     positions: dict[TopicPartition, int]
     timelines: dict[TopicPartition, str] = {}
-    stamp: str | None = None
 
 
 class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):

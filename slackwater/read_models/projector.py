@@ -97,7 +97,7 @@ class Projector:
         self._claim = await self._progress.claim(model, sorted(partitions))
         self._parking = None
         await self._progress.set_state(model, self._running)
-        await self._target.go_on(self._claim)
+        await self._target.go_on()
         with self._remedy():
             begun = await self._timelines.assigned(self._claim.positions, self._claim.timelines)
         if not begun:

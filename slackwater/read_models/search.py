@@ -12,7 +12,7 @@ it. Progress is saved with it, and who reads progress asks for no less.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -155,6 +155,14 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     is_kept: bool = False
 
 
+SavedStamp = Callable[[], Awaitable[str | None]]
+
+
+async def no_stamp() -> str | None:
+    """Nothing was saved, for those who keep no progress."""
+    return None
+
+
 class SearchIndex(Protocol):
     """The search engine; several processes use it at once."""
 
@@ -193,12 +201,13 @@ class SearchIndex(Protocol):
         """
         ...
 
-    async def refresh(self, index: str, known: str | None = None) -> str:
+    async def refresh(self, index: str, saved: SavedStamp = no_stamp) -> str:
         """Make visible to searches what was written before this call.
 
         Args:
             index: its name.
-            known: a stamp that was given before, by whatever process.
+            saved: returns the greatest stamp that was saved; is asked where somebody else may have
+                refreshed the index, or put another one in its place.
 
         Returns:
             The stamp of what is visible now.

@@ -30,7 +30,6 @@ _BACKOFF_MAX_S = 5.0
 _log = logger("projector")
 
 Saved = Callable[[], Awaitable[object]]
-Show = Callable[[str | None], Awaitable[str]]
 
 
 async def nothing() -> None:
@@ -40,12 +39,13 @@ async def nothing() -> None:
 class Showing:
     """Of one version of a read model, by one projector."""
 
-    def __init__(self, show: Show, progress: ProgressStore, saved: Saved = nothing) -> None:
+    def __init__(
+        self, show: Callable[[], Awaitable[str]], progress: ProgressStore, saved: Saved = nothing
+    ) -> None:
         """Wait for what is added.
 
         Args:
-            show: returns once all that was written before its call can be seen, with the stamp of
-                that; is given one of before.
+            show: returns a stamp once all that was written before its call can be seen.
             progress: where progress is saved then.
             saved: is awaited each time that progress was saved.
         """
@@ -129,7 +129,7 @@ class Showing:
 
     async def _show_soon(self, update: ProgressUpdate) -> str:
         """Show what is written; say beside progress that it is waited for, if it takes a while."""
-        showing = asyncio.ensure_future(self._show(update.claim.stamp))
+        showing = asyncio.ensure_future(self._show())
         try:
             done, _ = await asyncio.wait({showing}, timeout=_SOON_S)
             if not done:

@@ -109,7 +109,6 @@ _STAMP = """
     UPDATE progress_read_models SET stamp = max(coalesce(stamp, ''), ?)
     WHERE read_model = ? AND version = ?
 """
-_STAMP_OF = "SELECT stamp FROM progress_read_models WHERE read_model = ? AND version = ?"
 _SET_STATE = """
     UPDATE progress_read_models SET state = ?, reason = ? WHERE read_model = ? AND version = ?
 """
@@ -331,8 +330,7 @@ def _claim(
         fences[at], positions[at] = fence, position
         if timeline is not None:
             timelines[at] = timeline
-    [(stamp,)] = connection.execute(_STAMP_OF, model).fetchall()
-    return Claim(model=model, fences=fences, positions=positions, timelines=timelines, stamp=stamp)
+    return Claim(model=model, fences=fences, positions=positions, timelines=timelines)
 
 
 def _note_written(connection: Connection, update: ProgressUpdate) -> None:

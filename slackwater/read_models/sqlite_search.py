@@ -23,11 +23,13 @@ from slackwater.read_models.search import (
     Hit,
     Index,
     LostWritesError,
+    SavedStamp,
     SearchCapability,
     SearchRequest,
     SearchResult,
     UnconfirmedError,
     UnknownIndexError,
+    no_stamp,
 )
 from slackwater.read_models.search_cursor import SearchCursor, decode_cursor, encode_cursor
 from slackwater.read_models.search_row import kind_and_json
@@ -67,6 +69,7 @@ class SqliteSearchIndex:
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path, Synchronous.FULL)
+        self._known: dict[str, str] = {}
 
     async def prepare(self, index: Index, *, may_create: bool = True) -> None:
         """Create the index if it is missing; new boosts replace the old ones.
@@ -102,19 +105,25 @@ class SqliteSearchIndex:
             if row_id not in stored or stored[row_id].version < version:
                 raise UnconfirmedError(index, row_id)
 
-    async def refresh(self, index: str, known: str | None = None) -> str:
+    async def refresh(self, index: str, saved: SavedStamp = no_stamp) -> str:
         """Return a stamp of what is committed: FTS5 shows it to searches at once.
 
         Raises:
-            LostWritesError: the index does not have what it had at the stamp `known`.
+            LostWritesError: the index does not have what it had at a stamp before.
         """
+        if index not in self._known:
+            self._know(index, await saved() or "")
         found = await self._read(
             index, lambda connection, _: sqlite_stamps.shown(connection, index)
         )
-        if found.lacks(known):
+        if found.lacks(self._known[index]):
             await self._file.write(lambda connection: sqlite_stamps.mark_lost(connection, index))
             raise LostWritesError(index)
+        self._know(index, found.stamp)
         return found.stamp
+
+    def _know(self, index: str, stamp: str) -> None:
+        self._known[index] = max(stamp, self._known.get(index, ""))
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search the index.
@@ -140,6 +149,7 @@ class SqliteSearchIndex:
         return await self._read(index, work)
 
     async def drop(self, index: str) -> None:
+        self._known.pop(index, None)
         await self._file.write(lambda connection: _drop(connection, index))
 
     async def close(self) -> None:

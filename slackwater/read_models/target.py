@@ -20,7 +20,7 @@ from slackwater.read_models.documents import (
     RowWrite,
     UnknownCollectionError,
 )
-from slackwater.read_models.progress import Claim, ModelVersion, ProgressStore, ProgressUpdate
+from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
 from slackwater.read_models.projection import Ref
 from slackwater.read_models.search import (
     ChangedIndexError,
@@ -65,8 +65,8 @@ class Target(Protocol):
         """Tell whether anything of it is there."""
         ...
 
-    async def go_on(self, claim: Claim) -> None:
-        """Make sure that what progress covers is there, before anything is folded behind it.
+    async def go_on(self) -> None:
+        """Make sure that what progress covers is there, before anything is written behind it.
 
         Raises:
             LostRowsError: it is not.
@@ -141,7 +141,7 @@ class DocumentTarget:
                 return True
         return False
 
-    async def go_on(self, claim: Claim) -> None:
+    async def go_on(self) -> None:
         """Rows and progress go back together."""
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
@@ -205,9 +205,9 @@ class SearchTarget:
             return True
         return True
 
-    async def go_on(self, claim: Claim) -> None:
-        if claim.stamp is not None:
-            await self._show(claim.stamp)
+    async def go_on(self) -> None:
+        if await self._saved_stamp() is not None:
+            await self._show()
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         self._was_touched = True
@@ -243,9 +243,13 @@ class SearchTarget:
         self._read = {}
         await self._showing.abandon()
 
-    async def _show(self, known: str | None) -> str:
+    async def _show(self) -> str:
         with _as_lost(self.model):
-            return await self._search.refresh(self._index.name, known)
+            return await self._search.refresh(self._index.name, self._saved_stamp)
+
+    async def _saved_stamp(self) -> str | None:
+        entries = await self._progress.load()
+        return next((each.stamp for each in entries if each.model == self.model), None)
 
     async def drop(self) -> None:
         await self._search.drop(self._index.name)

@@ -286,7 +286,7 @@ class ProgressStoreContract(AdapterContract):
     async def test_the_greatest_stamp_is_kept_whoever_saved_it(
         self, store: ProgressStore, other: ProgressStore, claim: Claim
     ) -> None:
-        assert (claim.stamp, (await load_one(store)).stamp) == (None, None)
+        assert (await load_one(store)).stamp is None
         await store.save(replace(update(claim, first=1), stamp="b"))
         assert (await load_one(other)).stamp == "b"
         of_second = await other.claim(READ_MODEL, [SECOND])
@@ -294,7 +294,6 @@ class ProgressStoreContract(AdapterContract):
         await store.save(replace(update(claim, first=2), stamp="c"))
         await store.save(update(claim, first=3))
         assert (await load_one(store)).stamp == "d"
-        assert (await store.claim(READ_MODEL, [SECOND])).stamp == "d"
         await store.register(NEXT)
         assert (await load_one(store, NEXT)).stamp is None
 
@@ -309,7 +308,6 @@ class ProgressStoreContract(AdapterContract):
         assert await other.close_hole(READ_MODEL, hole)
         found = await load_one(store)
         assert (found.stamp, found.holes, found.events_applied) == ("b", (), 1)
-        assert (await store.claim(READ_MODEL, [FIRST])).stamp == "b"
 
     @holds(Guarantee.FENCING)
     async def test_an_older_claim_saves_no_stamp(

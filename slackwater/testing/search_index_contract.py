@@ -26,6 +26,7 @@ from slackwater.read_models.search import (
     ChangedIndexError,
     Hit,
     Index,
+    SavedStamp,
     SearchCapability,
     SearchField,
     SearchIndex,
@@ -111,6 +112,15 @@ async def write(index: SearchIndex, *rows: RowWrite) -> None:
     """Write documents and make them visible."""
     await index.write(INDEX.name, rows)
     await index.refresh(INDEX.name)
+
+
+def saved(stamp: str) -> SavedStamp:
+    """Return what tells that a stamp was saved."""
+
+    async def load() -> str | None:
+        return stamp
+
+    return load
 
 
 async def search(index: SearchIndex, text: str, **options: Any) -> SearchResult:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from elasticsearch import AsyncElasticsearch
 
-from slackwater.errors import StructuralError
+from slackwater.errors import StructuralError, TransientError
 from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.elasticsearch_search import ElasticsearchSearchIndex
 from slackwater.read_models.elasticsearch_stamps import MARK_ID
@@ -35,6 +35,7 @@ from slackwater.testing.search_index_contract import (
     SearchIndexContract,
     entry,
     found_ids,
+    saved,
     search,
     write,
 )
@@ -470,7 +471,7 @@ async def test_an_index_that_was_put_back_from_a_backup_is_not_gone_on_with(
         await search(index, "coffee", stamp=stamp)
     for number, handle in enumerate((index, await open_index(), index, await open_index())):
         with pytest.raises(LostWritesError, match="slackwater rebuild"):
-            await handle.refresh(INDEX.name, stamp)
+            await handle.refresh(INDEX.name, saved(stamp))
         await handle.write(INDEX.name, [entry(f"c{number}", "Coffee")])
     with pytest.raises(LostWritesError):  # also whoever knows no stamp
         await (await open_index()).refresh(INDEX.name)
@@ -479,15 +480,51 @@ async def test_an_index_that_was_put_back_from_a_backup_is_not_gone_on_with(
         await search(index, "coffee", stamp=stamp)
 
 
-async def test_a_copy_that_lags_behind_is_not_taken_for_a_loss(
-    index: ElasticsearchSearchIndex, open_index: OpenIndex, alias: str, client: AsyncElasticsearch
+async def test_of_two_that_refresh_the_later_one_is_not_told_of_a_loss(
+    index: ElasticsearchSearchIndex, open_index: OpenIndex
 ) -> None:
-    """The mark is asked of any copy, and rewritten on the primary as it was seen."""
-    stamp = await index.refresh(INDEX.name)
+    """Each has seen the mark before the other one rewrote it, and hears of what that one saved."""
     other = await open_index()
-    assert stamp < await other.refresh(INDEX.name, stamp)
-    behind = await index.refresh(INDEX.name, stamp)  # whose mark is not the stored one any more
-    assert behind > stamp
+    stamp = await index.refresh(INDEX.name)
+    for handle in [other, index] * 3:
+        later = await handle.refresh(INDEX.name, saved(stamp))
+        assert later > stamp
+        stamp = later
+
+
+async def test_who_knows_less_than_was_saved_does_not_hide_that_an_index_was_put_back(
+    index: ElasticsearchSearchIndex,
+    open_index: OpenIndex,
+    alias: str,
+    client: AsyncElasticsearch,
+) -> None:
+    other = await open_index()
+    await write(index, entry("a", "Coffee"))
+    await other.refresh(INDEX.name)
+    backup = await _backup(client, alias)
+    await write(other, entry("b", "Coffee"))
+    stamp = await other.refresh(INDEX.name)
+    await _put_back(client, alias, backup)
+    for handle in (index, other, await open_index()):  # the first was given none but an old one
+        with pytest.raises(LostWritesError):
+            await handle.refresh(INDEX.name, saved(stamp))
+    await client.indices.refresh(index=alias)
+    with pytest.raises(PartialResultError):
+        await search(index, "coffee", stamp=stamp)
+
+
+async def test_a_block_of_writes_is_trouble_that_passes(
+    index: ElasticsearchSearchIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    await client.indices.add_block(index=alias, block="write")
+    for writing in (
+        index.refresh(INDEX.name),
+        index.write(INDEX.name, [entry("a", "Coffee")]),
+    ):
+        with pytest.raises(TransientError):
+            await writing
+    await client.indices.put_settings(index=alias, settings={"index.blocks.write": False})
+    await write(index, entry("a", "Coffee"))
 
 
 async def test_a_projector_halts_on_an_index_that_was_put_back(
@@ -506,7 +543,7 @@ async def test_a_projector_halts_on_an_index_that_was_put_back(
     await _put_back(client, stored, backup)
     claim = await documents.progress.claim(_THINGS, [_FIRST])
     with pytest.raises(LostRowsError):
-        await target.go_on(claim)
+        await target.go_on()
     await target.commit([entry("c", "Tea")], ProgressUpdate(claim=claim, positions={_FIRST: 3}))
     with pytest.raises(LostRowsError):
         await target.settled()

@@ -25,6 +25,7 @@ from slackwater.testing.search_index_contract import (
     SearchIndexContract,
     entry,
     found_ids,
+    saved,
     search,
     write,
 )
@@ -99,7 +100,7 @@ async def test_a_file_that_was_put_back_to_a_backup_is_not_gone_on_with(
     assert await found_ids(put_back, "coffee") == ["a"]
     for number in range(3):  # the third write lets the count catch up
         with pytest.raises(LostWritesError, match="slackwater rebuild"):
-            await (await open_index()).refresh(INDEX.name, stamp)
+            await (await open_index()).refresh(INDEX.name, saved(stamp))
         await put_back.write(INDEX.name, [entry(f"c{number}", "Coffee")])
     with pytest.raises(LostWritesError):  # also whoever knows no stamp
         await (await open_index()).refresh(INDEX.name)
@@ -115,8 +116,9 @@ async def test_a_file_of_a_release_without_stamps_is_gone_on_with(
     await write(index, entry("a", "Coffee"))
     with sqlite3.connect(tmp_path / "search.db") as connection:
         connection.execute("DROP TABLE search_stamps")
+    index = await open_index()
     before = await index.refresh(INDEX.name)
     await index.write(INDEX.name, [entry("b", "Coffee")])
-    stamp = await index.refresh(INDEX.name, before)
+    stamp = await index.refresh(INDEX.name, saved(before))
     assert stamp > before
     assert (await search(index, "coffee", stamp=stamp)).total == 2

@@ -86,12 +86,12 @@ def hold_refreshes() -> None:
     """No refresh of the search index begins."""
     show = SearchTarget._show
 
-    async def held(self: SearchTarget, known: str | None) -> str:
+    async def held(self: SearchTarget) -> str:
         held_s = 0.0
         while switches.is_on("no-refresh") and held_s < REFRESH_HELD_MAX_S:
             await asyncio.sleep(LOOK_S)
             held_s += LOOK_S
-        return await show(self, known)
+        return await show(self)
 
     SearchTarget._show = held  # type: ignore[method-assign]
 

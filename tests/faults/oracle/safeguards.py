@@ -240,10 +240,10 @@ def refresh_gate() -> None:
     async def save_and_show(self: Showing) -> None:
         show = self._show
 
-        async def show_later(known: str | None) -> None:
+        async def show_later() -> None:
             async def later() -> None:
                 await asyncio.sleep(LATE_S)
-                await show(known)
+                await show()
 
             if not _late:
                 _late.add(task := asyncio.create_task(later()))

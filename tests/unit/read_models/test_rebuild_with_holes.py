@@ -18,7 +18,12 @@ from slackwater.parts.dead_letters import Chosen
 from slackwater.parts.projector import prepare_active, projector_of, target_of
 from slackwater.parts.rebuild import RebuildHaltedError, rebuild
 from slackwater.parts.replay import Decision, replay
-from slackwater.read_models.progress import ModelVersion, ReadModelProgress, ReadModelState
+from slackwater.read_models.progress import (
+    ModelVersion,
+    ProgressUpdate,
+    ReadModelProgress,
+    ReadModelState,
+)
 from slackwater.settings import load_settings
 from slackwater.watermarks.record import WATERMARKS, Watermark
 from tests.unit.read_models import things
@@ -31,8 +36,11 @@ class _Rules:
     """A manifest whose rules are broken, or mended."""
 
     is_mended = False
+    is_searched = False
 
     def projection(self, _: str) -> things.Projection:
+        if self.is_searched:
+            return things.mended("things", index=things.INDEX)
         if self.is_mended:
             return things.mended("things", collections=things.COLLECTIONS)
         return things.PROJECTION
@@ -224,3 +232,19 @@ async def test_a_switch_that_fails_in_passing_is_tried_again(
     await built(installation)
     assert failures < 0
     assert (await active(installation)).model == ModelVersion(MODEL.read_model, 2)
+
+
+async def test_a_version_whose_index_was_put_back_is_not_gone_on_with(
+    installation: Installation, rules: _Rules
+) -> None:
+    rules.is_mended = rules.is_searched = True
+    await project(installation)
+    half_built = ModelVersion(MODEL.read_model, 2)
+    progress = installation.documents.progress
+    await progress.register(half_built)
+    await target_of(installation, half_built).prepare()
+    claim = await progress.claim(half_built, [AT])
+    later = "9" * 19  # as if much had been written to the index since
+    await progress.save(ProgressUpdate(claim=claim, positions={AT: 1}, stamp=later))
+    await built(installation)
+    assert (await active(installation)).model.version == 3

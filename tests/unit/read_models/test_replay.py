@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,12 +16,22 @@ from slackwater.parts.replay import Replayed, replay
 from slackwater.read_models import fold as fold_module
 from slackwater.read_models.documents import RowWrite
 from slackwater.read_models.progress import ProgressUpdate
+from slackwater.read_models.search import PartialResultError, SavedStamp, no_stamp
+from slackwater.read_models.target import LostRowsError
 from tests.unit.read_models.replaying import ALL, Manifest, Projecting, holes
 from tests.unit.read_models.things import BROKEN, MODEL, event
 
 
 def mend(installation: Installation) -> None:
     cast("Manifest", installation.manifest).is_mended = True
+
+
+@pytest.fixture
+def searched(installation: Installation) -> Installation:
+    """One whose things are in a search index."""
+    if installation.manifest.projection("things").index is None:
+        pytest.skip("documents and progress are one file, and have no stamps")
+    return installation
 
 
 async def replayed(installation: Installation, chosen: Chosen = ALL) -> list[Replayed]:
@@ -51,20 +63,17 @@ async def test_a_replay_applies_in_order_and_closes_the_hole(
 
 
 async def test_what_was_replayed_is_behind_a_stamp_before_its_hole_is_closed(
-    installation: Installation, projecting: Projecting
+    searched: Installation, projecting: Projecting
 ) -> None:
-    if installation.manifest.projection("things").index is None:
-        return  # documents have one copy that readers see, and no stamps
-    known: list[str | None] = []
+    stamps = ["a", "b", "c"]
 
-    async def refresh(_index: str, stamp: str | None = None) -> str:
-        known.append(stamp)
-        return "b" if known == [None] else "c"
+    async def refresh(_index: str, _saved: SavedStamp = no_stamp) -> str:
+        return stamps.pop(0)
 
-    installation.search.refresh = refresh  # type: ignore[method-assign]
+    searched.search.refresh = refresh  # type: ignore[method-assign]
     await projecting.handle(event("b1", 2, 21), first=5)
-    mend(installation)
-    progress = installation.documents.progress
+    mend(searched)
+    progress = searched.documents.progress
     close, saved = progress.close_hole, []
 
     async def closing(*arguments: Any) -> bool:
@@ -72,9 +81,33 @@ async def test_what_was_replayed_is_behind_a_stamp_before_its_hole_is_closed(
         return await close(*arguments)
 
     progress.close_hole = closing  # type: ignore[method-assign]
-    [one] = await replayed(installation)
+    [one] = await replayed(searched)
     assert one.closed
-    assert (known, saved) == ([None, "b"], [["c"]])
+    assert (stamps, saved) == ([], [["c"]])
+
+
+async def test_nothing_is_replayed_into_an_index_that_was_put_back(
+    searched: Installation, projecting: Projecting, tmp_path: Path
+) -> None:
+    backup, file = tmp_path / "backup.sqlite", tmp_path / "search.sqlite"
+    with sqlite3.connect(file) as connection:
+        connection.execute("VACUUM INTO ?", (str(backup),))
+    await projecting.handle(event("b1", 2, 21), first=5)
+    await searched.search.close()
+    for name in ("search.sqlite", "search.sqlite-wal", "search.sqlite-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    backup.rename(file)
+    again = Installation(searched.settings, searched.manifest)
+    mend(again)
+    try:
+        with pytest.raises(LostRowsError):
+            await replayed(again)
+        [progress] = await again.documents.progress.load()
+        assert progress.holes
+        with pytest.raises(PartialResultError):
+            await again.search.count(MODEL.stored_name("things"), progress.stamp)
+    finally:
+        await again.close()
 
 
 async def test_only_looking_changes_nothing(
