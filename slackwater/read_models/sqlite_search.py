@@ -113,10 +113,11 @@ class SqliteSearchIndex:
         """
         if index not in self._known:
             self._know(index, await saved() or "")
+        known = self._known.get(index)  # of before the snapshot: others may refresh meanwhile
         found = await self._read(
             index, lambda connection, _: sqlite_stamps.shown(connection, index)
         )
-        if found.lacks(self._known[index]):
+        if found.lacks(known):
             await self._file.write(lambda connection: sqlite_stamps.mark_lost(connection, index))
             raise LostWritesError(index)
         self._know(index, found.stamp)

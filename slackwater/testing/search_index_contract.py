@@ -486,6 +486,15 @@ class SearchIndexContract(AdapterContract):
         )
 
     @holds(Guarantee.WATERMARKS)
+    async def test_refreshes_side_by_side_take_nothing_for_lost(self, index: SearchIndex) -> None:
+        async def write_and_refresh(writer: int) -> None:
+            for number in range(20):
+                await write(index, entry(f"{writer}-{number}", "Tea"))
+
+        await asyncio.gather(*map(write_and_refresh, range(5)))
+        assert await index.count(INDEX.name, await index.refresh(INDEX.name)) == 100
+
+    @holds(Guarantee.WATERMARKS)
     async def test_what_a_refresh_stamps_is_shown_to_whoever_asks_for_it(
         self, index: SearchIndex, other: SearchIndex
     ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from slackwater.read_models import sqlite_stamps
 from slackwater.read_models.search import (
     Index,
     LostWritesError,
@@ -122,3 +125,28 @@ async def test_a_file_of_a_release_without_stamps_is_gone_on_with(
     stamp = await index.refresh(INDEX.name, saved(before))
     assert stamp > before
     assert (await search(index, "coffee", stamp=stamp)).total == 2
+
+
+async def test_a_snapshot_that_was_long_in_being_told_is_not_taken_for_a_loss(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = await open_index()
+    await index.prepare(INDEX)
+    await write(index, entry("a", "Coffee"))
+    shown = sqlite_stamps.shown
+    taken, told = threading.Event(), threading.Event()
+
+    def told_late(connection: Any, name: str) -> sqlite_stamps.Shown:
+        found = shown(connection, name)
+        if not taken.is_set():
+            taken.set()
+            assert told.wait(timeout=10)
+        return found
+
+    monkeypatch.setattr(sqlite_stamps, "shown", told_late)
+    late = asyncio.create_task(index.refresh(INDEX.name))
+    await asyncio.to_thread(taken.wait, 10)
+    await write(index, entry("b", "Coffee"))
+    told.set()
+    await late
+    await index.refresh(INDEX.name)
