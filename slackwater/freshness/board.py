@@ -18,7 +18,7 @@ from slackwater.event_log.port import OnePartition, TopicPartition
 from slackwater.freshness.bound import Instant, Reach, Reading
 from slackwater.freshness.holes import Holes, passed
 from slackwater.freshness.limit import Stages, relaying
-from slackwater.freshness.source_track import SourceTrack
+from slackwater.freshness.source_track import SourceTrack, went_back
 from slackwater.read_models.progress import (
     FIRST_VERSION,
     ReadModelProgress,
@@ -74,7 +74,7 @@ class _Model:
 
         So is another version: what it has parked need not be what the one before had.
         """
-        if self.version != progress.model.version or _went_back(self.positions, progress.positions):
+        if self.version != progress.model.version or went_back(self.positions, progress.positions):
             self.reached = dict.fromkeys(self.reached)
             self.proven = dict.fromkeys(self.proven)
             self.reached_by_all = dict.fromkeys(self.reached)
@@ -375,10 +375,6 @@ def _being_built(entries: Sequence[ReadModelProgress], name: str) -> ReadModelPr
     versions = [entry for entry in entries if entry.model.read_model == name]
     newest = max(versions, key=lambda entry: entry.model.version, default=None)
     return None if newest is None or newest.active else newest
-
-
-def _went_back(old: dict[TopicPartition, int], new: dict[TopicPartition, int]) -> bool:
-    return any(new.get(at, 0) < position for at, position in old.items())
 
 
 def _newer(old: Instant | None, new: Instant | None) -> Instant | None:

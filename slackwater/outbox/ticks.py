@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, Select, Table, Update, bindparam, insert, select, update
 
-from slackwater.database.history import ServerHistory
+from slackwater.database.history import ServerHistory, read_history
 from slackwater.errors import FencedError
 from slackwater.event_log.port import TopicPartition
 from slackwater.watermarks.tick import Tick, new_timeline
@@ -41,11 +41,6 @@ def current_tick_in_history(connection: Connection, table: Table) -> TickInHisto
         return TickInHistory(Tick(0, 0), read_history(connection))
     epoch, n, timeline, history = row
     return TickInHistory(Tick(epoch, n, timeline), history)
-
-
-def read_history(connection: Connection) -> str:
-    """Return the history that the server writes."""
-    return connection.execute(select(ServerHistory())).scalar_one()
 
 
 def begin_ticks(connection: Connection, table: Table) -> None:

@@ -7,6 +7,7 @@ import asyncio
 from slackwater.backoff import backoff
 from slackwater.consumer.runner import ConsumerRunner
 from slackwater.consumer.timelines import Timelines
+from slackwater.database.one_server import OneServer
 from slackwater.database.port import Database
 from slackwater.errors import FencedError, TransientError
 from slackwater.event_store.schemas import EventSchemas
@@ -61,24 +62,28 @@ async def prepare_service(installation: Installation, service: ServiceDefinition
     await installation.event_log.create_topics([*service.event_types.topics, WATERMARKS])
 
 
-async def _settle(installation: Installation, service: ServiceDefinition) -> None:
-    """Make sure that source and log hold the same history before anybody is told a tick."""
-    lineage = Lineage(
-        service.name,
-        topics=service.topics,
-        tables=service.tables,
-        session=installation.database(service.name),
-        log=installation.event_log,
-        clock=installation.clock,
-    )
+async def _settle(installation: Installation, service: ServiceDefinition) -> str:
+    """Make sure that source and log hold the same history before anybody is told a tick.
+
+    Returns the history that was compared.
+    """
     for delay_s in backoff(first_s=_BACKOFF_FIRST_S, max_s=_BACKOFF_MAX_S):
+        server = OneServer(installation.database(service.name))
+        lineage = Lineage(
+            service.name,
+            topics=service.topics,
+            tables=service.tables,
+            session=server,
+            log=installation.event_log,
+            clock=installation.clock,
+        )
         try:
             await lineage.settle()
+            return await server.history()
         except FencedError as error:
             _log.info("a relay was faster", source=service.name, reason=str(error))
             await asyncio.sleep(delay_s)
-        else:
-            return
+    raise AssertionError("the backoff never ends")
 
 
 class ServicePart:

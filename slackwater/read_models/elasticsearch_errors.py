@@ -25,6 +25,7 @@ _OVERLOADED = 429
 _SERVER_FAILED = 500
 _REFUSED = (401, 403)
 _SEARCH_FAILED = "search_phase_execution_exception"
+_SNAPSHOT_GONE = "search_context_missing_exception"
 _BLOCKED = "cluster_block_exception"
 _SET_UP_BY_HAND = ("security_exception", "media_type_header_exception")
 
@@ -43,8 +44,11 @@ class Failure(NamedTuple):
 
     @property
     def passes(self) -> bool:
-        """Whether it does so by itself, or when somebody takes back a block that was set."""
-        if self.type == _BLOCKED:
+        """Whether it does so by itself, or when somebody takes back a block that was set.
+
+        A point in time goes with the copy in which it was opened; the next try opens another.
+        """
+        if self.type in (_BLOCKED, _SNAPSHOT_GONE):
             return True
         return self.status == _OVERLOADED or self.status >= _SERVER_FAILED
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from slackwater.database.port import Database
 from slackwater.event_log.port import EventLog, TopicPartition
-from slackwater.freshness.source_track import SourceTrack
+from slackwater.freshness.source_track import SourceTrack, went_back
 from slackwater.read_models.progress import Place
 from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.watermarks.follower import follow_watermarks
@@ -22,8 +23,16 @@ from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 
 _LOOK_INTERVAL_S = 0.02
+_Positions = dict[TopicPartition, int]
 _Places = dict[str, dict[TopicPartition, Place]]
 """By the consumer's name."""
+
+
+class _Reached(NamedTuple):
+    """The newest tick that was reached, and where the consumer was then."""
+
+    tick: Tick
+    positions: _Positions
 
 
 class ConsumedSources:
@@ -40,7 +49,7 @@ class ConsumedSources:
         self._database = database
         self._event_log = log
         self._tracks: dict[str, SourceTrack] = {}
-        self._reached: dict[tuple[str, str], Tick] = {}
+        self._reached: dict[tuple[str, str], _Reached] = {}
         self._demanded = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -106,15 +115,22 @@ class ConsumedSources:
         places: Mapping[TopicPartition, Place],
         topics: Collection[str],
     ) -> Tick:
-        """Return the newest tick reached; the search goes on from the one before."""
-        pair = (source, consumer)
+        """Return the newest tick reached; the search goes on from the one before.
+
+        It begins anew where the service's database was put back, or is a standby's now that lacks
+        what the consumer had done.
+        """
+        positions = {at: place.position for at, place in places.items()}
+        before = self._reached.pop((source, consumer), None)
+        if before is not None and went_back(before.positions, positions):
+            before = None
         reached = self._tracks[source].reached(
-            {at: place.position for at, place in places.items()},
+            positions,
             topics,
             timelines={at: place.timeline for at, place in places.items() if place.timeline},
-            since=self._reached.get(pair),
+            since=before.tick if before is not None else None,
         )
         if reached is None:
             return Tick(0, 0)
-        self._reached[pair] = reached
+        self._reached[source, consumer] = _Reached(reached, positions)
         return reached

@@ -6,7 +6,8 @@
 
 A server that has taken over (`slackwater.database.history`) may lack what was committed last. Its
 tick then counts in a timeline of which read models hold more than the source: they would seem to
-have whatever is written next.
+have whatever is written next. What is remembered is the history of the server that was compared,
+which need not be the one that was asked for the tick.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from slackwater.errors import StructuralError, TransientError
 from slackwater.logs import logger
 from slackwater.outbox.probed import Probed, read_probed
 from slackwater.outbox.tables import KernelTables
-from slackwater.outbox.ticks import TickInHistory, current_tick_in_history, read_history
+from slackwater.outbox.ticks import TickInHistory, current_tick_in_history
 from slackwater.watermarks.tick import Tick
 
 _TRIES_MAX = 3
@@ -46,20 +47,24 @@ class SettledTicks:
         *,
         tables: KernelTables,
         database: Database,
-        settle: Callable[[], Awaitable[None]],
+        settle: Callable[[], Awaitable[str]],
     ) -> None:
-        """`settle` begins a new timeline if the histories of source and log have parted."""
+        """`settle` begins a new timeline if the histories of source and log have parted.
+
+        It returns the history that it has compared.
+        """
         self._source = source
         self._tables = tables
         self._database = database
         self._settle = settle
         self._settled_in: str | None = None
         self._settling = asyncio.Lock()
+        self._failures = 0
 
     async def begin(self) -> None:
         """Settle in the history that the server writes now."""
         async with self._settling:
-            await self._settle_in(await self._database.read(read_history))
+            self._settled_in = await self._settle()
 
     async def current(self) -> Tick:
         """Return the tick as it is now.
@@ -90,18 +95,28 @@ class SettledTicks:
             found = await read()
             if found.history == self._settled_in:
                 return found
-            async with self._settling:
-                if found.history != self._settled_in:
-                    await self._settle_anew(found.history)
+            await self._settle_in_turn(found.history)
         raise TransientError(f"servers of {self._source} take over from one another; try again")
 
-    async def _settle_anew(self, history: str) -> None:
-        _log.warning("another server has taken over", source=self._source, history=history)
-        try:
-            await self._settle_in(history)
-        except StructuralError as error:  # for the relay, or somebody, to mend; who asks may wait
-            raise TransientError(f"{self._source} cannot tell its tick: {error}") from error
+    async def _settle_in_turn(self, history: str) -> None:
+        """Settle anew, unless somebody did while this one waited, or has failed to."""
+        failures = self._failures
+        async with self._settling:
+            if history == self._settled_in:
+                return
+            if self._failures > failures:
+                raise TransientError(f"{self._source} cannot tell its tick now; try again")
+            await self._settle_anew(history)
 
-    async def _settle_in(self, history: str) -> None:
-        await self._settle()
-        self._settled_in = history
+    async def _settle_anew(self, history: str) -> None:
+        _log.warning(
+            "another server answers, or was started again", source=self._source, history=history
+        )
+        try:
+            self._settled_in = await self._settle()
+        except StructuralError as error:  # for the relay, or somebody, to mend; who asks may wait
+            self._failures += 1
+            raise TransientError(f"{self._source} cannot tell its tick: {error}") from error
+        except TransientError:
+            self._failures += 1
+            raise

@@ -75,6 +75,21 @@ def _failing_items(*failures: tuple[int, str] | None) -> Rewrite:
     return rewrite
 
 
+async def test_a_snapshot_that_went_with_its_copy_passes(
+    index: ElasticsearchSearchIndex, proxy: RewritingProxy
+) -> None:
+    await write(index, entry("a", "Coffee"))
+    client: Any = index._client
+    gone = (await client.open_point_in_time(index=index._alias(INDEX.name), keep_alive="1m"))["id"]
+    await client.close_point_in_time(id=gone)
+    with (
+        proxy.rewriting("_pit", lambda reply: Reply(reply.status, {**reply.body, "id": gone})),
+        pytest.raises(PartialResultError, match="search_context_missing"),
+    ):
+        await search(index, "coffee")
+    assert await found_ids(index, "coffee") == ["a"]
+
+
 @pytest.mark.parametrize(
     "rewrite",
     [

@@ -29,6 +29,7 @@ class PostgresqlPair:
 
     def __init__(self, primary: PostgreSQL, standby: PostgreSQL, process: Process) -> None:
         self._primary, self._standby, self._process = primary, standby, process
+        self.standby_url = standby.url
         hosts = f"{LOOPBACK}:{primary.port},{LOOPBACK}:{standby.port}"
         self.url = f"postgresql://postgres@{hosts}/postgres"
 
@@ -47,8 +48,21 @@ class PostgresqlPair:
     def fail_over(self) -> None:
         """End the primary without asking, and let the standby take over."""
         kill(self._process.pid)
-        with psycopg.connect(self._standby.url, autocommit=True) as connection:
-            connection.execute("SELECT pg_promote()")
+        promote(self._standby.url)
+
+    @contextmanager
+    def another_standby(self) -> Iterator[str]:
+        """Run a second standby of the same primary; yield its URL."""
+        folder = self._primary.folder.with_name("another")
+        standby = _Standby(folder, self._standby.port + 1, self._primary)
+        with _running(standby):
+            yield standby.url
+
+
+def promote(url: str) -> None:
+    """Let a standby take over, whoever else has."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_promote()")
 
 
 class _Standby(PostgreSQL):

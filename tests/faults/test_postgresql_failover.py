@@ -8,12 +8,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from slackwater.database.history import read_history
+from slackwater.database.postgresql import PostgresqlDatabase
 from tests.end_to_end.harness import Answer, Running, Store, running, until
-from tests.faults.postgresql_pair import running_pair
+from tests.faults.postgresql_pair import promote, running_pair
 
 pytestmark = [
     pytest.mark.engine("postgresql"),
-    pytest.mark.slow,
     pytest.mark.slow,
     pytest.mark.timeout(240),
 ]
@@ -83,3 +84,19 @@ def test_nothing_is_told_in_a_timeline_that_a_failover_has_cut_off(tmp_path: Pat
         assert installation.command("rebuild", "customer_orders").returncode == 0
         named = until(lambda: _named(store, customer, token), lambda each: not each.codes, _BACK_S)
         assert named.data["customer"]["name"] == "New"
+
+
+async def test_standbys_that_take_over_from_the_same_server_write_histories_of_their_own() -> None:
+    """The number of their timelines in the write-ahead log is the same."""
+    histories = []
+    with running_pair() as pair, pair.another_standby() as another:
+        pair.fail_over()
+        promote(another)
+        for url in (pair.standby_url, another):
+            database = PostgresqlDatabase(url)
+            histories.append(await database.read(read_history))
+            assert await database.read(read_history) == histories[-1]
+            await database.close()
+    [timeline, _], [same_timeline, _] = (history.split() for history in histories)
+    assert timeline == same_timeline == "00000002"
+    assert len({*histories}) == 2

@@ -197,5 +197,6 @@ def to_record(
     )
 
 
-async def _nothing() -> None:
+async def _nothing() -> str:
     """There is no log that anything could be compared with."""
+    return ""
