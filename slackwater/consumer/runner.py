@@ -4,7 +4,7 @@ The handler makes effect and progress durable in one step; the runner never ackn
 the log. After a crash, a rebalance or a fence it goes on where the handler's own store says, so an
 event is handled at least once, and the handler's guards make that effectively once.
 
-    subscribe ─► assigned: claim, seek ─► poll ─► handle ─┬─► poll …
+    subscribe ─► assigned: claim, seek ─► poll ─► handle ─┬─► poll …      (nothing came: look)
         ▲                                                 ├─ transient: again, with backoff
         └──────────── fenced, or rows changed ◄───────────┤
                                      halted, and says so ◄┘ poisonous or structural
@@ -63,6 +63,16 @@ class BatchHandler(Protocol):
         """
         ...
 
+    async def idle(self) -> None:
+        """Look whether all is as it was left; nothing comes that would show it.
+
+        Raises:
+            TransientError: it cannot be told now.
+            FencedError: the store is further back, or another consumer owns a partition by now.
+            StructuralError: no retry will help.
+        """
+        ...
+
     async def halted(self, reason: str) -> None:
         """Make it known that consuming has stopped for the reason given."""
         ...
@@ -115,6 +125,8 @@ class ConsumerRunner:
             await subscription.seek(positions)
         elif polled:
             await self._handle_up_to_poison(polled)
+        else:
+            await self._persist(self._handler.idle)
 
     async def _handle_up_to_poison(self, records: Sequence[Record]) -> None:
         """Handle a batch; when one record poisons it, everything before that one still counts."""

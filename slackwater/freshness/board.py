@@ -18,12 +18,13 @@ from slackwater.event_log.port import OnePartition, TopicPartition
 from slackwater.freshness.bound import Instant, Reach, Reading
 from slackwater.freshness.holes import Holes, passed
 from slackwater.freshness.limit import Stages, relaying
-from slackwater.freshness.source_track import SourceTrack, went_back
+from slackwater.freshness.source_track import SourceTrack
 from slackwater.read_models.progress import (
     FIRST_VERSION,
     ReadModelProgress,
     ReadModelState,
     active_entry,
+    went_back,
 )
 from slackwater.read_models.read_model import ReadModel
 from slackwater.watermarks.record import Watermark

@@ -179,11 +179,6 @@ class SourceTrack:
         return self._probed_at[at - 1] if at else None
 
 
-def went_back(old: Mapping[TopicPartition, int], new: Mapping[TopicPartition, int]) -> bool:
-    """Tell whether a position has become smaller: what kept it was put back to a backup."""
-    return any(new.get(at, 0) < position for at, position in old.items())
-
-
 def _monotonic_s(instant: Instant) -> float:
     return instant.monotonic_s
 

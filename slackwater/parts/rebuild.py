@@ -118,6 +118,9 @@ class _Builder:
     async def handle(self, records: Sequence[Record]) -> None:
         await self._projector.handle(records)
 
+    async def idle(self) -> None:
+        await self._projector.idle()
+
     async def halted(self, reason: str) -> None:
         self.halt_reason = reason
         await self._projector.halted(reason)

@@ -28,6 +28,7 @@ from slackwater.errors import (
     SlackwaterError,
     StructuralError,
 )
+from slackwater.event_log.port import TopicPartition
 from slackwater.events.event import Event
 from slackwater.installation import Installation
 from slackwater.parts.dead_letters import Chosen, chosen_holes, place_of
@@ -369,6 +370,9 @@ class _Rehearsal:
 
     async def go_on(self) -> None:
         """Nothing is written behind anything."""
+
+    async def look(self, handled: Mapping[TopicPartition, int]) -> None:
+        """Nothing was committed."""
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         stored = await self._target.load(collection, ids)

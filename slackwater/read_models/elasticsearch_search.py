@@ -137,6 +137,9 @@ class ElasticsearchSearchIndex:
         if read:
             await self._write_back(index, read)
 
+    def resume(self, index: str, stamp: str) -> None:
+        self._stamps.resume(index, stamp)
+
     async def refresh(self, index: str, saved: SavedStamp = no_stamp) -> str:
         """Return after a refresh that began after this call; callers at one time share it.
 

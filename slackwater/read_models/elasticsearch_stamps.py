@@ -83,6 +83,11 @@ class Stamps:
             raise LostWritesError(index)
         return mark.stamp
 
+    def resume(self, index: str, stamp: str) -> None:
+        """Know nothing but a stamp that was saved, and look at the mark anew."""
+        self._known[index] = stamp
+        self._marks.pop(index, None)
+
     def forget(self, index: str) -> None:
         """Know nothing of an index that was dropped."""
         self._known.pop(index, None)

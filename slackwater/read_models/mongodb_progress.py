@@ -223,7 +223,8 @@ class MongodbProgressStore:
         """Move progress forward, inside the transaction of the effects that it covers if any.
 
         Raises:
-            FencedError: a partition was not claimed, or was claimed by somebody else since.
+            FencedError: a partition was not claimed, was claimed by somebody else since, or was
+                put back.
             ConflictError: of a key that events are parked behind, nothing is parked any more.
             LeftVersionError: something is discarded, and a later version is active.
             UnknownReadModelError: no position moves, and the version was dropped.
@@ -239,7 +240,9 @@ class MongodbProgressStore:
             return  # no claim fences this off, so the version itself must still be there
         moves = []
         for partition, position in sorted(update.positions.items()):
-            guard = {"fence": claim.fences.get(partition, 0)}
+            guard: Stored = {"fence": claim.fences.get(partition, 0)}
+            if partition in update.moves_from:
+                guard["position"] = {"$gte": update.moves_from[partition]}
             counts = {"events_applied": events, "holes": parking.holes_begun(partition)}
             change: Stored = {"$max": {"position": position} | _stamped_with(update)}
             change["$inc"] = counts
@@ -418,7 +421,7 @@ def _stamps_of(documents: Iterable[Stored]) -> dict[ModelVersion, str]:
 def _fenced(update: ProgressUpdate) -> FencedError:
     partitions = ", ".join(f"{topic}[{number}]" for topic, number in sorted(update.positions))
     return FencedError(
-        f"{update.claim.model.read_model} no longer owns all of {partitions}; "
+        f"{update.claim.model.read_model} no longer owns all of {partitions}, or was put back; "
         "stop writing and claim anew"
     )
 

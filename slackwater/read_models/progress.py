@@ -93,10 +93,13 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
     durable together with the positions, and once, however often they are saved. So do `discarded`
     ones, of which the last decision counts, and with them other versions that are not active become
     outdated. `stamp` is what a search must show so as to show all of this (`SearchIndex.refresh`).
+    `moves_from` says of positions what the stored ones are at least: a store that was put back to a
+    backup is behind that, and would have what lies between passed without being applied.
     """
 
     claim: Claim
     positions: Mapping[TopicPartition, int]
+    moves_from: Mapping[TopicPartition, int] = {}
     timelines: Mapping[TopicPartition, str] = {}
     events_applied: int = 0
     parked: tuple[DeadLetter, ...] = ()
@@ -158,7 +161,8 @@ class ProgressStore(Protocol):
         """Store new positions, and with them what is parked.
 
         Raises:
-            FencedError: a partition was claimed by somebody else since.
+            FencedError: a partition was claimed by somebody else since, or is further back than it
+                was known to be.
             ConflictError: of a key that events are parked behind, nothing is parked any more.
             LeftVersionError: something is discarded, and a later version is active.
         """
@@ -266,6 +270,11 @@ def active_entry(entries: Sequence[ReadModelProgress], read_model: str) -> ReadM
 def left_timelines(new: ReadModelProgress, old: ReadModelProgress) -> set[TopicPartition]:
     """Return the partitions that `new` follows in another timeline than `old`."""
     return {at for at in new.timelines if new.has_parted(old, at)}
+
+
+def went_back(old: Mapping[TopicPartition, int], new: Mapping[TopicPartition, int]) -> bool:
+    """Tell whether a position has become smaller: what kept it was put back to a backup."""
+    return any(new.get(at, 0) < position for at, position in old.items())
 
 
 class Place(NamedTuple):

@@ -16,6 +16,7 @@ nobody knows what must wait behind it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -46,6 +47,7 @@ from slackwater.read_models.projection import Projection, Ref, Rows
 from slackwater.read_models.remembered_rows import RememberedRows
 from slackwater.read_models.target import Target, load_rows
 
+_LOOK_INTERVAL_S = 5.0
 _log = logger("projector")
 
 
@@ -84,6 +86,8 @@ class Projector:
         self._running = running
         self._letters_max = letters_max
         self._claim: Claim | None = None
+        self._handled: dict[TopicPartition, int] = {}
+        self._looked_s = -math.inf
         self._parking: Parking | None = None
         self._discards = NO_DISCARDS
         self._remembered = RememberedRows()
@@ -95,6 +99,7 @@ class Projector:
         await self._target.abandon()
         self._remembered = RememberedRows()
         self._claim = await self._progress.claim(model, sorted(partitions))
+        self._handled = {**self._claim.positions}
         self._parking = None
         await self._progress.set_state(model, self._running)
         await self._target.go_on()
@@ -104,6 +109,7 @@ class Projector:
             return self._claim.positions
         beginnings = {at: followed.beginning for at, followed in begun.items()}
         await self._progress.save(self._update(self._claim, beginnings))
+        self._handled |= beginnings
         return self._claim.positions | beginnings
 
     async def handle(self, records: Sequence[Record]) -> None:
@@ -174,6 +180,8 @@ class Projector:
         except TransientError:
             self._parking = None  # it may be saved all the same, and a hole closed meanwhile
             raise
+        for at, position in update.positions.items():
+            self._handled[at] = max(position, self._handled.get(at, 0))
         parking.take(update.parked)
 
     async def _parking_with_room(self, update: ProgressUpdate) -> Parking:
@@ -216,6 +224,11 @@ class Projector:
             return None
         return tuple(sorted({ref.id for ref in refs}))
 
+    async def idle(self) -> None:
+        if self._handled and self._clock.monotonic() - self._looked_s > _LOOK_INTERVAL_S:
+            await self._target.look(self._handled)
+            self._looked_s = self._clock.monotonic()
+
     async def halted(self, reason: str) -> None:
         await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)
 
@@ -234,6 +247,7 @@ class Projector:
         return ProgressUpdate(
             claim=claim,
             positions=positions,
+            moves_from={at: self._handled[at] for at in positions if at in self._handled},
             timelines=self._timelines.of(positions),
             events_applied=events_applied,
             parked=tuple(parked),

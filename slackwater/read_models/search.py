@@ -201,6 +201,14 @@ class SearchIndex(Protocol):
         """
         ...
 
+    def resume(self, index: str, stamp: str) -> None:
+        """Go by the stamp that was saved, empty of none, whatever was known before.
+
+        Progress may have been put back together with the index, or be that of another index of this
+        name.
+        """
+        ...
+
     async def refresh(self, index: str, saved: SavedStamp = no_stamp) -> str:
         """Make visible to searches what was written before this call.
 

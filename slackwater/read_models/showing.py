@@ -152,6 +152,7 @@ def _merged(older: ProgressUpdate, newer: ProgressUpdate) -> ProgressUpdate:
     return replace(
         newer,
         positions={**older.positions, **newer.positions},
+        moves_from={**newer.moves_from, **older.moves_from},
         timelines={**older.timelines, **newer.timelines},
         events_applied=older.events_applied + newer.events_applied,
     )

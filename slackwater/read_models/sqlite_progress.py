@@ -94,6 +94,7 @@ _ADVANCE = """
     UPDATE progress_partitions
     SET position = max(position, ?), timeline = coalesce(?, timeline)
     WHERE read_model = ? AND version = ? AND topic = ? AND partition = ? AND fence = ?
+        AND position >= ?
 """
 _NOTE_WRITTEN = """
     INSERT INTO progress_written (read_model, version, topic, partition, position)
@@ -260,7 +261,8 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
     """Move progress forward inside the transaction of the effects that it covers.
 
     Raises:
-        FencedError: a partition was not claimed, or was claimed by somebody else since.
+        FencedError: a partition was not claimed, was claimed by somebody else since, or was put
+            back.
         ConflictError: of a key that events are parked behind, nothing is parked any more.
         LeftVersionError: something is discarded, and a later version is active.
         UnknownReadModelError: no position moves, and the version was dropped.
@@ -271,11 +273,12 @@ def advance(connection: Connection, update: ProgressUpdate) -> None:
     for partition, position in update.positions.items():
         fence = claim.fences.get(partition)
         timeline = update.timelines.get(partition)
-        parameters = (position, timeline, *claim.model, *partition, fence)
+        moves_from = update.moves_from.get(partition, 0)
+        parameters = (position, timeline, *claim.model, *partition, fence, moves_from)
         if connection.execute(_ADVANCE, parameters).rowcount == 0:
             raise FencedError(
                 f"{claim.model.read_model} no longer owns partition {partition.partition} of "
-                f"{partition.topic}; stop writing and claim it anew"
+                f"{partition.topic}, or was put back in it; stop writing and claim it anew"
             )
     sqlite_dead_letters.park(connection, claim.model, update.parked)
     if update.discarded:

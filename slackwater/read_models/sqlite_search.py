@@ -111,8 +111,7 @@ class SqliteSearchIndex:
         Raises:
             LostWritesError: the index does not have what it had at a stamp before.
         """
-        if index not in self._known:
-            self._know(index, await saved() or "")
+        self._know(index, await saved() or "")
         known = self._known.get(index)  # of before the snapshot: others may refresh meanwhile
         found = await self._read(
             index, lambda connection, _: sqlite_stamps.shown(connection, index)
@@ -122,6 +121,9 @@ class SqliteSearchIndex:
             raise LostWritesError(index)
         self._know(index, found.stamp)
         return found.stamp
+
+    def resume(self, index: str, stamp: str) -> None:
+        self._known[index] = stamp
 
     def _know(self, index: str, stamp: str) -> None:
         self._known[index] = max(stamp, self._known.get(index, ""))
@@ -168,6 +170,7 @@ def _prepare(connection: Connection, index: Index, may_create: bool) -> None:
     if stored is None:
         if not may_create:
             raise UnknownIndexError(index.name)
+        sqlite_stamps.forget(connection, index.name)  # of one that was dropped
         for statement in _create_statements(index):
             connection.execute(statement)
     elif _field_names(stored) != _field_names(index):

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from slackwater.errors import StructuralError
+from slackwater.errors import FencedError, StructuralError
+from slackwater.event_log.port import TopicPartition
 from slackwater.read_models.documents import (
     Collection,
     DocumentStore,
@@ -20,7 +21,12 @@ from slackwater.read_models.documents import (
     RowWrite,
     UnknownCollectionError,
 )
-from slackwater.read_models.progress import ModelVersion, ProgressStore, ProgressUpdate
+from slackwater.read_models.progress import (
+    ModelVersion,
+    ProgressStore,
+    ProgressUpdate,
+    went_back,
+)
 from slackwater.read_models.projection import Ref
 from slackwater.read_models.search import (
     ChangedIndexError,
@@ -70,6 +76,15 @@ class Target(Protocol):
 
         Raises:
             LostRowsError: it is not.
+        """
+        ...
+
+    async def look(self, handled: Mapping[TopicPartition, int]) -> None:
+        """Make sure that what was committed is there still, while nothing comes that shows it.
+
+        Raises:
+            FencedError: progress is not as far as what was handled; go on from where it is.
+            LostRowsError: what progress covers is not there.
         """
         ...
 
@@ -144,6 +159,9 @@ class DocumentTarget:
     async def go_on(self) -> None:
         """Rows and progress go back together."""
 
+    async def look(self, handled: Mapping[TopicPartition, int]) -> None:
+        await _require_progress(self._documents.progress, self.model, handled)
+
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         return await self._documents.get(self.model.stored_name(collection), ids)
 
@@ -206,8 +224,17 @@ class SearchTarget:
         return True
 
     async def go_on(self) -> None:
-        if await self._saved_stamp() is not None:
+        stamp = await self._saved_stamp()
+        self._search.resume(self._index.name, stamp or "")
+        if stamp is not None:
             await self._show()
+
+    async def look(self, handled: Mapping[TopicPartition, int]) -> None:
+        self._showing.raise_failure()
+        if self._showing.is_idle:
+            await _require_progress(self._progress, self.model, handled)
+            if await self._saved_stamp() is not None:
+                await self._show()
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         self._was_touched = True
@@ -255,6 +282,15 @@ class SearchTarget:
         await self._search.drop(self._index.name)
 
 
+async def _require_progress(
+    progress: ProgressStore, model: ModelVersion, handled: Mapping[TopicPartition, int]
+) -> None:
+    """See that progress is as far as what was handled, unless the version was dropped."""
+    for entry in await progress.load():
+        if entry.model == model and went_back(handled, entry.positions):
+            raise FencedError(f"progress of {model.read_model} was put back; it goes on from there")
+
+
 async def _has_applied(progress: ProgressStore, model: ModelVersion) -> bool:
     entries = await progress.load()
     return any(any(each.positions.values()) for each in entries if each.model == model)
@@ -275,7 +311,13 @@ def _as_lost(model: ModelVersion) -> Iterator[None]:
 def _without_positions(progress: ProgressUpdate) -> ProgressUpdate:
     """Return an update that parks and discards, and moves no position."""
     partitions = {letter.record.topic_partition for letter in progress.parked}
-    return replace(progress, positions=dict.fromkeys(partitions, 0), timelines={}, events_applied=0)
+    return replace(
+        progress,
+        positions=dict.fromkeys(partitions, 0),
+        moves_from={},
+        timelines={},
+        events_applied=0,
+    )
 
 
 def _stored(model: ModelVersion, rows: Sequence[RowWrite]) -> list[RowWrite]:

@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 
 from slackwater.database.port import Database
 from slackwater.event_log.port import EventLog, TopicPartition
-from slackwater.freshness.source_track import SourceTrack, went_back
-from slackwater.read_models.progress import Place
+from slackwater.freshness.source_track import SourceTrack
+from slackwater.read_models.progress import Place, went_back
 from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.watermarks.follower import follow_watermarks
 from slackwater.watermarks.record import Watermark

@@ -136,6 +136,10 @@ class SagaConsumer:
                 raise
             left = self._left_of(left)
 
+    async def idle(self) -> None:
+        if self._handled and self._must_look():
+            await self._look_again()
+
     def _must_look(self) -> bool:
         now_s = self._clock.monotonic()
         return self._looked_s is None or now_s - self._looked_s > _LOOK_INTERVAL_S

@@ -132,6 +132,22 @@ class ProgressStoreContract(AdapterContract):
         assert await progress.load() == []
         assert await progress.active(READ_MODEL.read_model) is None
 
+    @holds(Guarantee.FENCING)
+    async def test_a_store_that_was_put_back_is_not_moved_on(
+        self, store: ProgressStore, claim: Claim
+    ) -> None:
+        moving = replace(update(claim, events=2, first=5, second=3), moves_from={FIRST: 1})
+        with pytest.raises(FencedError, match="put back"):
+            await store.save(moving)
+        assert not any((await load_one(store)).positions.values())
+        for first in (1, 2):  # the second one as if the reply to the first had been lost
+            await store.save(replace(update(claim, first=first), moves_from={FIRST: 0}))
+        for moved in (moving, replace(update(claim, first=6), moves_from={FIRST: 5})):
+            await store.save(moved)
+        with pytest.raises(FencedError, match="put back"):
+            await store.save(replace(update(claim, first=9), moves_from={FIRST: 8}))
+        assert (await load_one(store)).positions == {FIRST: 6, SECOND: 3}
+
     async def test_a_registered_read_model_runs_with_nothing_applied(
         self, store: ProgressStore
     ) -> None:

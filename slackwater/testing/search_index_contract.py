@@ -495,6 +495,20 @@ class SearchIndexContract(AdapterContract):
         assert await index.count(INDEX.name, await index.refresh(INDEX.name)) == 100
 
     @holds(Guarantee.WATERMARKS)
+    async def test_an_index_that_was_made_anew_is_not_taken_for_the_one_before(
+        self, index: SearchIndex, other: SearchIndex
+    ) -> None:
+        for number in range(5):
+            await write(index, entry(f"{number}", "Tea"))
+            await other.refresh(INDEX.name)
+        await index.drop(INDEX.name)
+        await index.prepare(INDEX)
+        for handle in (other, index):
+            handle.resume(INDEX.name, "")
+            stamp = await handle.refresh(INDEX.name)
+            assert (await search(handle, "tea", stamp=stamp)).total == 0
+
+    @holds(Guarantee.WATERMARKS)
     async def test_what_a_refresh_stamps_is_shown_to_whoever_asks_for_it(
         self, index: SearchIndex, other: SearchIndex
     ) -> None:

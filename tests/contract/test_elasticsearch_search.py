@@ -480,6 +480,19 @@ async def test_an_index_that_was_put_back_from_a_backup_is_not_gone_on_with(
         await search(index, "coffee", stamp=stamp)
 
 
+async def test_an_index_that_is_put_back_with_its_progress_is_whole(
+    index: ElasticsearchSearchIndex, alias: str, client: AsyncElasticsearch
+) -> None:
+    await write(index, entry("a", "Coffee"))
+    stamp = await index.refresh(INDEX.name)
+    backup = await _backup(client, alias)
+    await write(index, entry("b", "Coffee"))
+    await _put_back(client, alias, backup)
+    index.resume(INDEX.name, stamp)
+    later = await index.refresh(INDEX.name, saved(stamp))
+    assert (await search(index, "coffee", stamp=later)).total == 1
+
+
 async def test_of_two_that_refresh_the_later_one_is_not_told_of_a_loss(
     index: ElasticsearchSearchIndex, open_index: OpenIndex
 ) -> None:

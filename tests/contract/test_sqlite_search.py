@@ -150,3 +150,14 @@ async def test_a_snapshot_that_was_long_in_being_told_is_not_taken_for_a_loss(
     told.set()
     await late
     await index.refresh(INDEX.name)
+
+
+async def test_what_is_said_of_a_dropped_index_is_not_said_of_the_next_one_of_its_name(
+    open_index: OpenIndex,
+) -> None:
+    index: Any = await open_index()
+    await index.prepare(INDEX)
+    await index.drop(INDEX.name)
+    await index._file.write(lambda connection: sqlite_stamps.mark_lost(connection, INDEX.name))
+    await index.prepare(INDEX)
+    await index.refresh(INDEX.name)

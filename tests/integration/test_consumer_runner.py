@@ -12,7 +12,13 @@ from msgspec.structs import replace
 
 from slackwater.clock import SystemClock
 from slackwater.consumer.runner import ConsumerRunner
-from slackwater.errors import PoisonousEventError, SlackwaterError, TransientError
+from slackwater.errors import (
+    FencedError,
+    PoisonousEventError,
+    SlackwaterError,
+    StructuralError,
+    TransientError,
+)
 from slackwater.event_log.port import EventLog, NewRecord, Record, Topic, TopicPartition
 from slackwater.event_log.sqlite import SqliteEventLog
 from slackwater.event_log.sqlite_subscription import SqliteSubscription
@@ -30,12 +36,15 @@ class Handler:
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.handled: list[bytes] = []
+        self.assignments = 0
+        self.looks: list[Exception | None] = []
         self.reason = ""
         self.changed = asyncio.Event()
 
     async def assigned(
         self, partitions: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, int]:
+        self.assignments += 1
         return dict.fromkeys(partitions, len(self.handled))
 
     async def handle(self, records: Sequence[Record]) -> None:
@@ -43,6 +52,12 @@ class Handler:
             raise self.errors.pop(0)
         self.handled += [record.value for record in records]
         self.changed.set()
+
+    async def idle(self) -> None:
+        """Find what is next of `looks`."""
+        self.changed.set()
+        if self.looks and (found := self.looks.pop(0)) is not None:
+            raise found
 
     async def halted(self, reason: str) -> None:
         self.reason = reason
@@ -186,3 +201,27 @@ async def _until(holds: Callable[[], bool]) -> None:
 def _watermark(n: int) -> NewRecord:
     clock = SystemClock().now()
     return Watermark(source="s", epoch=1, n=n, clock=clock, offsets={"t": [0]}).to_record()
+
+
+async def test_while_nothing_comes_the_handler_looks_and_rejoins_where_it_was_put_back(
+    log: SqliteEventLog,
+) -> None:
+    await log.append([record(b"1")])
+    handler = Handler()
+    handler.looks = [None, TransientError("away"), FencedError("put back")]
+    async with consuming(log, handler):
+        while handler.looks or handler.assignments < 2:
+            handler.changed.clear()
+            await handler.changed.wait()
+    assert handler.handled == [b"1"]
+    assert not handler.reason
+
+
+async def test_what_a_look_finds_that_no_retry_helps_against_halts(log: SqliteEventLog) -> None:
+    handler = Handler()
+    handler.looks = [StructuralError("lost")]
+    async with consuming(log, handler):
+        while not handler.reason:
+            handler.changed.clear()
+            await handler.changed.wait()
+    assert handler.reason == "lost"
