@@ -126,7 +126,14 @@ class ConsumerRunner:
         elif polled:
             await self._handle_up_to_poison(polled)
         else:
-            await self._persist(self._handler.idle)
+            await self._look()
+
+    async def _look(self) -> None:
+        """Let the handler look; if that cannot be told now, after the next poll."""
+        try:
+            await self._handler.idle()
+        except TransientError as error:
+            _log.warning("consumer cannot look", group=self._group, reason=str(error))
 
     async def _handle_up_to_poison(self, records: Sequence[Record]) -> None:
         """Handle a batch; when one record poisons it, everything before that one still counts."""
