@@ -25,6 +25,7 @@ from slackwater.clock import Clock
 from slackwater.consumer.timelines import PartedError, Timelines
 from slackwater.errors import (
     ConflictError,
+    FencedError,
     PoisonousEventError,
     StructuralError,
     TransientError,
@@ -226,8 +227,12 @@ class Projector:
 
     async def idle(self) -> None:
         if self._handled and self._clock.monotonic() - self._looked_s > _LOOK_INTERVAL_S:
-            await self._target.look(self._handled)
             self._looked_s = self._clock.monotonic()
+            try:
+                await self._target.look(self._handled)
+            except FencedError:
+                self._handled = {}  # whoever rejoins and is assigned nothing has nothing to miss
+                raise
 
     async def halted(self, reason: str) -> None:
         await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)

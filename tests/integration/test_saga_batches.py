@@ -138,6 +138,24 @@ async def test_a_standby_that_knows_nothing_of_a_claim_has_it_made_anew(
     assert await stock(bench) == 0
 
 
+async def test_what_a_standby_lacks_is_noticed_while_nothing_comes(bench: ServiceBench) -> None:
+    """Whoever is assigned nothing thereafter does not notice it again and again."""
+    consumer, records = Racing(bench), orders()
+    await consumer.idle()
+    await consumer.assigned([records[0].topic_partition])
+    await consumer.handle(records[:10])
+    before = await bench.database.read(_state)
+    await consumer.handle(records[10:20])
+    await bench.database.transact(lambda connection: _put_back(connection, before))
+    consumer.clock.advance(ms=1_001)
+    with pytest.raises(FencedError, match="put back"):
+        await consumer.idle()
+    await consumer.idle()
+    await _goes_on_from(10, consumer, records)
+    await consumer.idle()
+    assert await stock(bench) == 0
+
+
 async def test_a_position_in_another_history_is_not_taken_for_ours(bench: ServiceBench) -> None:
     consumer, records = Racing(bench), orders()
     await consumer.assigned([records[0].topic_partition])
