@@ -88,6 +88,7 @@ class ConsumerRunner:
         self._topics = topics
         self._event_log = log
         self._handler = handler
+        self._is_assigned = False
 
     async def run(self) -> None:
         """Consume until cancelled; when halted, stay so until restarted."""
@@ -102,6 +103,7 @@ class ConsumerRunner:
         subscription = await self._persist(
             lambda: self._event_log.subscribe(self._topics, group=self._group)
         )
+        self._is_assigned = False
         try:
             while True:
                 await self._step(subscription)
@@ -123,9 +125,10 @@ class ConsumerRunner:
             partitions = polled.partitions
             positions = await self._persist(lambda: self._handler.assigned(partitions))
             await subscription.seek(positions)
+            self._is_assigned = True
         elif polled:
             await self._handle_up_to_poison(polled)
-        else:
+        elif self._is_assigned:  # before that the handler knows what it had before it rejoined
             await self._look()
 
     async def _look(self) -> None:

@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from slackwater import metrics
 from slackwater.clock import Clock
 from slackwater.consumer.timelines import PartedError, Timelines
 from slackwater.errors import (
     ConflictError,
-    FencedError,
     PoisonousEventError,
     StructuralError,
     TransientError,
@@ -43,6 +42,7 @@ from slackwater.read_models.progress import (
     ProgressStore,
     ProgressUpdate,
     ReadModelState,
+    UnknownReadModelError,
 )
 from slackwater.read_models.projection import Projection, Ref, Rows
 from slackwater.read_models.remembered_rows import RememberedRows
@@ -227,15 +227,12 @@ class Projector:
 
     async def idle(self) -> None:
         if self._handled and self._clock.monotonic() - self._looked_s > _LOOK_INTERVAL_S:
+            await self._target.look(self._handled)
             self._looked_s = self._clock.monotonic()
-            try:
-                await self._target.look(self._handled)
-            except FencedError:
-                self._handled = {}  # whoever rejoins and is assigned nothing has nothing to miss
-                raise
 
     async def halted(self, reason: str) -> None:
-        await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)
+        with suppress(UnknownReadModelError):  # the version was dropped, and nobody misses it
+            await self._progress.set_state(self._target.model, ReadModelState.HALTED, reason)
 
     def is_built(self) -> None:
         """Take the version for one in use from now on."""

@@ -233,8 +233,7 @@ class SearchTarget:
         self._showing.raise_failure()
         if self._showing.is_idle:
             await _require_progress(self._progress, self.model, handled)
-            if await self._saved_stamp() is not None:
-                await self._show()
+            await self.go_on()  # nothing is pending: what is saved is all that was shown
 
     async def load(self, collection: str, ids: Sequence[str]) -> Mapping[str, Row]:
         self._was_touched = True

@@ -35,6 +35,13 @@ class _Reached(NamedTuple):
     positions: _Positions
 
 
+class _Look(NamedTuple):
+    """Where the consumers were; the one that began last says most."""
+
+    number: int
+    places: _Places
+
+
 class ConsumedSources:
     """How far the consumers of one service have come with each source.
 
@@ -50,6 +57,8 @@ class ConsumedSources:
         self._event_log = log
         self._tracks: dict[str, SourceTrack] = {}
         self._reached: dict[tuple[str, str], _Reached] = {}
+        self._looks = 0
+        self._newest = _Look(0, {})
         self._demanded = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -91,7 +100,10 @@ class ConsumedSources:
                 await self._changed.wait()
 
     async def _have_passed(self, ticks: Mapping[str, Tick]) -> bool:
-        places = await self._database.read(self._places)
+        self._looks += 1
+        look = _Look(self._looks, await self._database.read(self._places))
+        self._newest = max(look, self._newest, key=lambda each: each.number)
+        places = self._newest.places
         return all(self._has_passed(source, tick, places) for source, tick in ticks.items())
 
     def _places(self, connection: Connection) -> _Places:

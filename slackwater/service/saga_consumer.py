@@ -154,7 +154,6 @@ class SagaConsumer:
         followed = self._timelines.of(self._handled)
         for at, handled in self._handled.items():
             if not _is_at_least(places.get(at), handled, followed.get(at)):
-                self._handled = {}  # whoever rejoins and is assigned nothing has nothing to miss
                 raise FencedError(f"{self._consumer.name} was put back in {at}; it rejoins")
         self._handled = {at: places[at].position for at in self._handled}
         self._looked_s = self._clock.monotonic()

@@ -87,6 +87,24 @@ class TroubledLog(SqliteEventLog):
         return subscription
 
 
+class SlowlyJoinedLog(SqliteEventLog):
+    """A member of its groups is assigned nothing before its second poll."""
+
+    async def subscribe(self, topics: Sequence[str], *, group: str | None) -> SqliteSubscription:
+        subscription = await super().subscribe(topics, group=group)
+        poll, has_polled = subscription.poll, False
+
+        async def poll_slowly(*, max_records: int, timeout_ms: int) -> object:
+            nonlocal has_polled
+            if not has_polled:
+                has_polled = True
+                return []
+            return await poll(max_records=max_records, timeout_ms=timeout_ms)
+
+        subscription.poll = poll_slowly  # type: ignore[method-assign,assignment]
+        return subscription
+
+
 @pytest.fixture
 async def log(tmp_path: Path) -> AsyncIterator[SqliteEventLog]:
     log = SqliteEventLog(tmp_path / "log", LocalDoorbell())
@@ -225,3 +243,17 @@ async def test_what_a_look_finds_that_no_retry_helps_against_halts(log: SqliteEv
             handler.changed.clear()
             await handler.changed.wait()
     assert handler.reason == "lost"
+
+
+async def test_nobody_looks_before_partitions_are_assigned_anew(tmp_path: Path) -> None:
+    """The handler knows yet what it had before, and would find that put back again and again."""
+    log = SlowlyJoinedLog(tmp_path / "log", LocalDoorbell())
+    await log.create_topics([TOPIC])
+    handler = Handler()
+    handler.looks = [FencedError("put back"), FencedError("put back")]
+    async with consuming(log, handler):
+        while handler.looks:
+            handler.changed.clear()
+            await handler.changed.wait()
+    assert handler.assignments == 2
+    await log.close()

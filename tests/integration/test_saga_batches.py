@@ -139,7 +139,6 @@ async def test_a_standby_that_knows_nothing_of_a_claim_has_it_made_anew(
 
 
 async def test_what_a_standby_lacks_is_noticed_while_nothing_comes(bench: ServiceBench) -> None:
-    """Whoever is assigned nothing thereafter does not notice it again and again."""
     consumer, records = Racing(bench), orders()
     await consumer.idle()
     await consumer.assigned([records[0].topic_partition])
@@ -150,7 +149,6 @@ async def test_what_a_standby_lacks_is_noticed_while_nothing_comes(bench: Servic
     consumer.clock.advance(ms=1_001)
     with pytest.raises(FencedError, match="put back"):
         await consumer.idle()
-    await consumer.idle()
     await _goes_on_from(10, consumer, records)
     await consumer.idle()
     assert await stock(bench) == 0

@@ -115,6 +115,15 @@ def progress_before_rows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DocumentTarget, "commit", commit)
 
 
+def progress_moves_on_from_anywhere(patch: pytest.MonkeyPatch) -> None:
+    update = Projector._update
+
+    def unaware(projector: Projector, *given: Any, **named: Any) -> ProgressUpdate:
+        return replace(update(projector, *given, **named), moves_from={})
+
+    patch.setattr(Projector, "_update", unaware)
+
+
 def holes_are_not_told(patch: pytest.MonkeyPatch) -> None:
     follow = _Model.follow
 
@@ -384,6 +393,17 @@ WEAKNESSES = (
             "relay works",
             "projector works",
             "discard works",
+        ),
+    ),
+    Weakness(
+        progress_moves_on_from_anywhere,
+        themes=("backup",),
+        steps=(
+            "projector works",
+            "back up",
+            "c0 goes the whole way",
+            "put back",
+            "c0 goes the whole way",
         ),
     ),
 )

@@ -8,7 +8,7 @@ order of steps: each process stops before each thing that it asks of database, l
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from slackwater.read_models.projector import Projector
 from slackwater.read_models.read_model import ReadModel
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.target import DocumentTarget
+from slackwater.sqlite.driver import connect
 from slackwater.testing import counting
 from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.newest import newest_by_topic
@@ -100,7 +101,8 @@ class World:
         self.clock = ManualClock()
         self.database = SqliteDatabase(directory / "counting.sqlite")
         self.log = SqliteEventLog(directory / "log", LocalDoorbell())
-        self.documents = SqliteDocumentStore(directory / "documents.sqlite", LocalDoorbell())
+        self._stored, self._backup = directory / "documents.sqlite", directory / "backup.sqlite"
+        self.documents = SqliteDocumentStore(self._stored, LocalDoorbell())
         self.progress = self.documents.progress
         self.committed: list[Committed] = []
         self.broken: set[tuple[str, int]] = set()
@@ -117,6 +119,7 @@ class World:
         await self.progress.register(ModelVersion(MODEL.name))
         await self._target(ModelVersion(MODEL.name), self.documents).prepare()
         await self.restart_gateway()
+        await self.back_up()
 
     async def close(self) -> None:
         for process in self.processes.values():
@@ -184,6 +187,24 @@ class World:
         self._watermarks = await self._subscribed(WATERMARKS.name, {})
         self.begun = self.asked = self.answer = None
         self.parked: frozenset[str | None] = frozenset()
+
+    async def back_up(self) -> None:
+        """Copy documents and progress, as they are."""
+        _copy(self._stored, self._backup)
+
+    async def put_back(self) -> None:
+        """Put them back to the copy, under projectors; gateways and commands were stopped first.
+
+        A projector of a version of which there is nothing any more ends by itself.
+        """
+        for name in [*_BY_HAND, "builder"]:
+            await self.die(name)
+        version = await self.progress.active(MODEL.name)
+        _copy(self._backup, self._stored)
+        if await self.progress.active(MODEL.name) != version:
+            for name in ("projector", "late projector"):
+                await self.die(name)
+        await self.restart_gateway()
 
     async def look_around(self) -> None:
         """The gateway hears of everything there is."""
@@ -357,8 +378,8 @@ class World:
             await process.gate()
             polled = await records.poll(max_records=_BATCH_MAX, timeout_ms=0)
             assert not isinstance(polled, Assignment)
-            if polled:
-                await _again(process, partial(projector.handle, polled))
+            handling = partial(projector.handle, polled) if polled else projector.idle
+            await _again(process, handling)
 
     async def _replay(self, process: Process) -> None:
         await self._replayed(process, None)
@@ -500,6 +521,11 @@ THEMES: dict[str, Steps] = {
         **_steps_of("discard"),
     },
     "rebuild": {**_steps_of("builder"), "switch": World.switch},
+    "backup": {
+        **_steps_of("projector"),
+        "back up": World.back_up,
+        "put back": World.put_back,
+    },
 }
 STEPS: Steps = ALWAYS | {name: step for theme in THEMES.values() for name, step in theme.items()}
 
@@ -528,6 +554,11 @@ def _check_bound(what: str, bound_ms: int | None, missing: list[Committed], now_
     true_ms = max((now_s - each.visible_s for each in missing), default=0.0) * 1000
     if bound_ms is not None and true_ms > bound_ms + 1e-6:
         raise ViolationError(f"{what} is {bound_ms} ms, and {missing} is missing for {true_ms} ms")
+
+
+def _copy(source: Path, target: Path) -> None:
+    with closing(connect(source)) as old, closing(connect(target)) as new:
+        old.backup(new)
 
 
 def _place(record: Record) -> tuple[str, int]:
