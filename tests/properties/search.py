@@ -20,7 +20,7 @@ import structlog
 
 from slackwater.errors import StructuralError
 from tests.properties.weaknesses import WEAKNESSES, Weakness
-from tests.properties.world import ALWAYS, STEPS, THEMES, ViolationError, world_in
+from tests.properties.world import ALWAYS, SHOWING, STEPS, THEMES, ViolationError, world_in
 
 
 def histories(seed: int, count: int, themes: Sequence[str] | None = None) -> Iterator[list[str]]:
@@ -45,7 +45,7 @@ def violated_in(directory: Path, steps: Sequence[str]) -> str | None:
 
 
 async def _violated(directory: Path, steps: Sequence[str]) -> str | None:
-    async with world_in(directory) as world:
+    async with world_in(directory, in_search=not SHOWING.keys().isdisjoint(steps)) as world:
         try:
             for name in steps:
                 await STEPS[name](world)

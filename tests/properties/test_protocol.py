@@ -25,11 +25,13 @@ NAMES = sorted(STEPS)
 class Protocol(RuleBasedStateMachine):
     """A world whose steps Hypothesis chooses; at the end everything that is left is done."""
 
+    in_search = False
+
     def __init__(self) -> None:
         super().__init__()
         self._runner = asyncio.Runner()
         self._directory = Path(tempfile.mkdtemp(prefix="protocol-"))
-        self._context = world_in(self._directory)
+        self._context = world_in(self._directory, in_search=self.in_search)
         self._world: World = self._runner.run(self._context.__aenter__())
 
     @rule(name=st.sampled_from(NAMES))
@@ -45,10 +47,20 @@ class Protocol(RuleBasedStateMachine):
             shutil.rmtree(self._directory)
 
 
-TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(
-    max_examples=60, stateful_step_count=60, suppress_health_check=list(HealthCheck)
-)
+class ProtocolInSearch(Protocol):
+    """The same where rows are in a search index, which shows them once it is refreshed."""
+
+    in_search = True
+
+
+def _settings(examples: int) -> settings:
+    return settings(
+        max_examples=examples, stateful_step_count=60, suppress_health_check=list(HealthCheck)
+    )
+
+
+TestProtocol, TestProtocolInSearch = Protocol.TestCase, ProtocolInSearch.TestCase
+TestProtocol.settings, TestProtocolInSearch.settings = _settings(60), _settings(30)
 
 
 def test_promises_hold_in_random_histories(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 from msgspec.structs import replace
@@ -27,7 +27,8 @@ from slackwater.read_models.paging import all_discards
 from slackwater.read_models.parking import Parking
 from slackwater.read_models.progress import Claim, ProgressUpdate, ReadModelProgress
 from slackwater.read_models.projector import Projector
-from slackwater.read_models.target import DocumentTarget
+from slackwater.read_models.showing import Showing
+from slackwater.read_models.target import DocumentTarget, SearchTarget
 from slackwater.testing.relay_contract import LogAround
 from slackwater.watermarks.tick import Tick
 
@@ -122,6 +123,36 @@ def progress_moves_on_from_anywhere(patch: pytest.MonkeyPatch) -> None:
         return replace(update(projector, *given, **named), moves_from={})
 
     patch.setattr(Projector, "_update", unaware)
+
+
+def progress_is_saved_before_its_rows_are_shown(patch: pytest.MonkeyPatch) -> None:
+    async def save_and_show(showing: Showing) -> None:
+        update, showing._pending = showing._pending, None
+        await showing._progress.save(cast("ProgressUpdate", update))
+        await showing._show()
+
+    patch.setattr(Showing, "_show_and_save", save_and_show)
+
+
+def what_is_written_during_a_refresh_counts_as_shown(patch: pytest.MonkeyPatch) -> None:
+    async def show_and_save(showing: Showing) -> None:
+        await showing._show()
+        update, showing._pending = showing._pending, None
+        await showing._progress.save(cast("ProgressUpdate", update))
+
+    patch.setattr(Showing, "_show_and_save", show_and_save)
+
+
+def rows_that_are_only_read_are_not_shown(patch: pytest.MonkeyPatch) -> None:
+    load = SearchTarget.load
+
+    async def load_untouched(target: SearchTarget, *given: Any) -> Any:
+        was_touched = target._was_touched
+        rows = await load(target, *given)
+        target._was_touched = was_touched
+        return rows
+
+    patch.setattr(SearchTarget, "load", load_untouched)
 
 
 def holes_are_not_told(patch: pytest.MonkeyPatch) -> None:
@@ -393,6 +424,39 @@ WEAKNESSES = (
             "relay works",
             "projector works",
             "discard works",
+        ),
+    ),
+    Weakness(
+        progress_is_saved_before_its_rows_are_shown,
+        themes=("search",),
+        steps=(
+            "commit c0",
+            "relay works",
+            "projector works",
+            "projector shows a little",
+        ),
+    ),
+    Weakness(
+        what_is_written_during_a_refresh_counts_as_shown,
+        themes=("search",),
+        steps=(
+            "commit c1",
+            "relay works",
+            "projector works",
+            "projector shows a little",
+            "c0 goes the whole way",
+        ),
+    ),
+    Weakness(
+        rows_that_are_only_read_are_not_shown,
+        themes=("search",),
+        steps=(
+            "commit c1",
+            "builder shows a little",
+            "relay works",
+            "projector works",
+            "projector dies",
+            "projector works",
         ),
     ),
     Weakness(

@@ -36,14 +36,16 @@ from slackwater.read_models.progress import ModelVersion, active_entry
 from slackwater.read_models.projection import Guard, Projection, Ref, Rows
 from slackwater.read_models.projector import Projector
 from slackwater.read_models.read_model import ReadModel
+from slackwater.read_models.search import Index, SearchField
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
-from slackwater.read_models.target import DocumentTarget
+from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
 from slackwater.sqlite.driver import connect
 from slackwater.testing import counting
 from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.newest import newest_by_topic
 from slackwater.watermarks.record import WATERMARKS, Watermark
 from slackwater.watermarks.tick import Tick
+from tests.properties.lazy_index import LazyIndex
 from tests.properties.process import Gated, Process
 
 TOPIC, SOURCE = counting.COUNTERS, counting.SOURCE
@@ -51,6 +53,7 @@ MODEL = ReadModel(
     name="counters", topics={SOURCE: (TOPIC.name,)}, keyed={TOPIC.name: TOPIC.partitions}
 )
 _COLLECTION = "counters"
+_INDEX = Index(name=_COLLECTION, fields=(SearchField(name="title"),))
 _PARTITIONS = [TopicPartition(TOPIC.name, number) for number in range(TOPIC.partitions)]
 _BATCH_MAX = 3
 _ROUND = 13
@@ -97,13 +100,15 @@ class ViolationError(AssertionError):
 class World:
     """One source, one read model, and whoever works on them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, in_search: bool = False) -> None:
+        self.in_search = in_search
         self.clock = ManualClock()
         self.database = SqliteDatabase(directory / "counting.sqlite")
         self.log = SqliteEventLog(directory / "log", LocalDoorbell())
         self._stored, self._backup = directory / "documents.sqlite", directory / "backup.sqlite"
         self.documents = SqliteDocumentStore(self._stored, LocalDoorbell())
         self.progress = self.documents.progress
+        self.index = LazyIndex(directory / "search.sqlite", COUNTERS)
         self.committed: list[Committed] = []
         self.broken: set[tuple[str, int]] = set()
         self.ever_broken: set[tuple[str, int]] = set()
@@ -117,7 +122,7 @@ class World:
         await self.database.transact(counting.metadata.create_all)
         await self.log.create_topics([TOPIC, WATERMARKS])
         await self.progress.register(ModelVersion(MODEL.name))
-        await self._target(ModelVersion(MODEL.name), self.documents).prepare()
+        await self._target(ModelVersion(MODEL.name), self.documents, self.index).prepare()
         await self.restart_gateway()
         await self.back_up()
 
@@ -125,6 +130,7 @@ class World:
         for process in self.processes.values():
             await process.die()
         await self.documents.close()
+        await self.index.close()
         await self.log.close()
         await self.database.close()
 
@@ -145,6 +151,7 @@ class World:
         await self.commit(counter)
         await self.round("relay")
         await self.round("projector")
+        await self.show("projector")
 
     async def pass_by(self) -> None:
         self.clock.advance(ms=7)
@@ -167,12 +174,23 @@ class World:
         if name not in self.processes:
             if name.startswith("late ") or self._is_busy_by_hand(name):
                 return
-            self.processes[name] = Process(_WORK[name].__get__(self))
+            folds = self.in_search and name not in _BY_HAND and name != "relay"
+            self.processes[name] = Process(_WORK[name].__get__(self), stops_beside=folds)
         process = self.processes[name]
         with suppress(FencedError, TransientError):
             await process.step()
         if process.has_ended:
             del self.processes[name]
+
+    async def show(self, name: str) -> None:
+        """Let what a process has written be shown, and its progress be saved."""
+        for _ in range(_ROUND):
+            await self.step_beside(name)
+
+    async def step_beside(self, name: str) -> None:
+        """Let a process take a step of showing what it has written."""
+        if self.in_search and name in self.processes:
+            await self.processes[name].step_beside()
 
     def _is_busy_by_hand(self, name: str) -> bool:
         return name in _BY_HAND and bool((_BY_HAND - {name}) & self.processes.keys())
@@ -321,6 +339,7 @@ class World:
         ends = await self.log.end_offsets([TOPIC.name])
         for _ in range(_DRAIN_STEPS_MAX):
             await self.step("projector")
+            await self.step_beside("projector")
             entry = active_entry(await self.progress.load(), MODEL.name)
             if entry is not None and all(entry.positions.get(at, 0) >= ends[at] for at in ends):
                 return
@@ -362,8 +381,14 @@ class World:
         await self._project(process, model)
 
     async def _project(self, process: Process, model: ModelVersion) -> None:
-        documents = self._gated_documents(process)
-        target = self._target(model, documents)
+        documents, index = self._gated_documents(process), self._gated_index(process)
+        target = self._target(model, documents, index)
+        try:
+            await self._fold(process, target, documents)
+        finally:
+            await target.abandon()
+
+    async def _fold(self, process: Process, target: Target, documents: Any) -> None:
         await target.prepare()
         projector = Projector(
             self.projection,
@@ -391,6 +416,7 @@ class World:
         installation: Any = SimpleNamespace(
             manifest=SimpleNamespace(projection=lambda _name: self.projection),
             documents=self._gated_documents(process),
+            search=self._gated_index(process),
             clock=self.clock,
         )
         chosen = Chosen(read_model=MODEL.name)
@@ -401,7 +427,12 @@ class World:
         progress = Gated(self.progress, process, *_PROGRESS_STEPS)
         return Gated(self.documents, process, "get", "commit", progress=progress)
 
-    def _target(self, model: ModelVersion, documents: Any) -> DocumentTarget:
+    def _gated_index(self, process: Process) -> Any:
+        return Gated(self.index, process, "get", "write", "confirm", "refresh", late=["refresh"])
+
+    def _target(self, model: ModelVersion, documents: Any, index: Any) -> Target:
+        if self.in_search:
+            return SearchTarget(model, _INDEX, index, documents.progress)
         return DocumentTarget(model, self.projection.collections, documents)
 
     async def _subscribed(
@@ -419,7 +450,10 @@ class World:
 
     async def _seen(self, version: int) -> dict[str, list[int]]:
         stored = ModelVersion(MODEL.name, version).stored_name(_COLLECTION)
-        rows = await self.documents.find(Find(collection=stored))
+        if self.in_search:
+            rows = [*self.index.shown(stored).values()]
+        else:
+            rows = await self.documents.find(Find(collection=stored))
         return {row.id: row.document["seen"] for row in rows}
 
     async def _check_holes(self) -> None:
@@ -440,9 +474,10 @@ class World:
         return lambda each: each.counter in whole or (each.counter, each.value) in single
 
     def _projection(self) -> Projection:
-        projection = Projection(
-            MODEL, event_types=counting.event_types, collections=[Collection(name=_COLLECTION)]
-        )
+        kept: dict[str, Any] = {"collections": [Collection(name=_COLLECTION)]}
+        if self.in_search:
+            kept = {"index": _INDEX}
+        projection = Projection(MODEL, event_types=counting.event_types, **kept)
         projection.follow(
             counting.COUNTER, Guard(row=lambda event: Ref(_COLLECTION, event.aggregate_id))
         )
@@ -452,6 +487,7 @@ class World:
             counter, value = recorded.event.aggregate_id, recorded.body.value
             document = rows.edit(Ref(_COLLECTION, counter))
             document["seen"] = [*document.get("seen", ()), value]
+            document["kind"] = "COUNTER"
             if (counter, value) in self.broken:
                 raise ZeroDivisionError
 
@@ -527,13 +563,22 @@ THEMES: dict[str, Steps] = {
         "put back": World.put_back,
     },
 }
+SHOWING: Steps = {
+    "projector shows": partial(World.show, name="projector"),
+    "projector shows a little": partial(World.step_beside, name="projector"),
+    "late projector shows": partial(World.step_beside, name="late projector"),
+    "builder shows": partial(World.show, name="builder"),
+    "builder shows a little": partial(World.step_beside, name="builder"),
+}
+"""What is done in a search index alone; a history with one of these is one of a search index."""
+THEMES["search"] = SHOWING | THEMES["projectors"]
 STEPS: Steps = ALWAYS | {name: step for theme in THEMES.values() for name, step in theme.items()}
 
 
 @asynccontextmanager
-async def world_in(directory: Path) -> AsyncIterator[World]:
-    """Yield a world in an empty directory."""
-    world = World(directory)
+async def world_in(directory: Path, *, in_search: bool = False) -> AsyncIterator[World]:
+    """Yield a world in an empty directory; it keeps rows in documents or in a search index."""
+    world = World(directory, in_search=in_search)
     try:
         await world.open()
         yield world
