@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from slackwater.consumer.timelines import Timelines
+from slackwater.database.history import read_history
 from slackwater.database.port import Database
 from slackwater.event_log.port import EventLog, Record, TopicPartition
 from slackwater.events.cloudevents import TIMELINE_HEADER, to_headers
@@ -94,7 +95,10 @@ class ServiceBench:
             database=database,
             clock=self.clock,
             ticks=SettledTicks(
-                self.service.name, tables=self.service.tables, database=database, settle=_nothing
+                self.service.name,
+                tables=self.service.tables,
+                database=database,
+                settle=self._history,
             ),
             consumed=ConsumedSources([], database=self.database, log=cast("EventLog", None)),
             committed=lambda: None,
@@ -161,6 +165,10 @@ class ServiceBench:
             following[at] += 1
         await steps.handle(records)
 
+    async def _history(self) -> str:
+        """There is no log that it could be compared with."""
+        return await self.database.read(read_history)
+
     async def newest_by_topic(self) -> dict[str, Watermark]:
         """Say of every topic in which timeline it is, from its offset 0 on."""
         now = self.clock.now()
@@ -195,8 +203,3 @@ def to_record(
         value=event.data,
         headers={**to_headers(event), TIMELINE_HEADER: timeline},
     )
-
-
-async def _nothing() -> str:
-    """There is no log that anything could be compared with."""
-    return ""
