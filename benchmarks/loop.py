@@ -28,6 +28,7 @@ from slackwater.installation import Installation
 from slackwater.parts.projector import run_projector
 from slackwater.read_models.documents import UnknownCollectionError
 from slackwater.read_models.progress import ModelVersion
+from slackwater.read_models.search import UnknownIndexError
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.sqlite_search import SqliteSearchIndex
 from slackwater.settings import load_settings
@@ -92,7 +93,7 @@ async def visibility(
     async def is_there(look: Callable[[], Awaitable[Any]]) -> bool:
         try:
             return bool(await look())
-        except UnknownCollectionError:  # no projector has come to make it yet
+        except (UnknownCollectionError, UnknownIndexError):  # no projector has come to make it yet
             return False
 
     async def one(connection: Connection, *, watched: bool) -> None:
