@@ -277,6 +277,13 @@ def went_back(old: Mapping[TopicPartition, int], new: Mapping[TopicPartition, in
     return any(new.get(at, 0) < position for at, position in old.items())
 
 
+def furthest(
+    older: Mapping[TopicPartition, int], newer: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Return the later position of each: what is handed over again may end before what was."""
+    return {at: max(older.get(at, 0), newer.get(at, 0)) for at in {**older, **newer}}
+
+
 class Place(NamedTuple):
     """How far a partition is applied, in which timeline."""
 

@@ -43,6 +43,7 @@ from slackwater.read_models.progress import (
     ProgressUpdate,
     ReadModelState,
     UnknownReadModelError,
+    furthest,
 )
 from slackwater.read_models.projection import Projection, Ref, Rows
 from slackwater.read_models.remembered_rows import RememberedRows
@@ -181,8 +182,7 @@ class Projector:
         except TransientError:
             self._parking = None  # it may be saved all the same, and a hole closed meanwhile
             raise
-        for at, position in update.positions.items():
-            self._handled[at] = max(position, self._handled.get(at, 0))
+        self._handled = furthest(self._handled, update.positions)
         parking.take(update.parked)
 
     async def _parking_with_room(self, update: ProgressUpdate) -> Parking:

@@ -12,7 +12,7 @@ pending when a process dies is folded again, and versions make that harmless.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -20,9 +20,13 @@ from msgspec.structs import replace
 from slackwater.backoff import backoff
 from slackwater.cancellation import end_if_cancelled
 from slackwater.errors import FencedError, TransientError
-from slackwater.event_log.port import TopicPartition
 from slackwater.logs import logger
-from slackwater.read_models.progress import ProgressStore, ProgressUpdate, ReadModelState
+from slackwater.read_models.progress import (
+    ProgressStore,
+    ProgressUpdate,
+    ReadModelState,
+    furthest,
+)
 
 _SOON_S = 0.02
 _BACKOFF_FIRST_S = 0.05
@@ -149,17 +153,10 @@ class Showing:
             await self._progress.set_state(model, ReadModelState.HALTED, reason)
 
 
-def _furthest(
-    older: Mapping[TopicPartition, int], newer: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, int]:
-    """Return the later position of each: what is handed over again may end before what was."""
-    return {at: max(older.get(at, 0), newer.get(at, 0)) for at in {**older, **newer}}
-
-
 def _merged(older: ProgressUpdate, newer: ProgressUpdate) -> ProgressUpdate:
     return replace(
         newer,
-        positions=_furthest(older.positions, newer.positions),
+        positions=furthest(older.positions, newer.positions),
         moves_from={**newer.moves_from, **older.moves_from},
         timelines={**older.timelines, **newer.timelines},
         events_applied=older.events_applied + newer.events_applied,

@@ -25,6 +25,7 @@ from slackwater.read_models.progress import (
     ModelVersion,
     ProgressStore,
     ProgressUpdate,
+    ReadModelProgress,
     went_back,
 )
 from slackwater.read_models.projection import Ref
@@ -274,8 +275,8 @@ class SearchTarget:
             return await self._search.refresh(self._index.name, self._saved_stamp)
 
     async def _saved_stamp(self) -> str | None:
-        entries = await self._progress.load()
-        return next((each.stamp for each in entries if each.model == self.model), None)
+        entry = await _entry_of(self._progress, self.model)
+        return entry.stamp if entry is not None else None
 
     async def drop(self) -> None:
         await self._search.drop(self._index.name)
@@ -285,14 +286,18 @@ async def _require_progress(
     progress: ProgressStore, model: ModelVersion, handled: Mapping[TopicPartition, int]
 ) -> None:
     """See that progress is as far as what was handled, unless the version was dropped."""
-    for entry in await progress.load():
-        if entry.model == model and went_back(handled, entry.positions):
-            raise FencedError(f"progress of {model.read_model} was put back; it goes on from there")
+    entry = await _entry_of(progress, model)
+    if entry is not None and went_back(handled, entry.positions):
+        raise FencedError(f"progress of {model.read_model} was put back; it goes on from there")
 
 
 async def _has_applied(progress: ProgressStore, model: ModelVersion) -> bool:
-    entries = await progress.load()
-    return any(any(each.positions.values()) for each in entries if each.model == model)
+    entry = await _entry_of(progress, model)
+    return entry is not None and any(entry.positions.values())
+
+
+async def _entry_of(progress: ProgressStore, model: ModelVersion) -> ReadModelProgress | None:
+    return next((each for each in await progress.load() if each.model == model), None)
 
 
 @contextmanager

@@ -106,7 +106,11 @@ class SettledTicks:
                 return
             if self._failures > failures:
                 raise TransientError(f"{self._source} cannot tell its tick now; try again")
-            await self._settle_anew(history)
+            try:
+                await self._settle_anew(history)
+            except TransientError:
+                self._failures += 1
+                raise
 
     async def _settle_anew(self, history: str) -> None:
         _log.warning(
@@ -115,8 +119,4 @@ class SettledTicks:
         try:
             self._settled_in = await self._settle()
         except StructuralError as error:  # for the relay, or somebody, to mend; who asks may wait
-            self._failures += 1
             raise TransientError(f"{self._source} cannot tell its tick: {error}") from error
-        except TransientError:
-            self._failures += 1
-            raise

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from slackwater.sqlite.driver import connect
 from tests.end_to_end.harness import Store, running, until
+from tests.sqlite_copy import copy
 
 pytestmark = pytest.mark.slow
 
 _CUSTOMER = "query ($id: ID!) { customer(id: $id) { name } }"
 _SEARCH = '{ search(text: "found") { totalCount } }'
 _LOOK_S = 30.0
-
-
-def _copy(source: Path, target: Path) -> None:
-    with closing(connect(source)) as old, closing(connect(target)) as new:
-        old.backup(new)
 
 
 def _names(store: Store, customers: list[str]) -> list[str | None]:
@@ -33,12 +27,12 @@ def test_what_was_put_back_is_projected_again_though_nothing_comes(tmp_path: Pat
         store = installation.store
         customers = [store.create_customer("Found before")]
         until(lambda: _names(store, customers), all)
-        _copy(data_dir / "documents.sqlite", backup)
+        copy(data_dir / "documents.sqlite", backup)
         customers += [store.create_customer(f"Found {number}") for number in range(3)]
         until(lambda: _names(store, customers), all)
         until(lambda: store.ask(_SEARCH).data["search"]["totalCount"], lambda count: count == 4)
 
-        _copy(backup, data_dir / "documents.sqlite")
+        copy(backup, data_dir / "documents.sqlite")
         assert _names(store, customers)[1:] == [None] * 3
         until(lambda: _names(store, customers), all, _LOOK_S)
         customers.append(store.create_customer("Found after"))

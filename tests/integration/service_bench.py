@@ -148,14 +148,7 @@ class ServiceBench:
     async def _deliver(
         self, consumer: Consumer, events: tuple[Recorded[Any], ...], partition: int
     ) -> None:
-        steps = SagaConsumer(
-            self.service,
-            consumer,
-            database=self.database,
-            clock=self.clock,
-            timelines=Timelines(self.newest_by_topic),
-            committed=lambda: None,
-        )
+        steps = self.saga_consumer(consumer)
         places = {TopicPartition(recorded.event.topic, partition) for recorded in events}
         following = dict(await steps.assigned(places))
         records = []
@@ -168,6 +161,17 @@ class ServiceBench:
     async def _history(self) -> str:
         """There is no log that it could be compared with."""
         return await self.database.read(read_history)
+
+    def saga_consumer(self, consumer: Consumer) -> SagaConsumer:
+        """Return what hands records to the consumer, as its part does."""
+        return SagaConsumer(
+            self.service,
+            consumer,
+            database=self.database,
+            clock=self.clock,
+            timelines=Timelines(self.newest_by_topic),
+            committed=lambda: None,
+        )
 
     async def newest_by_topic(self) -> dict[str, Watermark]:
         """Say of every topic in which timeline it is, from its offset 0 on."""

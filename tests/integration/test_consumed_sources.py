@@ -10,10 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from contracts.events.inventory import ProductAdded
-from slackwater.consumer.timelines import Timelines
 from slackwater.event_log.port import EventLog
 from slackwater.service.read_after import ConsumedSources
-from slackwater.service.saga_consumer import SagaConsumer
 from slackwater.watermarks.record import Watermark
 from slackwater.watermarks.tick import Tick
 from tests.integration.service_bench import OpenDatabase, ServiceBench, running
@@ -33,17 +31,7 @@ async def orders(open_database: OpenDatabase) -> AsyncIterator[ServiceBench]:
 
 def consumed_of(bench: ServiceBench) -> ConsumedSources:
     """Return what knows that the tea, at offset 0, is claimed by the second tick."""
-    consumers = [
-        SagaConsumer(
-            bench.service,
-            consumer,
-            database=bench.database,
-            clock=bench.clock,
-            timelines=Timelines(bench.newest_by_topic),
-            committed=lambda: None,
-        )
-        for consumer in bench.service.consumers
-    ]
+    consumers = [bench.saga_consumer(consumer) for consumer in bench.service.consumers]
     consumed = ConsumedSources(consumers, database=bench.database, log=cast("EventLog", None))
     consumed.on_watermarks([watermark(BEFORE_TEA, 0), watermark(WITH_TEA, 1)])
     return consumed

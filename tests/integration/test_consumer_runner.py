@@ -74,35 +74,32 @@ class TroubledLog(SqliteEventLog):
             self.failed_subscribing = True
             raise TransientError("no room to join; free some")
         subscription = await super().subscribe(topics, group=group)
-        poll, failed = subscription.poll, False
-
-        async def poll_troubled(*, max_records: int, timeout_ms: int) -> object:
-            nonlocal failed
-            if not failed:
-                failed = True
-                raise TransientError("no room to read; free some")
-            return await poll(max_records=max_records, timeout_ms=timeout_ms)
-
-        subscription.poll = poll_troubled  # type: ignore[method-assign,assignment]
-        return subscription
+        return _first_polled(subscription, TransientError("no room to read; free some"))
 
 
 class SlowlyJoinedLog(SqliteEventLog):
     """A member of its groups is assigned nothing before its second poll."""
 
     async def subscribe(self, topics: Sequence[str], *, group: str | None) -> SqliteSubscription:
-        subscription = await super().subscribe(topics, group=group)
-        poll, has_polled = subscription.poll, False
+        return _first_polled(await super().subscribe(topics, group=group), None)
 
-        async def poll_slowly(*, max_records: int, timeout_ms: int) -> object:
-            nonlocal has_polled
-            if not has_polled:
-                has_polled = True
-                return []
+
+def _first_polled(subscription: SqliteSubscription, error: Exception | None) -> SqliteSubscription:
+    """Return a subscription whose first poll fails, or brings nothing."""
+    poll, has_polled = subscription.poll, False
+
+    async def poll_after_the_first(*, max_records: int, timeout_ms: int) -> object:
+        nonlocal has_polled
+        if has_polled:
             return await poll(max_records=max_records, timeout_ms=timeout_ms)
+        has_polled = True
+        if error is not None:
+            raise error
+        return []
 
-        subscription.poll = poll_slowly  # type: ignore[method-assign,assignment]
-        return subscription
+    # A subscription is the log's own, so its poll is replaced and not its class.
+    subscription.poll = poll_after_the_first  # type: ignore[method-assign,assignment]
+    return subscription
 
 
 @pytest.fixture

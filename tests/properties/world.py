@@ -8,7 +8,7 @@ order of steps: each process stops before each thing that it asks of database, l
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,6 @@ from slackwater.read_models.read_model import ReadModel
 from slackwater.read_models.search import Index, SearchField
 from slackwater.read_models.sqlite_documents import SqliteDocumentStore
 from slackwater.read_models.target import DocumentTarget, SearchTarget, Target
-from slackwater.sqlite.driver import connect
 from slackwater.testing import counting
 from slackwater.testing.clock import ManualClock
 from slackwater.watermarks.newest import newest_by_topic
@@ -47,6 +46,7 @@ from slackwater.watermarks.record import WATERMARKS, Watermark
 from slackwater.watermarks.tick import Tick
 from tests.properties.lazy_index import LazyIndex
 from tests.properties.process import Gated, Process
+from tests.sqlite_copy import copy
 
 TOPIC, SOURCE = counting.COUNTERS, counting.SOURCE
 MODEL = ReadModel(
@@ -208,7 +208,7 @@ class World:
 
     async def back_up(self) -> None:
         """Copy documents and progress, as they are."""
-        _copy(self._stored, self._backup)
+        copy(self._stored, self._backup)
 
     async def put_back(self) -> None:
         """Put them back to the copy, under projectors; gateways and commands were stopped first.
@@ -218,7 +218,7 @@ class World:
         for name in [*_BY_HAND, "builder"]:
             await self.die(name)
         version = await self.progress.active(MODEL.name)
-        _copy(self._backup, self._stored)
+        copy(self._backup, self._stored)
         if await self.progress.active(MODEL.name) != version:
             for name in ("projector", "late projector"):
                 await self.die(name)
@@ -599,11 +599,6 @@ def _check_bound(what: str, bound_ms: int | None, missing: list[Committed], now_
     true_ms = max((now_s - each.visible_s for each in missing), default=0.0) * 1000
     if bound_ms is not None and true_ms > bound_ms + 1e-6:
         raise ViolationError(f"{what} is {bound_ms} ms, and {missing} is missing for {true_ms} ms")
-
-
-def _copy(source: Path, target: Path) -> None:
-    with closing(connect(source)) as old, closing(connect(target)) as new:
-        old.backup(new)
 
 
 def _place(record: Record) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,8 @@ import pytest
 from slackwater.errors import FencedError
 from slackwater.installation import Installation
 from slackwater.read_models.target import LostRowsError
-from slackwater.sqlite.driver import connect
 from slackwater.testing.clock import ManualClock
+from tests.sqlite_copy import copy
 from tests.unit.read_models.replaying import Projecting
 from tests.unit.read_models.things import AT, event
 
@@ -24,15 +24,10 @@ LOOK_MS = 10_000
 def put_back_after(folder: Path, *names: str) -> Iterator[None]:
     """Put files back to what they were at the beginning, under whoever has them open."""
     for name in names:
-        _copy(folder / name, folder / f"{name}.backup")
+        copy(folder / name, folder / f"{name}.backup")
     yield
     for name in names:
-        _copy(folder / f"{name}.backup", folder / name)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with closing(connect(source)) as old, closing(connect(target)) as new:
-        old.backup(new)
+        copy(folder / f"{name}.backup", folder / name)
 
 
 def later(projecting: Projecting) -> None:

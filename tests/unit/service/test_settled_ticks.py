@@ -15,7 +15,7 @@ from slackwater.watermarks.tick import Tick
 
 
 class Server:
-    """Answers with the history that it writes; its comparison with the log may take or fail."""
+    """Answers with the history that it writes; its comparison with the log may wait, or fail."""
 
     tables = cast("Any", type("Tables", (), {"tick": None}))
 
@@ -24,14 +24,15 @@ class Server:
         self.compared: str | None = None
         self.comparisons = 0
         self.failure: Exception | None = None
-        self.lasts_s = 0.0
+        self.may_end = asyncio.Event()
+        self.may_end.set()
 
     async def read(self, _work: Callable[[Any], Any]) -> TickInHistory:
         return TickInHistory(Tick(1, 1, "t"), self.history)
 
     async def settle(self) -> str:
         self.comparisons += 1
-        await asyncio.sleep(self.lasts_s)
+        await self.may_end.wait()
         if self.failure is not None:
             raise self.failure
         return self.compared or self.history
@@ -42,6 +43,12 @@ class Server:
         )
         await ticks.begin()
         return ticks
+
+
+async def _all_wait() -> None:
+    """Return when every task has come to where it waits for the server, or for its turn."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def test_a_history_is_compared_once() -> None:
@@ -69,8 +76,12 @@ async def test_what_another_server_was_compared_for_is_not_told() -> None:
 async def test_whoever_waits_for_a_comparison_that_fails_fails_with_it() -> None:
     server = Server()
     ticks = await server.settled()
-    server.history, server.failure, server.lasts_s = "second", TransientError("no log"), 0.01
-    told = await asyncio.gather(*(ticks.current() for _ in range(9)), return_exceptions=True)
+    server.history, server.failure = "second", TransientError("no log")
+    server.may_end.clear()
+    asking = [asyncio.create_task(ticks.current()) for _ in range(9)]
+    await _all_wait()
+    server.may_end.set()
+    told = await asyncio.gather(*asking, return_exceptions=True)
     assert all(isinstance(each, TransientError) for each in told)
     assert server.comparisons == 2
     server.failure = None
@@ -89,10 +100,11 @@ async def test_what_somebody_has_to_mend_is_told_as_what_passes() -> None:
 async def test_one_who_gives_up_holds_up_nobody() -> None:
     server = Server()
     ticks = await server.settled()
-    server.history, server.lasts_s = "second", 0.05
-    leaving = asyncio.create_task(ticks.current())
-    await asyncio.sleep(0.01)
-    staying = asyncio.create_task(ticks.current())
-    await asyncio.sleep(0.01)
+    server.history = "second"
+    server.may_end.clear()
+    leaving, staying = (asyncio.create_task(ticks.current()) for _ in range(2))
+    await _all_wait()
     leaving.cancel()
+    server.may_end.set()
     assert (await staying).n == 1
+    assert leaving.cancelled()
